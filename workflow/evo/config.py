@@ -1,0 +1,236 @@
+"""From configuration files and command-line overrides to a checked `Session`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from . import train_arguments
+from .errors import UserError, did_you_mean
+from .files import load_schema
+from .layout import SessionLayout
+from .variants import ACTIVATIONS, LEVEL_NAMES, Variant, model_file, variant_name
+
+DEMO = "demo"
+
+
+@dataclass(frozen=True)
+class Session:
+    """One run of the grid.
+
+    Attributes:
+        name: names the results folder.
+        root: ``results/{name}``, relative to the working directory.
+        data: absolute path of the dataset YAML; None for the embedded digits.
+        digits: counts of images, size in pixels and seed of the embedded dataset.
+        variants: every variant of the session, in the order of the grid.
+        train: the ``train:`` block, defaults of the session included.
+        splits: splits to evaluate, where the dataset has them.
+        document: the completed configuration, as written to ``config.json``.
+    """
+
+    name: str
+    root: Path
+    data: Path | None
+    digits: Mapping[str, int]
+    variants: tuple[Variant, ...]
+    train: Mapping[str, Any]
+    splits: tuple[str, ...]
+    document: Mapping[str, Any]
+
+    @property
+    def layout(self) -> SessionLayout:
+        return SessionLayout(self.root)
+
+    def variant(self, name: str) -> Variant:
+        """Return the variant of that name.
+
+        Raises:
+            UserError: the session has none.
+        """
+        for variant in self.variants:
+            if variant.name == name:
+                return variant
+        raise UserError(
+            f"unknown variant '{name}'", where=f"session {self.name}", hint=did_you_mean(name, self.variant_names)
+        )
+
+    @property
+    def variant_names(self) -> list[str]:
+        return [variant.name for variant in self.variants]
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a configuration file (YAML, or JSON, which is YAML).
+
+    Raises:
+        UserError: it does not exist, is no YAML or no mapping.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text()
+        document = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except FileNotFoundError as error:
+        raise UserError("configuration file not found", where=path.resolve()) from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise UserError(f"not valid YAML ({' '.join(str(error).split())})", where=path) from error
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise UserError("a configuration is a table of keys and values", where=path)
+    return document
+
+
+def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay ``overlay`` over ``base`` key by key, tables within tables, as Snakemake does with ``--configfile``."""
+    merged = dict(base)
+    for key, value in overlay.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def convert_overrides(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the values of ``--config`` the types of the schema.
+
+    Snakemake hands nested values over as text: ``--config 'train={epochs: 3}'`` arrives as ``{'epochs': '3'}``.
+    """
+    converted = _convert(overrides, load_schema("config"))
+    if isinstance(converted.get("train"), dict):
+        converted["train"] = {k: train_arguments.convert(k, v) for k, v in converted["train"].items()}
+    return converted
+
+
+def _convert(value: Any, schema: Mapping[str, Any]) -> Any:
+    kind = schema.get("type")
+    if isinstance(value, Mapping):
+        further = schema.get("additionalProperties")
+        further = further if isinstance(further, Mapping) else {}
+        properties = schema.get("properties", {})
+        return {key: _convert(item, properties.get(key, further)) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_convert(item, schema.get("items", {})) for item in value]
+    if isinstance(value, str) and kind == "integer":
+        try:
+            return int(value)
+        except ValueError:
+            return value
+    if kind == "string" and value is not None and not isinstance(value, str):
+        return str(value)
+    return value
+
+
+def _with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:
+    if not isinstance(value, Mapping) or "properties" not in schema:
+        return value
+    completed = {
+        key: _with_defaults(value.get(key, sub.get("default")), sub)
+        for key, sub in schema["properties"].items()
+        if key in value or "default" in sub
+    }
+    return {**value, **completed}
+
+
+def _explain(error: Any) -> str:
+    """Return one sentence for a schema violation: which key, what is wrong, the nearest valid answer."""
+    where = ".".join(str(part) for part in error.absolute_path)
+    at = f"'{where}'" if where else "the configuration"
+    if error.validator == "additionalProperties":
+        known = error.schema.get("properties", {})
+        unknown = [key for key in error.instance if key not in known]
+        return "; ".join(
+            f"unknown key '{f'{where}.' if where else ''}{key}', {did_you_mean(key, known)}" for key in unknown
+        )
+    if error.validator == "enum":
+        noun = {"levels": "level", "activations": "activation", "splits": "split"}.get(
+            str(error.absolute_path[0 if len(error.absolute_path) == 1 else -2]), "value"
+        )
+        return f"unknown {noun} {error.instance!r} in {at}, {did_you_mean(error.instance, error.validator_value)}"
+    if error.validator == "type":
+        return f"{at} must be of type {error.validator_value}, not {error.instance!r}"
+    if error.validator == "required":
+        return f"{at}: {error.message}"
+    if error.validator == "pattern":
+        return f"{at} is {error.instance!r}: letters, digits, '-' and '_' only, a letter or digit first"
+    return f"{at}: {error.message}"
+
+
+def load_session(config: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Session:
+    """Check a configuration and complete it.
+
+    Args:
+        config: the merged configuration files (and overrides, when Snakemake merged them).
+        overrides: what stood on the command line, whose values may be text.
+
+    Raises:
+        UserError: a key, level, activation, argument or file is wrong; the message names the nearest valid one.
+    """
+    import jsonschema
+
+    config = merge(config, convert_overrides(overrides or {}))
+    schema = load_schema("config")
+    errors = sorted(jsonschema.Draft202012Validator(schema).iter_errors(config), key=lambda e: list(map(str, e.path)))
+    if errors:
+        raise UserError("; ".join(_explain(error) for error in errors), where="configuration")
+    document = _with_defaults(config, schema)
+    train_arguments.check(document["train"])
+    return Session(
+        name=document["session"],
+        root=Path("results") / document["session"],
+        data=None if document["data"] == DEMO else _existing(document["data"], "data", "a dataset YAML", "demo"),
+        digits=document["digits"],
+        variants=_variants(document),
+        train=document["train"],
+        splits=tuple(document["evaluate"]["splits"]),
+        document=document,
+    )
+
+
+def load_session_files(paths: Iterable[Path]) -> Session:
+    """Check and complete the configuration that is spread over ``paths``, each laid over the one before."""
+    config: dict[str, Any] = {}
+    for path in paths:
+        config = merge(config, read_yaml(path))
+    return load_session(config)
+
+
+def _existing(path: str, key: str, what: str, *further: str) -> Path:
+    """Return the absolute path of an existing file, or refuse with the absolute path tried and its nearest sibling."""
+    absolute = Path(path).resolve()
+    if absolute.is_file():
+        return absolute
+    siblings = sorted(item.name for item in absolute.parent.glob("*.y*ml")) if absolute.parent.is_dir() else []
+    if not absolute.parent.is_dir():
+        hint = f"paths in the configuration are relative to the working directory {Path.cwd()}"
+    else:
+        hint = did_you_mean(absolute.name, [*siblings, *further])
+    raise UserError(f"{what} not found: {absolute}", where=f"configuration key '{key}'", hint=hint)
+
+
+def _variants(document: Mapping[str, Any]) -> tuple[Variant, ...]:
+    grid, variants = document["grid"], []
+    for level in grid["levels"]:
+        for activation in ("silu",) if level == 1 else grid["activations"]:
+            path = model_file(level, activation)
+            if not path.is_file():
+                siblings = sorted(item.name for item in path.parent.glob("*.yaml"))
+                raise UserError(
+                    f"model file not found: {path}",
+                    where=f"grid level {level} ({LEVEL_NAMES[level]}), activation {activation}",
+                    hint=did_you_mean(path.name, siblings),
+                )
+            variants.append(Variant(variant_name(level, activation), path, level, activation))
+    reserved = {variant_name(level, activation) for level in LEVEL_NAMES for activation in ACTIVATIONS} | {"data"}
+    for name, entry in document["models"].items():
+        if name in reserved:
+            raise UserError(f"the name '{name}' belongs to the workflow", where="configuration key 'models'")
+        path = _existing(entry["yaml"], f"models.{name}.yaml", "model file")
+        variants.append(Variant(name, path))
+    if not variants:
+        raise UserError("no variant is left", where="configuration", hint="name levels and activations, or 'models'")
+    return tuple(variants)

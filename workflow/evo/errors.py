@@ -1,0 +1,61 @@
+"""Errors written for the person at the keyboard, and the exit codes of every entry point."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Callable, Iterable
+
+EXIT_FAILURE = 1
+EXIT_USER_ERROR = 2
+EXIT_PREEMPTED = 75  # EX_TEMPFAIL of sysexits.h: the checkpoint is kept, run the same command again
+
+
+class EvoError(Exception):
+    """A failure with a one-line explanation: what is wrong, where (file and key), and what to do next."""
+
+    exit_code = EXIT_FAILURE
+
+    def __init__(self, what: str, *, where: object = None, hint: str | None = None):
+        self.what, self.where, self.hint = what, where, hint
+        parts = [f"{where}: " if where else "", what, f" — {hint}" if hint else ""]
+        super().__init__(" ".join("".join(parts).split()))
+
+
+class UserError(EvoError):
+    """The input or the request is wrong, and the user can mend it. Exit code 2."""
+
+    exit_code = EXIT_USER_ERROR
+
+
+class Preempted(EvoError):
+    """The run was asked to stop and kept its checkpoint. Exit code 75."""
+
+    exit_code = EXIT_PREEMPTED
+
+
+def nearest(word: object, choices: Iterable[object]) -> str | None:
+    """Return the choice that looks most like ``word``, or None when nothing comes close."""
+    by_text = {str(choice): choice for choice in choices}
+    found = difflib.get_close_matches(str(word), by_text, n=1, cutoff=0.5)
+    return found[0] if found else None
+
+
+def did_you_mean(word: object, choices: Iterable[object]) -> str:
+    """Return a hint: the nearest valid choice when there is one, otherwise the whole (short) list."""
+    choices = list(choices)
+    close = nearest(word, choices)
+    if close is not None:
+        return f"did you mean '{close}'?"
+    shown = ", ".join(str(choice) for choice in choices[:12])
+    return f"valid: {shown}{', …' if len(choices) > 12 else ''}" if choices else "there is none"
+
+
+def entry_point(main: Callable[[], int | None]) -> None:
+    """Run ``main`` as a command: an `EvoError` becomes one line on stderr and its exit code."""
+    try:
+        code = main()
+    except EvoError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        code = error.exit_code
+    sys.exit(code or 0)

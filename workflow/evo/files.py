@@ -1,0 +1,113 @@
+"""Writing files so that a reader never sees half of one, and reading the workflow's own JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from .errors import EvoError, UserError
+
+SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
+
+
+@contextlib.contextmanager
+def explain_os_errors(path: Path, doing: str) -> Iterator[None]:
+    """Turn a full disk or a missing permission while ``doing`` something to ``path`` into a one-line `EvoError`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise EvoError(
+                f"no space left while {doing}", where=path, hint="free disk space, then run the same command again"
+            ) from error
+        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            raise UserError(
+                f"not allowed to write while {doing}",
+                where=path,
+                hint="make the folder writable, or run in another one with `snakemake -s …/Snakefile -d FOLDER`",
+            ) from error
+        raise
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write ``content`` to ``path`` through a temporary file beside it, fsync and rename.
+
+    Raises:
+        UserError: the folder is not writable.
+        EvoError: the disk is full; whatever was at ``path`` before is unchanged.
+    """
+    path = Path(path)
+    data = content.encode() if isinstance(content, str) else content
+    with explain_os_errors(path, "writing a file"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name)
+            raise
+
+
+@cache
+def load_schema(name: str) -> dict[str, Any]:
+    """Return the JSON Schema ``workflow/schemas/{name}.schema.json``."""
+    return json.loads((SCHEMAS / f"{name}.schema.json").read_text())
+
+
+def write_json(path: Path, schema: str, document: dict[str, Any]) -> None:
+    """Validate ``document`` (without its ``schema_version``) against ``schema`` and write it atomically.
+
+    Raises:
+        jsonschema.ValidationError: the document breaks the results contract: a defect of this program.
+    """
+    import jsonschema
+
+    document = {"schema_version": load_schema(schema)["properties"]["schema_version"]["const"], **document}
+    jsonschema.validate(document, load_schema(schema))
+    write_atomically(path, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path, schema: str) -> dict[str, Any]:
+    """Read a JSON document of this workflow and hold it against its schema.
+
+    Raises:
+        EvoError: the file is missing, damaged or of another schema version.
+    """
+    import jsonschema
+
+    try:
+        document = json.loads(Path(path).read_text())
+        jsonschema.validate(document, load_schema(schema))
+    except FileNotFoundError as error:
+        raise EvoError("file not found", where=Path(path).resolve(), hint="run the rule that makes it") from error
+    except (ValueError, jsonschema.ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        raise EvoError(
+            f"damaged or not of this version ({reason})", where=path, hint="delete it and run snakemake again"
+        ) from error
+    return document
+
+
+def sha256_file(path: Path) -> str:
+    """Return the hexadecimal SHA-256 of a file's content."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sha256_json(document: Any) -> str:
+    """Return the hexadecimal SHA-256 of a JSON document, independent of the order of its keys."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True, allow_nan=False).encode()).hexdigest()
