@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from . import train_arguments
-from .errors import UserError, did_you_mean
+from .errors import UserError, did_you_mean, nearest
 from .files import load_schema
 from .layout import SessionLayout
 from .variants import ACTIVATIONS, LEVEL_NAMES, Variant, model_file, variant_name
@@ -77,6 +77,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         document = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
     except FileNotFoundError as error:
         raise UserError("configuration file not found", where=path.resolve()) from error
+    except OSError as error:
+        raise UserError(f"configuration file cannot be read ({error.strerror})", where=path.resolve()) from error
     except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"not valid YAML ({' '.join(str(error).split())})", where=path) from error
     if document is None:
@@ -140,6 +142,8 @@ def _explain(error: Any) -> str:
     """Return one sentence for a schema violation: which key, what is wrong, the nearest valid answer."""
     where = ".".join(str(part) for part in error.absolute_path)
     at = f"'{where}'" if where else "the configuration"
+    if "propertyNames" in error.absolute_schema_path:
+        return f"the name {error.instance!r} in {at}: letters, digits, '-' and '_' only, a letter first"
     if error.validator == "additionalProperties":
         known = error.schema.get("properties", {})
         unknown = [key for key in error.instance if key not in known]
@@ -153,11 +157,27 @@ def _explain(error: Any) -> str:
         return f"unknown {noun} {error.instance!r} in {at}, {did_you_mean(error.instance, error.validator_value)}"
     if error.validator == "type":
         return f"{at} must be of type {error.validator_value}, not {error.instance!r}"
+    if error.validator == "contains":
+        return f"{at} must name {error.validator_value['const']!r}, not only {error.instance!r}"
     if error.validator == "required":
         return f"{at}: {error.message}"
     if error.validator == "pattern":
         return f"{at} is {error.instance!r}: letters, digits, '-' and '_' only, a letter or digit first"
     return f"{at}: {error.message}"
+
+
+def _violations(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[Any]:
+    """Return the schema's violations in the order of the keys; of a wrong type, that one only."""
+    import jsonschema
+
+    def whole(_checker: object, value: object) -> bool:  # JSON Schema takes 2.0 for an integer, file names do not
+        return isinstance(value, int) and not isinstance(value, bool)
+
+    types = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", whole)
+    validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=types)
+    errors = sorted(validator(schema).iter_errors(config), key=lambda error: list(map(str, error.absolute_path)))
+    mistyped = [error.absolute_path for error in errors if error.validator == "type"]
+    return [error for error in errors if error.validator != "enum" or error.absolute_path not in mistyped]
 
 
 def load_session(config: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Session:
@@ -170,19 +190,18 @@ def load_session(config: Mapping[str, Any], overrides: Mapping[str, Any] | None 
     Raises:
         UserError: a key, level, activation, argument or file is wrong; the message names the nearest valid one.
     """
-    import jsonschema
-
     config = merge(config, convert_overrides(overrides or {}))
     schema = load_schema("config")
-    errors = sorted(jsonschema.Draft202012Validator(schema).iter_errors(config), key=lambda e: list(map(str, e.path)))
-    if errors:
+    if errors := _violations(config, schema):
         raise UserError("; ".join(_explain(error) for error in errors), where="configuration")
     document = _with_defaults(config, schema)
     train_arguments.check(document["train"])
+    if weights := document["train"]["pretrained"]:
+        _existing(weights, "train.pretrained", "weights file")
     return Session(
         name=document["session"],
         root=Path("results") / document["session"],
-        data=None if document["data"] == DEMO else _existing(document["data"], "data", "a dataset YAML", "demo"),
+        data=None if document["data"] == DEMO else _existing(document["data"], "data", "dataset YAML", "demo"),
         digits=document["digits"],
         variants=_variants(document),
         train=document["train"],
@@ -204,11 +223,13 @@ def _existing(path: str, key: str, what: str, *further: str) -> Path:
     absolute = Path(path).resolve()
     if absolute.is_file():
         return absolute
-    siblings = sorted(item.name for item in absolute.parent.glob("*.y*ml")) if absolute.parent.is_dir() else []
-    if not absolute.parent.is_dir():
-        hint = f"paths in the configuration are relative to the working directory {Path.cwd()}"
+    pattern = "*.pt" if absolute.suffix == ".pt" else "[!.]*.y*ml"
+    siblings = sorted(item.name for item in absolute.parent.glob(pattern)) if absolute.parent.is_dir() else []
+    close = nearest(absolute.name, [*siblings, *further])
+    if close is not None:
+        hint = f"did you mean '{close}'?"
     else:
-        hint = did_you_mean(absolute.name, [*siblings, *further])
+        hint = f"paths in the configuration are relative to the working directory {Path.cwd()}"
     raise UserError(f"{what} not found: {absolute}", where=f"configuration key '{key}'", hint=hint)
 
 
@@ -225,7 +246,8 @@ def _variants(document: Mapping[str, Any]) -> tuple[Variant, ...]:
                     hint=did_you_mean(path.name, siblings),
                 )
             variants.append(Variant(variant_name(level, activation), path, level, activation))
-    reserved = {variant_name(level, activation) for level in LEVEL_NAMES for activation in ACTIVATIONS} | {"data"}
+    reserved = {variant_name(level, activation) for level in LEVEL_NAMES for activation in ACTIVATIONS}
+    reserved |= {"data", "logs", "benchmarks"}  # folders beside those of the variants
     for name, entry in document["models"].items():
         if name in reserved:
             raise UserError(f"the name '{name}' belongs to the workflow", where="configuration key 'models'")

@@ -35,10 +35,10 @@ class Preempted(EvoError):
 
 
 def nearest(word: object, choices: Iterable[object]) -> str | None:
-    """Return the choice that looks most like ``word``, or None when nothing comes close."""
-    by_text = {str(choice): choice for choice in choices}
-    found = difflib.get_close_matches(str(word), by_text, n=1, cutoff=0.5)
-    return found[0] if found else None
+    """Return the choice that looks most like ``word``, whatever its case, or None when nothing comes close."""
+    by_text = {str(choice).lower(): str(choice) for choice in choices}
+    found = difflib.get_close_matches(str(word).lower(), by_text, n=1, cutoff=0.5)
+    return by_text[found[0]] if found else None
 
 
 def did_you_mean(word: object, choices: Iterable[object]) -> str:

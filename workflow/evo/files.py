@@ -49,16 +49,16 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     with explain_os_errors(path, "writing a file"):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        draft = Path(name)
         try:
             with os.fdopen(handle, "wb") as stream:
                 stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())
-            os.chmod(name, 0o644)
-            os.replace(name, path)
+            draft.chmod(0o644)
+            draft.replace(path)
         except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name)
+            draft.unlink(missing_ok=True)
             raise
 
 
@@ -104,7 +104,7 @@ def read_json(path: Path, schema: str) -> dict[str, Any]:
 
 def sha256_file(path: Path) -> str:
     """Return the hexadecimal SHA-256 of a file's content."""
-    with open(path, "rb") as stream:
+    with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

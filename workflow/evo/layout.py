@@ -104,5 +104,9 @@ class SessionLayout:
         """Where the embedded dataset is drawn."""
         return self.data / "digits"
 
+    @property
+    def report(self) -> Path:
+        return self.root / "report.html"
+
     def variant(self, name: str) -> VariantLayout:
         return VariantLayout(self.root, name)

@@ -37,6 +37,9 @@ OWNED = {
 }
 """Arguments the workflow sets itself, with the reason that is given when one is refused."""
 
+CHOICES = {"amp": (True, False, "fp16", "bf16", "fp32"), "cache": (True, False, "ram", "disk")}
+"""Words that these arguments know. Ultralytics takes any other, ``amp: 'false'`` too, for True."""
+
 RUNTIME = frozenset({"device", "verbose", "plots", "save_period", "profile", "cache"})
 """Arguments that decide where and how a run works, not what it yields: they are no part of a recipe."""
 
@@ -202,6 +205,8 @@ def _special(name: str, value: Any) -> str | None:
         return f"'workers: {value}' must be 0 or more"
     if name == "pretrained" and value is not False and not str(value).endswith(".pt"):
         return f"'pretrained: {value!r}' must be the path of a .pt file, or false"
+    if name in CHOICES and isinstance(value, str) and value not in CHOICES[name]:
+        return f"'{name}: {value!r}' must be one of {', '.join(map(_yaml, CHOICES[name]))}"
     if name == "optimizer":
         valid = re.findall(r"\w+", table()[name].help.partition(":")[2].replace(" or ", " "))
         if str(value).lower() not in {item.lower() for item in valid}:
@@ -211,10 +216,17 @@ def _special(name: str, value: Any) -> str | None:
 
 def _type_problem(argument: Argument, value: Any) -> str | None:
     if not any(_is(value, kind) for kind in argument.types):
-        return f"'{argument.name}: {value!r}' must be {' or '.join(argument.types)}, not {type(value).__name__}"
+        meant = convert(argument.name, value)
+        mend = f" (write {argument.name}: {_yaml(meant)})" if not isinstance(meant, str) and meant != value else ""
+        return f"'{argument.name}: {value!r}' must be {' or '.join(argument.types)}, not {type(value).__name__}{mend}"
     if isinstance(value, float) and not math.isfinite(value):
         return f"'{argument.name}: {value}' must be finite"
     return None
+
+
+def _yaml(value: Any) -> str:
+    """Return a value as YAML states it: ``true``, ``1.0e-05``."""
+    return yaml.safe_dump(value, default_flow_style=True).removesuffix("\n").removesuffix("\n...")
 
 
 def _range_problem(name: str, value: Any) -> str | None:

@@ -1,0 +1,50 @@
+# Ethos Vision Optimizer: from model YAML and dataset to one report on every YOLO variant of the grid.
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: f"{workflow.basedir}/config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/check.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+localrules:
+    all,
+    check,
+
+
+rule all:
+    default_target: True
+    input:
+        f"{RESULTS}/report.html",
+        expand(f"{RESULTS}/{{variant}}_training_report.md", variant=VARIANTS),
+        expand(f"{RESULTS}/{{variant}}/train/best.pt", variant=VARIANTS),
+        expand(f"{RESULTS}/{{variant}}/evaluate/metrics.json", variant=VARIANTS),
+
+
+rule check:
+    input:
+        f"{RESULTS}/environment.json",
+        f"{RESULTS}/data/fingerprint.json",
+        expand(f"{RESULTS}/{{variant}}/check/activations.json", variant=VARIANTS),
+
+
+onstart:
+    start_session()
+
+
+onsuccess:
+    end_session()
+
+
+onerror:
+    end_session(failed=True)

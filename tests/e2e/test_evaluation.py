@@ -1,0 +1,230 @@
+"""Evaluation of a real, tiny checkpoint: the figures are those of ``yolo val``, and bad weights are refused."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+import yaml
+
+from workflow.evo import ultralytics_env
+from workflow.evo.errors import EvoError, UserError
+from workflow.evo.evaluation.detector import check_unchanged, dataset_splits, load_detector
+from workflow.evo.evaluation.validation import evaluate
+from workflow.evo.files import load_schema, sha256_file
+
+SIZE = 64  # pixels
+CPU = {"device": "cpu", "workers": 0}
+NAMES = ["disc", "$\\frac{", "disc", "<b>never seen</b>"]  # equal names, one that breaks a formula, one without objects
+MODEL = """
+nc: 4
+activation: torch.nn.ReLU()
+scales: {n: [0.33, 0.125, 256]}
+backbone:
+  - [-1, 1, Conv, [64, 3, 2]]
+  - [-1, 1, Conv, [128, 3, 2]]
+  - [-1, 1, C2f, [128, True]]
+  - [-1, 1, Conv, [256, 3, 2]]
+  - [-1, 1, Conv, [256, 3, 2]]
+head:
+  - [[3, 4], 1, Detect, [nc]]
+"""
+
+
+def draw(folder: Path, splits: dict[str, int]) -> Path:
+    """Draw bright squares on dark images, their class (0 to 2) told by the colour channel."""
+    import cv2
+
+    random = np.random.default_rng(0)
+    for split, count in splits.items():
+        (folder / "images" / split).mkdir(parents=True)
+        (folder / "labels" / split).mkdir(parents=True)
+        for index in range(count):
+            image = random.integers(0, 60, (SIZE, SIZE, 3), dtype=np.uint8)
+            lines = []
+            for _ in range(int(random.integers(1, 3))):
+                label, edge = int(random.integers(0, 3)), int(random.integers(16, 30))
+                x, y = (int(v) for v in random.integers(0, SIZE - edge, 2))
+                image[y : y + edge, x : x + edge, label] = 255
+                lines.append(f"{label} {(x + edge / 2) / SIZE} {(y + edge / 2) / SIZE} {edge / SIZE} {edge / SIZE}")
+            cv2.imwrite(str(folder / "images" / split / f"{index}.png"), image)
+            (folder / "labels" / split / f"{index}.txt").write_text("\n".join(lines))
+    document = {"path": str(folder), **{split: f"images/{split}" for split in splits}, "names": dict(enumerate(NAMES))}
+    (folder / "dataset.yaml").write_text(yaml.safe_dump(document))
+    return folder / "dataset.yaml"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Return (best.pt, dataset.yaml) of a network trained for two epochs."""
+    folder = tmp_path_factory.mktemp("trained")
+    ultralytics_env.prepare(folder / "settings")
+    from ultralytics import YOLO
+
+    dataset = draw(folder / "data", {"train": 24, "val": 16, "test": 16})
+    (folder / "tinyn.yaml").write_text(MODEL)
+    model = YOLO(str(folder / "tinyn.yaml"))
+    model.train(
+        data=str(dataset), epochs=2, imgsz=SIZE, batch=4, nbs=4, save_dir=str(folder / "run"),
+        optimizer="AdamW", lr0=0.01, warmup_epochs=0, plots=False, val=False, **CPU,
+    )  # fmt: skip
+    return folder / "run" / "weights" / "best.pt", dataset
+
+
+@pytest.fixture(scope="module")
+def evaluated(trained, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("evaluate")
+    return evaluate(*trained, ("val", "test"), CPU, folder), folder
+
+
+def valid(document):
+    document = {"schema_version": 1, **document}
+    jsonschema.validate(document, load_schema("metrics"))
+    json.dumps(document, allow_nan=False)
+    return document
+
+
+def test_figures_are_those_of_yolo_val(trained, evaluated, tmp_path):
+    best, dataset = trained
+    document, _ = evaluated
+    for split in ("val", "test"):
+        code = (
+            "import sys, json; from ultralytics import YOLO;"
+            f"m = YOLO({str(best)!r}).val(data={str(dataset)!r}, split={split!r}, device='cpu', plots=False,"
+            f" save_dir={str(tmp_path / 'yolo')!r}); print(json.dumps(m.results_dict))"
+        )
+        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        expected = json.loads(result.stdout.splitlines()[-1])
+        ours = valid(document)[split]
+        for key, theirs in {"map50": "mAP50", "map50_95": "mAP50-95", "precision": "precision", "recall": "recall"}.items():
+            assert ours[key] == pytest.approx(expected[f"metrics/{theirs}(B)"], abs=1e-3), (split, key)
+        assert ours["map50"] > 0, "a network that finds nothing proves nothing"
+
+
+def test_document_names_file_size_device_and_counts(trained, evaluated):
+    document, _ = evaluated
+    assert document["evaluation"]["weights_sha256"] == sha256_file(trained[0])
+    assert (document["evaluation"]["imgsz"], document["evaluation"]["batch"]) == (SIZE, 16)
+    assert "threads" in document["evaluation"]["device"]
+    assert document["val"]["images"] == 16
+    assert document["val"]["instances"] == sum(c["instances"] for c in document["val"]["per_class"].values())
+    assert document["val"]["speed_ms"]["inference"] > 0
+
+
+def test_equal_class_names_stay_apart_and_a_class_without_objects_is_null(evaluated):
+    per_class = evaluated[0]["val"]["per_class"]
+    assert list(per_class) == ["disc (class 0)", NAMES[1], "disc (class 2)", NAMES[3]]
+    assert per_class[NAMES[3]] == dict.fromkeys(("map50", "map50_95", "precision", "recall")) | {
+        "images": 0,
+        "instances": 0,
+    }
+    with_objects = [c["map50"] for c in per_class.values() if c["map50"] is not None]
+    assert math.isclose(np.mean(with_objects), evaluated[0]["val"]["map50"])
+
+
+def test_plots_of_both_splits_are_complete_images(evaluated):
+    import cv2
+
+    for split in ("val", "test"):
+        folder = evaluated[1] / "plots" / split
+        names = {path.name for path in folder.iterdir()}
+        assert names == {
+            "BoxF1_curve.png", "BoxPR_curve.png", "BoxP_curve.png", "BoxR_curve.png",
+            "confusion_matrix.png", "confusion_matrix_normalized.png",
+            "val_batch0_labels.jpg", "val_batch0_pred.jpg",
+        }  # fmt: skip
+        assert all(cv2.imread(str(folder / name)) is not None for name in names)
+    assert {path.name for path in evaluated[1].iterdir()} == {"plots"}
+
+
+def test_a_network_that_detects_nothing_scores_zero(trained, tmp_path):
+    import torch
+
+    checkpoint = torch.load(trained[0], weights_only=False)
+    for key in ("model", "ema"):
+        if checkpoint.get(key) is not None:
+            for layer in checkpoint[key].model[-1].cv3:
+                layer[-1].bias.data.fill_(-100)  # every score is 0
+    torch.save(checkpoint, tmp_path / "best.pt")
+    metrics = valid(evaluate(tmp_path / "best.pt", trained[1], ["val"], CPU, tmp_path))["val"]
+    assert (metrics["map50"], metrics["map50_95"], metrics["recall"]) == (0, 0, 0)
+
+
+def test_a_split_without_objects_has_null_metrics(trained, tmp_path):
+    dataset = draw(tmp_path / "data", {"train": 4, "val": 4})
+    for path in (tmp_path / "data" / "labels" / "val").iterdir():
+        path.write_text("")
+    document = valid(evaluate(trained[0], dataset, ["val", "test"], CPU, tmp_path))
+    assert "test" not in document
+    assert document["val"]["map50"] is None
+    assert document["val"]["instances"] == 0
+
+
+@pytest.mark.parametrize("damage", ["empty", "truncated", "text", "hostile"])
+def test_weights_that_are_no_checkpoint_are_refused_in_one_line(trained, tmp_path, damage):
+    path, canary = tmp_path / "best.pt", tmp_path / "canary"
+    if damage == "empty":
+        path.touch()
+    elif damage == "truncated":
+        path.write_bytes(trained[0].read_bytes()[:5000])
+    elif damage == "text":
+        path.write_text("not a checkpoint")
+    else:
+        import torch
+
+        class Hostile:
+            def __reduce__(self):
+                return Path.touch, (canary,)
+
+        torch.save({"model": Hostile()}, path)
+    with pytest.raises(EvoError) as caught:
+        load_detector(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert ("restricted loader" if damage == "hostile" else "not a readable checkpoint") in str(caught.value)
+    assert not canary.exists()
+
+
+def test_a_model_of_another_task_is_refused(tmp_path):
+    ultralytics_env.prepare(tmp_path / "settings")
+    from ultralytics import YOLO
+
+    (tmp_path / "tinyn-cls.yaml").write_text(
+        "nc: 2\nbackbone:\n  - [-1, 1, Conv, [8, 3, 2]]\nhead:\n  - [-1, 1, Classify, [nc]]\n"
+    )
+    YOLO(str(tmp_path / "tinyn-cls.yaml"), task="classify").save(tmp_path / "best.pt")
+    with pytest.raises(EvoError, match="not a detector, but a model for the task 'classify'"):
+        load_detector(tmp_path / "best.pt")
+
+
+def test_missing_weights_and_changed_weights_are_told_apart(trained, tmp_path):
+    with pytest.raises(EvoError, match="trained weights not found"):
+        load_detector(tmp_path / "best.pt")
+    with pytest.raises(EvoError, match="not found"):
+        check_unchanged(tmp_path / "best.pt", "0" * 64)
+    shutil.copy(trained[0], tmp_path / "best.pt")
+    assert check_unchanged(tmp_path / "best.pt", sha256_file(trained[0])) == sha256_file(trained[0])
+    with (tmp_path / "best.pt").open("ab") as stream:
+        stream.write(b" ")
+    with pytest.raises(EvoError, match="changed after training"):
+        check_unchanged(tmp_path / "best.pt", sha256_file(trained[0]))
+
+
+def test_a_dataset_of_other_classes_is_refused(trained, tmp_path):
+    data = yaml.safe_load(trained[1].read_text())
+    (tmp_path / "dataset.yaml").write_text(yaml.safe_dump({**data, "names": {0: "a", 1: "b"}}))
+    with pytest.raises(EvoError, match="trained for 4 classes, the dataset has 2"):
+        evaluate(trained[0], tmp_path / "dataset.yaml", ["val"], CPU, tmp_path)
+
+
+def test_a_dataset_without_val_is_refused(tmp_path):
+    (tmp_path / "dataset.yaml").write_text("train: images/train\n")
+    with pytest.raises(UserError, match="no split 'val'"):
+        dataset_splits(tmp_path / "dataset.yaml", ("val", "test"))

@@ -1,0 +1,51 @@
+"""Which dataset a session uses, and the one hash that stands for its content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from ..config import Session
+from .dataset import load_dataset
+from .digits import CLASSES, identity
+from .hashes import content_hash
+from .listing import list_images
+
+CACHE = Path(".snakemake") / "evo"
+
+
+def dataset_yaml(session: Session) -> Path:
+    """Return the dataset YAML of a session: the configured one, or that of the embedded digits."""
+    return session.data or session.layout.digits / "data.yaml"
+
+
+def hash_cache(session: Session) -> Path:
+    """Return where the hashes of the dataset's files are kept, relative to the working directory."""
+    digest = hashlib.sha256(os.fsencode(dataset_yaml(session).resolve())).hexdigest()
+    return CACHE / f"hashes-{digest[:12]}.json"
+
+
+def session_content_hash(session: Session, progress: bool = False) -> str:
+    """Return what `fingerprint.json` states as content hash. Cheap: unchanged files are not read again.
+
+    The embedded digits need not be drawn for it.
+
+    Raises:
+        UserError: the configured dataset is none, or a file of it cannot be read.
+    """
+    if session.data is None:
+        return identity(session.digits)
+    return content_hash(load_dataset(session.data), hash_cache(session), progress)
+
+
+def dataset_names(session: Session) -> tuple[str, ...]:
+    """Return the class names of a session's dataset, in the order of their ids. The digits need not be drawn for it."""
+    return tuple(map(str, range(CLASSES))) if session.data is None else load_dataset(session.data).names
+
+
+def training_images(session: Session) -> int:
+    """Return how many images the training split has. The digits need not be drawn for it."""
+    if session.data is None:
+        return session.digits["train"]
+    return len(list_images(load_dataset(session.data), "train"))

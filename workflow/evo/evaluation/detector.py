@@ -1,0 +1,81 @@
+"""Opening trained weights for evaluation, with a reason when they cannot be evaluated."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..errors import EvoError, UserError
+from ..files import sha256_file
+
+RETRAIN = "delete it and run snakemake again: the variant resumes from its last checkpoint"
+
+
+def check_unchanged(best: Path, expected_sha256: str) -> str:
+    """Return the SHA-256 of ``best``.
+
+    Raises:
+        EvoError: the file is missing, or is not the one that training wrote.
+    """
+    if not best.is_file():
+        raise EvoError("trained weights not found", where=best.resolve(), hint="run the rule `train` first")
+    found = sha256_file(best)
+    if found != expected_sha256:
+        raise EvoError(
+            f"the file was changed after training (SHA-256 {found[:12]}…, training.json says {expected_sha256[:12]}…)",
+            where=best.resolve(),
+            hint="restore it, or " + RETRAIN,
+        )
+    return found
+
+
+def load_detector(best: Path) -> Any:
+    """Open a checkpoint through Ultralytics' restricted loader and return its ``YOLO``.
+
+    Call `workflow.evo.ultralytics_env.prepare` first.
+
+    Raises:
+        EvoError: the file is missing, damaged, refused by the restricted loader, or no detector.
+    """
+    from ultralytics import YOLO
+
+    best = Path(best).resolve()
+    if not best.is_file():
+        raise EvoError("trained weights not found", where=best, hint="run the rule `train` first")
+    if not zipfile.is_zipfile(best):  # every checkpoint is a zip archive; a truncated one has lost its directory
+        raise EvoError(f"not a readable checkpoint ({best.stat().st_size:,} bytes)", where=best, hint=RETRAIN)
+    try:
+        model = YOLO(str(best))
+    except Exception as error:  # what unpickling a damaged or hostile file raises is anybody's guess
+        raise EvoError(_not_loadable(error), where=best, hint=RETRAIN) from error
+    if model.task != "detect":
+        raise EvoError(f"not a detector, but a model for the task '{model.task}'", where=best, hint=RETRAIN)
+    return model
+
+
+def _not_loadable(error: Exception) -> str:
+    words = " ".join(str(error).replace("ERROR ❌️", "").split())
+    if "outside the supported" in words:
+        return "refused by the restricted loader: it holds objects that no detector needs"
+    return f"not a readable checkpoint ({type(error).__name__}: {words[:160]})"
+
+
+def dataset_splits(dataset_yaml: Path, splits: tuple[str, ...]) -> tuple[dict[str, Any], list[str]]:
+    """Return the dataset's description and those of ``splits`` that it has, in order.
+
+    Raises:
+        UserError: the file is missing or no mapping, or has no ``val``.
+    """
+    dataset_yaml = Path(dataset_yaml)
+    try:
+        data = yaml.safe_load(dataset_yaml.read_text())
+    except FileNotFoundError as error:
+        raise UserError("dataset not found", where=dataset_yaml.resolve(), hint="run the rule `check_dataset`") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError("not valid YAML", where=dataset_yaml.resolve()) from error
+    if not isinstance(data, dict) or not data.get("val"):
+        raise UserError("the dataset has no split 'val'", where=dataset_yaml.resolve(), hint="add the key 'val'")
+    return data, [split for split in splits if data.get(split)]

@@ -1,0 +1,156 @@
+"""Accuracy and host speed of trained weights, as ``yolo val`` computes them, with its plots."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import EvoError
+from ..files import sha256_file
+from .detector import dataset_splits, load_detector
+from .metrics import split_metrics
+
+BATCH = 16
+"""Ultralytics' default for ``yolo val``. It shapes the padding of rectangular batches and thereby the metrics a
+little, so that it is fixed, whatever the batch of training was."""
+
+
+def evaluate(
+    best: Path,
+    dataset_yaml: Path,
+    splits: Iterable[str],
+    arguments: Mapping[str, Any],
+    folder: Path,
+) -> dict[str, Any]:
+    """Evaluate ``best`` on those of ``splits`` that the dataset has; plots go to ``folder/plots/{split}/``.
+
+    The figures are those of ``yolo val model=best.pt data=… split=…``: the image size is the checkpoint's, batch and
+    thresholds are Ultralytics' defaults. Call `workflow.evo.ultralytics_env.prepare` first.
+
+    Args:
+        best: the checkpoint.
+        dataset_yaml: the dataset as Ultralytics reads it.
+        splits: ``val``, ``test``.
+        arguments: where to run: ``device`` and ``workers`` as Ultralytics takes them; anything else is ignored,
+            because it would no longer be the same measurement.
+        folder: the only place that is written to, but for Ultralytics' label cache beside the labels.
+
+    Returns:
+        A document of ``metrics.schema.json``.
+
+    Raises:
+        EvoError: the weights cannot be evaluated, or the GPU has no room.
+        UserError: the dataset has no ``val``.
+    """
+    data, present = dataset_splits(dataset_yaml, tuple(splits))
+    detector = load_detector(best)
+    _check_classes(detector, data, best)
+    placement = {key: arguments[key] for key in ("device", "workers") if arguments.get(key) is not None}
+    document: dict[str, Any] = {}
+    for split in present:
+        print(f"evaluate: {split} …", file=sys.stderr, flush=True)
+        document[split], used = _validate(best, dataset_yaml, split, placement, Path(folder) / "plots" / split)
+        document["evaluation"] = {"weights_sha256": sha256_file(best), **used}
+        print(f"evaluate: {split}: {_sentence(document[split])}", file=sys.stderr, flush=True)
+    return document
+
+
+def _sentence(metrics: Mapping[str, Any]) -> str:
+    if metrics["map50"] is None:
+        return f"{metrics['images']:,} images without a single object, nothing to measure"
+    return f"map50 {metrics['map50']:.3f}, map50_95 {metrics['map50_95']:.3f}, {metrics['images']:,} images"
+
+
+def _check_classes(detector: Any, data: Mapping[str, Any], best: Path) -> None:
+    classes = len(data.get("names") or ())
+    if classes != len(detector.names) and not detector.overrides.get("single_cls"):
+        raise EvoError(
+            f"trained for {len(detector.names)} classes, the dataset has {classes}",
+            where=Path(best).resolve(),
+            hint="train again on this dataset",
+        )
+
+
+def _validate(
+    best: Path, dataset_yaml: Path, split: str, placement: Mapping[str, Any], plots: Path
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Validate on one split. Return its metrics, and what was used to measure them."""
+    import torch
+    import ultralytics
+
+    detector, seen = load_detector(best), []  # validation fuses the layers of its model: a fresh one per split
+    detector.add_callback("on_val_end", seen.append)
+    shutil.rmtree(plots, ignore_errors=True)  # a plot of an earlier run must not pass for one of this
+    try:
+        with _quiet(), _plots_finished(), _literal_text():
+            metrics = detector.val(
+                data=str(Path(dataset_yaml).resolve()),
+                split=split,
+                batch=BATCH,
+                save_dir=str(plots.resolve()),
+                plots=True,
+                save_json=False,
+                **placement,
+            )
+    except torch.cuda.OutOfMemoryError as error:
+        raise EvoError(
+            f"the GPU has no room to evaluate {split} at batch {BATCH}",
+            where=best,
+            hint="free it, or set train.device: cpu",
+        ) from error
+    (validator,) = seen
+    device = validator.device
+    used = {
+        "imgsz": int(validator.args.imgsz),
+        "batch": int(validator.args.batch),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
+        "versions": {"torch": torch.__version__, "ultralytics": ultralytics.__version__},
+    }
+    return split_metrics(metrics, validator.names, validator.seen), used
+
+
+def _processor() -> str:
+    import torch
+    from ultralytics.utils.torch_utils import get_cpu_info
+
+    return f"{get_cpu_info()}, {torch.get_num_threads()} threads"
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave only warnings of Ultralytics: its progress bars and tables would fill the log of a rule."""
+    from ultralytics.utils import LOGGER
+
+    before = LOGGER.level
+    LOGGER.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        LOGGER.setLevel(before)
+
+
+@contextlib.contextmanager
+def _plots_finished() -> Iterator[None]:
+    """Wait for the threads in which Ultralytics draws its mosaics: they may still write when ``val`` returns."""
+    before = set(threading.enumerate())
+    try:
+        yield
+    finally:
+        for thread in set(threading.enumerate()) - before:
+            if not thread.daemon:
+                thread.join()
+
+
+@contextlib.contextmanager
+def _literal_text() -> Iterator[None]:
+    """Draw class names as they are: a ``$`` in one would start a formula and end in a parse error."""
+    import matplotlib
+
+    with matplotlib.rc_context({"text.parse_math": False}):
+        yield

@@ -1,0 +1,291 @@
+"""The network of a definition without building it: channels, strides and a fingerprint, in milliseconds.
+
+Channels follow Ultralytics' ``parse_model`` (``nn/tasks.py``, 8.4.190); a test holds them against real builds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import UserError
+from ..files import sha256_file, sha256_json
+from .definition import Definition, Layer, read_definition
+from .expressions import Activation
+from .modules import MODULES, bind
+from .problems import Problems
+
+IMAGE = 256
+"""Side of the image in pixels on which sizes are followed, the one Ultralytics measures strides with."""
+
+MAX_WEIGHTS = 2_000_000_000
+"""Refused above this rough number of weights (8 GB in float32)."""
+
+_LARGE_SCALES = frozenset("mlx")  # parse_model builds C3k2 with c3k=True at these
+
+
+@dataclass(frozen=True)
+class GraphLayer:
+    """One layer of the resolved network.
+
+    Attributes:
+        index: from 0.
+        part: ``backbone``, ``neck`` or ``detect``.
+        module: a key of `modules.MODULES`.
+        sources: absolute indices; -1 is the image.
+        repeats: after the depth gain.
+        channels_in: channels of every source.
+        channels: output channels; 0 for the detection head.
+        size: output side in pixels for a square image of `IMAGE` pixels.
+        arguments: by name, defaults included, without channels.
+        line: in the file.
+    """
+
+    index: int
+    part: str
+    module: str
+    sources: tuple[int, ...]
+    repeats: int
+    channels_in: tuple[int, ...]
+    channels: int
+    size: int
+    arguments: Mapping[str, Any]
+    line: int
+
+    @property
+    def stride(self) -> float:
+        """Pixels of the image per pixel of the output."""
+        return IMAGE / self.size
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A resolved network: what training will build for ``nc`` classes and ``channels`` image channels."""
+
+    layers: tuple[GraphLayer, ...]
+    nc: int
+    channels: int
+    reg_max: int
+    end2end: bool
+    activations: Mapping[str, Activation]
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Strides of the maps that the detection head reads."""
+        return tuple(int(self.layers[source].stride) for source in self.layers[-1].sources)
+
+
+def make_divisible(value: float, divisor: int = 8) -> int:
+    """Return the smallest multiple of ``divisor`` that is not below ``value`` (``ultralytics.utils.ops``)."""
+    return math.ceil(value / divisor) * divisor
+
+
+def resolve(definition: Definition, nc: int | None = None, channels: int = 3) -> Graph:
+    """Infer channels and sizes of every layer.
+
+    Args:
+        definition: a checked model file.
+        nc: number of classes of the dataset; None takes the file's.
+        channels: channels of the image.
+
+    Raises:
+        ModelError: maps of different sizes meet, channels do not fit, or a stride is no whole number. All such
+            problems of the file are in it, one line each.
+    """
+    problems = Problems(definition.path)
+    graph = _resolve(definition, nc, channels, problems)
+    problems.raise_if_any()
+    return graph
+
+
+def load(path: Path, nc: int | None = None, channels: int = 3) -> tuple[Definition, Graph]:
+    """Read a model file and resolve its network: every check that needs no torch, in milliseconds.
+
+    Args:
+        path: the model file.
+        nc: number of classes of the dataset; None takes the file's.
+        channels: channels of the image.
+
+    Raises:
+        ModelError: a `UserError` with one ``file:line: message`` for every problem of the file and its network.
+        UserError: the file does not exist or cannot be read.
+    """
+    problems = Problems(Path(path))
+    definition = read_definition(path, problems)
+    graph = _resolve(definition, nc, channels, problems) if definition is not None else None
+    problems.raise_if_any()
+    return definition, graph
+
+
+def _resolve(definition: Definition, nc: int | None, channels: int, problems: Problems) -> Graph:
+    nc = definition.nc if nc is None else nc
+    layers: list[GraphLayer] = []
+    legacy = not any(layer.module == "C3k2" for layer in definition.layers)  # decides the layers of Detect
+    for layer in definition.layers:
+        reads = [layers[source] for source in layer.sources if source >= 0]
+        channels_in = tuple(read.channels for read in reads) or (channels,)
+        size = reads[0].size if reads else IMAGE
+        if any(read.size != size for read in reads) and layer.module == "Concat":
+            strides = ", ".join(f"layer {read.index} stride {read.stride:g}" for read in reads)
+            problems.add(layer.line, f"layer {layer.index}: Concat of maps of different strides ({strides})")
+        arguments = dict(bind(layer.module, list(layer.arguments)))
+        arguments.pop("c2", None)
+        if layer.module == "C3k2" and definition.scale in _LARGE_SCALES:
+            arguments["c3k"] = True
+        if layer.module == "SPPF":  # rows without `n` keep the activation after the first convolution
+            arguments["activated"] = len(layer.arguments) <= 2
+        if layer.module == "Detect":
+            arguments = {"nc": nc, "reg_max": definition.reg_max, "end2end": bool(definition.end2end), "legacy": legacy}
+        repeats = max(round(layer.repeats * definition.depth), 1) if layer.repeats > 1 else 1
+        out = _channels_out(definition, layer, channels_in)
+        for _ in range(repeats if MODULES[layer.module].repeats == "chained" else 1):
+            size = _size_out(layer.module, size, arguments)
+        resolved = GraphLayer(
+            index=layer.index,
+            part=definition.part_of(layer.index),
+            module=layer.module,
+            sources=layer.sources,
+            repeats=repeats,
+            channels_in=channels_in,
+            channels=out,
+            size=max(size, 1),
+            arguments=arguments,
+            line=layer.line,
+        )
+        for problem in _layer_problems(resolved, size):
+            problems.add(layer.line, f"layer {layer.index}: {problem}")
+        layers.append(resolved)
+    _head_problems(layers, problems)
+    weights = sum(_weights(layer) for layer in layers)
+    if weights > MAX_WEIGHTS:
+        problems.add(0, f"roughly {weights / 1e9:.1f} billion weights are too many (limit {MAX_WEIGHTS / 1e9:g})")
+    return Graph(tuple(layers), nc, channels, definition.reg_max, bool(definition.end2end), definition.activations)
+
+
+def _channels_out(definition: Definition, layer: Layer, channels_in: tuple[int, ...]) -> int:
+    if layer.module == "Concat":
+        return sum(channels_in)
+    if layer.module == "Detect":
+        return 0
+    if MODULES[layer.module].scaled:
+        return make_divisible(min(layer.arguments[0], definition.max_channels) * definition.width)
+    return channels_in[0]
+
+
+def _size_out(module: str, size: int, arguments: Mapping[str, Any]) -> int:
+    """Return the output side in pixels; 0 or less when nothing is left."""
+    if module in {"Conv", "DWConv", "GhostConv"}:
+        extent = arguments.get("d", 1) * (arguments["k"] - 1) + 1
+        padding = arguments.get("p")
+        padding = extent // 2 if padding is None else padding
+        return (size + 2 * padding - extent) // arguments["s"] + 1
+    if module == "ConvTranspose":
+        return (size - 1) * arguments["s"] - 2 * arguments["p"] + arguments["k"]
+    if module == "nn.MaxPool2d":
+        stride = arguments["stride"] or arguments["kernel_size"]
+        return (size + 2 * arguments["padding"] - arguments["kernel_size"]) // stride + 1
+    if module == "nn.Upsample":
+        return size * arguments["scale_factor"]
+    return size
+
+
+def _layer_problems(layer: GraphLayer, size: int) -> list[str]:
+    """Return what torch would refuse when it builds or runs this layer, one sentence each."""
+    arguments, c1, c2, found = layer.arguments, layer.channels_in[0], layer.channels, []
+    if not 1 <= size <= 4 * IMAGE:
+        found.append(f"{layer.module} leaves maps of {size} pixels from an image of {IMAGE}")
+    if layer.repeats > 1 and MODULES[layer.module].repeats == "chained" and c1 != c2:
+        found.append(f"{layer.module} in a chain of {layer.repeats} needs as many channels out ({c2}) as in ({c1})")
+    if layer.module == "nn.MaxPool2d" and arguments["padding"] > arguments["kernel_size"] // 2:
+        found.append("the padding of nn.MaxPool2d may be half its kernel size at most")
+    hidden = int(c2 * arguments.get("e", 1))
+    if "e" in arguments and hidden < 1:
+        found.append(f"{layer.module} with e={arguments['e']} has no hidden channels")
+    elif (groups := arguments.get("g", 1)) > 1:
+        inner = {
+            "Conv": (c1, c2),
+            "GhostConv": (c1, c2 // 2),
+            "Bottleneck": (hidden, c2),
+            "C3k2": (hidden // 2, hidden),
+        }
+        for count in inner.get(layer.module, (hidden,)):
+            if count % groups:
+                found.append(f"{layer.module} cannot split {count} channels into {groups} groups")
+    if layer.module in {"SPP", "SPPF"} and c1 < 2:
+        found.append(f"{layer.module} needs 2 input channels or more")
+    if layer.module == "C3Ghost" and hidden % 4:
+        found.append(f"C3Ghost needs hidden channels divisible by 4, not {hidden}")
+    if layer.module == "C2PSA" and c1 != c2:
+        found.append(f"C2PSA needs as many channels out ({c2}) as in ({c1})")
+    if layer.module == "C2PSA" or (layer.module == "C3k2" and arguments["attn"]):
+        heads = max(hidden // 64, 1)
+        if hidden % heads or hidden // heads < 2:
+            found.append(f"{layer.module} cannot split {hidden} hidden channels over {heads} attention heads")
+    return found
+
+
+def _head_problems(layers: list[GraphLayer], problems: Problems) -> None:
+    detect = layers[-1]
+    for source in detect.sources:
+        read = layers[source]
+        if read.stride != int(read.stride):
+            problems.add(detect.line, f"layer {detect.index}: Detect reads layer {source} of stride {read.stride:g}")
+
+
+def _weights(layer: GraphLayer) -> int:
+    """Return a rough number of weights, good to a factor of a few."""
+    kernel = layer.arguments.get("k", 3) if isinstance(layer.arguments.get("k", 3), int) else 3
+    c2 = layer.channels or max(layer.arguments["nc"], 64)
+    return 0 if layer.module.startswith(("nn.", "Concat")) else sum(layer.channels_in) * c2 * kernel**2 * layer.repeats
+
+
+def describe(graph: Graph) -> list[dict[str, Any]]:
+    """Return the layers as JSON: what the network is, without how the file wrote it."""
+    rows = []
+    for layer in graph.layers:
+        row = asdict(layer)
+        del row["line"], row["size"]
+        row["arguments"] = {k: list(v) if isinstance(v, tuple) else v for k, v in layer.arguments.items()}
+        rows.append({**row, "sources": list(layer.sources), "channels_in": list(layer.channels_in)})
+    return rows
+
+
+def fingerprint(graph: Graph) -> str:
+    """Return the SHA-256 of the network: layers, arguments, classes and the activation of every part.
+
+    Comments, layout, the order of keys, relative or absolute layer numbers and spelled-out defaults do not change it.
+    """
+    return sha256_json(
+        {
+            "layers": describe(graph),
+            "nc": graph.nc,
+            "channels": graph.channels,
+            "reg_max": graph.reg_max,
+            "end2end": graph.end2end,
+            "activations": {part: [a.name, list(a.arguments)] for part, a in graph.activations.items()},
+        }
+    )
+
+
+def identity(path: Path, nc: int) -> str:
+    """Return what identifies a model file as an input of training, also when the file is wrong.
+
+    Args:
+        path: the model file.
+        nc: number of classes of the dataset.
+
+    Returns:
+        The `fingerprint` of its network; for a file that is refused ``invalid:`` and the SHA-256 of its bytes, so
+        that mending it is noticed; ``missing`` for one that cannot be read. Never raises on what the file holds.
+    """
+    path = Path(path)
+    with contextlib.suppress(UserError):
+        return fingerprint(load(path, nc)[1])
+    try:
+        return f"invalid:{sha256_file(path)}" if path.is_file() else "missing"
+    except OSError:
+        return "missing"

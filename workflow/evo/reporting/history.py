@@ -1,0 +1,53 @@
+"""The course of a training, from Ultralytics' ``results.csv``."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+
+COLUMNS = {
+    "metrics/mAP50-95(B)": "map50_95",
+    "metrics/mAP50(B)": "map50",
+    "metrics/precision(B)": "precision",
+    "metrics/recall(B)": "recall",
+    "train/box_loss": "box_loss",
+    "train/cls_loss": "cls_loss",
+    "train/dfl_loss": "dfl_loss",
+}
+"""Column of ``results.csv`` and the name of its series here. The first four are of the split ``val``."""
+
+
+def read_history(path: Path) -> dict[str, list[float | None]]:
+    """Return ``{"epoch": [1, 2, …], series: values}``; empty without a readable file.
+
+    Of an epoch that stands there twice (training was killed between the line and the checkpoint) the later line
+    counts. A value that is no finite number is None.
+    """
+    try:
+        with Path(path).open(newline="") as stream:
+            rows = [{str(k).strip(): v for k, v in row.items()} for row in csv.DictReader(stream)]
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return {}
+    by_epoch: dict[int, dict[str, str]] = {}
+    for row in rows:
+        epoch = _number(row.get("epoch"))
+        if epoch is not None:
+            by_epoch[int(epoch)] = row
+    if not by_epoch:
+        return {}
+    epochs = sorted(by_epoch)
+    history: dict[str, list[float | None]] = {"epoch": list(epochs)}
+    for column, series in COLUMNS.items():
+        values = [_number(by_epoch[epoch].get(column)) for epoch in epochs]
+        if any(value is not None for value in values):
+            history[series] = values
+    return history
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text) if text is not None else math.nan
+    except (TypeError, ValueError):
+        return None
+    return value if math.isfinite(value) else None

@@ -1,0 +1,37 @@
+"""Text inside Markdown: class names, paths and messages stand there as they are, not as markup."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from .wording import DASH
+
+_SPECIAL = re.compile(r"([\\`*\[\]|~$#])|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])")
+
+
+class Markdown(str):
+    """Text that is Markdown already and is inserted as it is."""
+
+    __slots__ = ()
+
+
+def escape(value: Any) -> str:
+    """Return a value as Markdown text on one line, safe in a table cell; None is a dash.
+
+    An underscore within a word is no markup and stays, so that ``level2_relu`` can be read in the source.
+    """
+    if value is None:
+        return DASH
+    if isinstance(value, Markdown):
+        return value
+    text = " ".join(str(value).split())
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _SPECIAL.sub(lambda match: "\\" + match[0], text)
+
+
+def link_target(path: str) -> Markdown:
+    """Return a relative path as the target of a link or an image."""
+    from urllib.parse import quote
+
+    return Markdown(quote(path))

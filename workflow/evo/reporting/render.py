@@ -1,0 +1,176 @@
+"""From summaries to the files that people read: Markdown, HTML and CSV. Needs no torch."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from . import figures, wording
+from .compare import CSV_COLUMNS, csv_rows, done, value_at
+from .images import BUDGET, embed
+from .markdown import Markdown, escape, link_target
+
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+FILTERS = {
+    "metric": wording.metric,
+    "count": wording.count,
+    "duration": wording.duration,
+    "ms": wording.milliseconds,
+    "mib": wording.mebibytes,
+    "hash": wording.short_hash,
+    "sites": wording.sites,
+    "flat": wording.flat,
+    "listed": wording.listed,
+    "winners": lambda criterion: (
+        f"all {len(criterion['variants'])}" if criterion["all"] else wording.listed(criterion["variants"])
+    ),
+}
+NO_MEASUREMENT = {"schema_version", "findings", "expected", "disk_needed_gib"}
+"""Keys of environment.json that do not say what the session ran on: findings stand apart, estimates nowhere."""
+
+PROVENANCE = (
+    ("Data", ("data_hash",)),
+    ("Network", ("model_fingerprint",)),
+    ("Recipe", ("recipe",)),
+    ("best.pt", ("weights", "best")),
+)
+"""Title and place in ``training`` of the hashes that a result is identified by."""
+
+
+def variant_markdown(summary: Mapping[str, Any]) -> str:
+    """Return ``{variant}_training_report.md``; links are relative to the session's folder."""
+    return _markdown("variant.md.j2", v=summary)
+
+
+def session_markdown(summary: Mapping[str, Any]) -> str:
+    """Return ``report.md`` of a session."""
+    return _markdown("session.md.j2", s=summary, **_views(summary))
+
+
+def session_csv(summary: Mapping[str, Any]) -> str:
+    """Return ``summary.csv``: one row per variant, fractions and seconds unrounded."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, CSV_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(csv_rows(summary["variants"]))
+    return stream.getvalue()
+
+
+def session_html(summary: Mapping[str, Any], root: Path) -> str:
+    """Return ``report.html``: one file without scripts or links to elsewhere.
+
+    Args:
+        summary: a document of ``session_summary.schema.json``.
+        root: the session's folder, below which the pictures lie.
+    """
+    import jinja2
+
+    environment = _environment(autoescape=True)
+    drawn = figures.styles(summary["variants"])
+    trained = [v for v in summary["variants"] if v["history"]]
+    return environment.get_template("report.html.j2").render(
+        s=summary,
+        style=jinja2.utils.markupsafe.Markup((TEMPLATES / "style.css").read_text()),
+        samples={name: jinja2.utils.markupsafe.Markup(style.sample) for name, style in drawn.items()},
+        trained=trained,
+        figures=[
+            {**figure, "svg": jinja2.utils.markupsafe.Markup(figure["svg"])}
+            for figure in figures.training_curves(trained, drawn)
+        ],
+        pictures=_pictures(summary, root),
+        **_views(summary),
+    )
+
+
+def _views(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what both session reports lay out the same way."""
+    variants, finished = summary["variants"], done(summary["variants"])
+    return {
+        "finished": finished,
+        "open": [v for v in variants if v["status"] != "done"],
+        "tested": any(value_at(v, ("metrics", "test")) for v in finished),
+        "classes": _classes(finished),
+        "parts": _parts(variants),
+        "winners": _winners(summary["criteria"]),
+        "provenance": PROVENANCE,
+        "environment": {k: v for k, v in (summary["environment"] or {}).items() if k not in NO_MEASUREMENT},
+    }
+
+
+def _classes(finished: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return per class its objects on val, the map50_95 of each finished variant, and which of them is highest."""
+    names = {name: None for v in finished for name in v["metrics"]["val"]["per_class"]}  # in order, each once
+    rows = []
+    for name in names:
+        found = [v["metrics"]["val"]["per_class"].get(name) for v in finished]
+        values = [entry["map50_95"] if entry else None for entry in found]
+        known = [wording.metric(value) for value in values if value is not None]
+        instances = next((entry["instances"] for entry in found if entry), None)
+        best = max(known) if len(known) > 1 else None
+        rows.append({"name": name, "instances": instances, "values": values, "best": best})
+    return rows
+
+
+def _parts(variants: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the proof of activations, one row per variant and part of its network."""
+    rows = []
+    for variant in variants:
+        check = variant["activations"]
+        trained = value_at(variant, ("training", "activations")) or {}
+        for part in check["found"] if check else ():
+            rows.append(
+                {
+                    "variant": variant["variant"],
+                    "part": part,
+                    "expected": value_at(check, ("expected", part)),
+                    "found": check["found"][part],
+                    "executed": value_at(check, ("executed", part)),
+                    "trained": value_at(trained, ("found", part)),
+                    "verified": check["verified"] and trained.get("verified", True),
+                }
+            )
+    return rows
+
+
+def _winners(criteria: list[Mapping[str, Any]]) -> dict[str, list[str]]:
+    return {criterion["key"]: criterion["variants"] for criterion in criteria}
+
+
+def _pictures(summary: Mapping[str, Any], root: Path) -> list[dict[str, str]]:
+    """Return the labels of the first batch of val once, then what each finished variant predicts for it."""
+    wanted = []
+    for variant in done(summary["variants"]):
+        names = {Path(name).name: name for name in variant["plots"].get("val", ())}
+        if not wanted and "val_batch0_labels.jpg" in names:
+            wanted.append(("Labels", "what is really there", names["val_batch0_labels.jpg"]))
+        if "val_batch0_pred.jpg" in names:
+            value = wording.metric(variant["metrics"]["val"]["map50_95"])
+            wanted.append((variant["variant"], f"mAP50-95 {value}", names["val_batch0_pred.jpg"]))
+    embedded = [(title, note, embed(Path(root) / name, BUDGET // len(wanted))) for title, note, name in wanted]
+    return [{"title": title, "note": note, "uri": uri} for title, note, uri in embedded if uri]
+
+
+def _markdown(template: str, **values: Any) -> str:
+    environment = _environment(autoescape=False, finalize=escape)
+    environment.filters["path"] = link_target
+    environment.filters["raw"] = Markdown
+    return environment.get_template(template).render(**values)
+
+
+def _environment(**settings: Any) -> Any:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        **settings,
+    )
+    environment.filters.update(FILTERS)
+    environment.globals["at"] = value_at
+    return environment

@@ -1,0 +1,54 @@
+"""What happens once when a session starts and once when it ends, around all jobs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+from .config import Session
+from .errors import UserError
+from .files import write_atomically
+from .layout import VariantLayout
+from .training.checkpoints import DELIVERED, CheckpointStore
+from .training.journal import Journal
+from .training.process import sole_owner
+
+_open_sessions = contextlib.ExitStack()
+
+
+def start(session: Session) -> None:
+    """Lock the session for this process, write ``config.json`` for its jobs, and honour deleted weights.
+
+    The kernel drops the lock with the process, whatever kills it: there is no stale lock to remove.
+
+    Raises:
+        UserError: the session is running already.
+    """
+    lock = sole_owner(
+        session.root / ".lock", f"session {session.name}", lambda _: None, wait_seconds=0, error=UserError
+    )
+    _open_sessions.enter_context(lock)
+    write_atomically(session.layout.config, json.dumps(session.document, indent=2) + "\n")
+    for name in session.variant_names:
+        layout = session.layout.variant(name)
+        marker = layout.checkpoints / DELIVERED
+        if marker.exists() and not _complete(layout):
+            # Someone deleted what had been handed over: that asks for a new training, not for the old weights.
+            CheckpointStore(layout.checkpoints).clear()
+            Journal(layout.checkpoints).forget()
+            marker.unlink()
+
+
+def end(session: Session) -> None:
+    """Mark finished trainings as delivered. Not called when the session is killed: then their checkpoints count."""
+    for name in session.variant_names:
+        layout = session.layout.variant(name)
+        if _complete(layout) and layout.checkpoints.is_dir():
+            CheckpointStore(layout.checkpoints).keep_newest()
+            (layout.checkpoints / DELIVERED).touch()
+
+
+def _complete(layout: VariantLayout) -> bool:
+    outputs: tuple[Path, ...] = (layout.best, layout.last, layout.results_csv, layout.training)
+    return all(path.is_file() for path in outputs)

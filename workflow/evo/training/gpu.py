@@ -1,0 +1,107 @@
+"""One training per GPU: a kernel lock per GPU, held by the process and released on any death."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ..errors import UserError
+
+WAIT_SECONDS = 2.0
+
+
+def lock_folder() -> Path:
+    """Return the host-wide folder of the GPU locks, shared by all users."""
+    folder = Path(tempfile.gettempdir()) / "ethos-vision-optimizer-gpus"
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir()
+        folder.chmod(0o1777)
+    return folder
+
+
+def gpu_ids() -> list[str]:
+    """Return the UUIDs of this host's NVIDIA GPUs in their order; empty without a driver. Does not import torch."""
+    try:
+        import pynvml
+    except ImportError:
+        return []
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return []
+    try:
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
+        return [str(pynvml.nvmlDeviceGetUUID(handle)) for handle in handles]
+    finally:
+        pynvml.nvmlShutdown()
+
+
+@contextlib.contextmanager
+def lease(device: object, say: Callable[[str], None], ids: Callable[[], list[str]] = gpu_ids) -> Iterator[str | None]:
+    """Hold one GPU for the block and make it the only visible one. Call it before torch is imported.
+
+    Args:
+        device: the configured ``train.device``: None (any GPU, or the CPU when there is none), an index, or ``cpu``.
+        say: gets one line when all GPUs are taken and the caller waits.
+        ids: lists the host's GPUs.
+
+    Yields:
+        The UUID of the leased GPU; None on a CPU, or when a scheduler has already assigned ``CUDA_VISIBLE_DEVICES``.
+
+    Raises:
+        UserError: the index names no GPU of this host.
+    """
+    if str(device) in {"cpu", "mps"} or "CUDA_VISIBLE_DEVICES" in os.environ:
+        yield None
+        return
+    found = ids()
+    index = str(device).removeprefix("cuda:") if device is not None else None
+    if index is not None:
+        if not index.isdigit() or int(index) >= len(found):
+            raise UserError(
+                f"there is no GPU {device!r} on this host ({len(found)} found)",
+                where="train.device",
+                hint="leave 'device' out to use any free GPU, or set it to 'cpu'",
+            )
+        found = [found[int(index)]]
+    if not found:
+        yield None
+        return
+    uuid, handle = _first_free(found, say)
+    before = os.environ.get("CUDA_VISIBLE_DEVICES")
+    os.environ["CUDA_VISIBLE_DEVICES"] = uuid
+    try:
+        yield uuid
+    finally:
+        os.close(handle)
+        if before is None:
+            del os.environ["CUDA_VISIBLE_DEVICES"]
+
+
+def _first_free(uuids: list[str], say: Callable[[str], None]) -> tuple[str, int]:
+    told = False
+    while True:
+        for uuid in uuids:
+            handle = _open_lock(lock_folder() / f"{uuid}.lock")
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return uuid, handle
+            except BlockingIOError:
+                os.close(handle)
+        if not told:
+            say(f"waiting: all {len(uuids)} GPUs of this host are in use by other trainings")
+            told = True
+        time.sleep(WAIT_SECONDS)
+
+
+def _open_lock(path: Path) -> int:
+    """Open a lock file that may belong to another user: the kernel refuses O_CREAT on it in a sticky folder."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -1,0 +1,69 @@
+"""What happened to a training across its attempts: kept beside the checkpoints, so that no retry wipes it."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ..files import write_atomically
+
+
+def now() -> str:
+    """Return the local time as ISO 8601 with offset, to the second."""
+    return datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+class Journal:
+    """Incidents (``incidents.jsonl``) and the bookkeeping of attempts (``run.json``) of one training.
+
+    Attributes:
+        run: ``recipe``, ``started`` (ISO 8601), ``attempts`` and ``batch`` (images; lower than configured after an
+            out-of-memory).
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = Path(folder)
+        self._run_file = self.folder / "run.json"
+        self._incidents_file = self.folder / "incidents.jsonl"
+        try:
+            self.run: dict[str, Any] = json.loads(self._run_file.read_text())
+        except (OSError, ValueError):
+            self.run = {}
+
+    def start_attempt(self, recipe: str, batch: int) -> bool:
+        """Count an attempt at ``recipe``. Returns whether an earlier attempt at the same recipe is continued."""
+        again = self.run.get("recipe") == recipe
+        if not again:
+            self.run = {"recipe": recipe, "started": now(), "attempts": 0, "batch": batch}
+            self._incidents_file.unlink(missing_ok=True)
+        self.run["attempts"] += 1
+        self.save()
+        return again
+
+    def save(self) -> None:
+        write_atomically(self._run_file, json.dumps(self.run, indent=2) + "\n")
+
+    def forget(self) -> None:
+        """Let the next attempt be the first of a new run."""
+        self._run_file.unlink(missing_ok=True)
+
+    def incident(self, kind: str, message: str, **details: Any) -> None:
+        """Append one incident; ``message`` is in plain words and stands in the report."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        line = json.dumps({"time": now(), "kind": kind, "message": message, **details}, ensure_ascii=False)
+        with self._incidents_file.open("a") as stream:
+            stream.write(line + "\n")
+            stream.flush()
+
+    def incidents(self) -> list[dict[str, Any]]:
+        """Return the incidents in order; a line cut short by a crash is left out."""
+        found = []
+        if self._incidents_file.is_file():
+            for line in self._incidents_file.read_text().splitlines():
+                try:
+                    found.append(json.loads(line))
+                except ValueError:
+                    continue
+        return found

@@ -1,0 +1,100 @@
+"""A training as a well-behaved process: it dies with its parent, stops when asked, and never runs twice."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ..errors import EvoError
+from ..files import explain_os_errors
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def die_with_parent() -> None:
+    """Ask the kernel for SIGTERM when the parent process ends, so that no orphan goes on training (Linux only).
+
+    Snakemake is the parent, because the rule's shell line is one `exec`: bash becomes this process.
+    """
+    if sys.platform != "linux":
+        return
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it ended in between
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+class StopRequest:
+    """Remembers SIGTERM, SIGINT and SIGUSR1, for the training loop to act on between two batches.
+
+    A second SIGINT acts at once. Data loader workers inherit the handlers by fork; there the signal does what it
+    does by default.
+    """
+
+    def __init__(self) -> None:
+        self.signal: signal.Signals | None = None
+        self._pid = os.getpid()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+            signal.signal(number, self._note)
+
+    def _note(self, number: int, _frame: object) -> None:
+        if os.getpid() != self._pid or (self.signal == signal.SIGINT and number == signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        self.signal = signal.Signals(number)
+
+
+@contextlib.contextmanager
+def sole_owner(
+    path: Path,
+    what: str,
+    say: Callable[[str], None],
+    wait_seconds: float = 60.0,
+    error: type[EvoError] = EvoError,
+) -> Iterator[None]:
+    """Hold a kernel lock on ``path`` for the block. It cannot go stale: the kernel drops it with the process.
+
+    Args:
+        path: the lock file; made when absent.
+        what: names the thing that is owned, for messages.
+        say: gets one line when another process still holds the lock.
+        wait_seconds: how long to wait for that process, which may be an orphan about to stop.
+        error: what to raise then.
+
+    Raises:
+        EvoError: the lock is still held after that time.
+    """
+    with explain_os_errors(path, "taking a lock"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        deadline = time.monotonic() + wait_seconds
+        told = False
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as busy:
+                holder = os.pread(handle, 64, 0).decode(errors="replace").strip() or "unknown"
+                if time.monotonic() >= deadline:
+                    raise error(
+                        f"{what} is in use by process {holder}",
+                        where=path,
+                        hint="wait for it to end, or end it, then run the same command again",
+                    ) from busy
+                if not told:
+                    say(f"waiting for process {holder} to let go of {what}")
+                    told = True
+                time.sleep(0.2)
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,45 @@
+"""The identity of a training: a hash of everything its result depends on.
+
+Snakemake gets it as a parameter of the rule `train`, so a run is repeated when, and only when, it changes: not for a
+touched file, a comment or another report template. The same hash stamps the checkpoints.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from pathlib import Path
+from typing import Any
+
+from ..config import Session
+from ..files import sha256_file, sha256_json
+from ..models.graph import identity
+from ..train_arguments import RUNTIME, ultralytics_version, with_defaults
+from ..variants import Variant
+
+
+def arguments_of(session: Session) -> dict[str, Any]:
+    """Return the training arguments that the result depends on, Ultralytics' defaults included."""
+    return {name: value for name, value in with_defaults(dict(session.train)).items() if name not in RUNTIME}
+
+
+def recipe_document(session: Session, variant: Variant, data_hash: str, nc: int) -> dict[str, Any]:
+    """Return what a training of ``variant`` depends on.
+
+    Args:
+        data_hash: content hash of the dataset.
+        nc: number of classes of the dataset.
+    """
+    pretrained = session.train["pretrained"]
+    return {
+        "arguments": arguments_of(session),
+        "model": identity(variant.yaml, nc),
+        "data": data_hash,
+        "pretrained": sha256_file(Path(pretrained)) if pretrained else None,
+        "ultralytics": ultralytics_version(),
+        "torch": importlib.metadata.version("torch"),
+    }
+
+
+def recipe(session: Session, variant: Variant, data_hash: str, nc: int) -> str:
+    """Return the SHA-256 of `recipe_document`."""
+    return sha256_json(recipe_document(session, variant, data_hash, nc))

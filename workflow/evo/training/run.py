@@ -1,0 +1,256 @@
+"""One training from start to published weights, across any number of interruptions."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from .. import environment, ultralytics_env
+from ..config import Session
+from ..errors import EvoError, UserError
+from ..files import explain_os_errors, read_json, sha256_file, write_atomically, write_json
+from ..layout import VariantLayout
+from ..models.definition import Definition, load_definition
+from ..train_arguments import with_defaults
+from ..variants import Variant
+from .checkpoints import DELIVERED, CheckpointStore, Generation
+from .console import Console, duration
+from .gpu import lease
+from .journal import Journal, now
+from .process import StopRequest, sole_owner
+from .recipe import recipe as recipe_hash
+from .recipe import recipe_document
+
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED")
+
+
+class OutOfMemory(EvoError):
+    """The batch did not fit and has been halved: start the training process again, with fresh memory."""
+
+
+def train(session: Session, name: str, console: Console) -> None:
+    """Train the variant ``name`` and publish ``best.pt``, ``last.pt``, ``results.csv`` and ``training.json``.
+
+    A run with the same recipe that was interrupted is continued from its newest undamaged checkpoint; one that was
+    finished but not published is published.
+
+    Raises:
+        UserError: a check of this variant has not passed.
+        Preempted: a signal asked the run to stop; everything up to the last finished epoch is kept.
+        OutOfMemory: the batch was halved; call again in a new process.
+        EvoError: anything else that stops the run, in one line.
+    """
+    variant = session.variant(name)
+    layout = session.layout.variant(name)
+    stop_request = StopRequest()
+    with (
+        sole_owner(layout.checkpoints / "lock", f"the training of {name}", console.say),
+        lease(session.train.get("device"), console.say),
+    ):
+        ultralytics_env.prepare(layout.checkpoints / "ultralytics")
+        _Training(session, variant, layout, stop_request, console).run()
+
+
+class _Training:
+    def __init__(
+        self, session: Session, variant: Variant, layout: VariantLayout, stop_request: StopRequest, console: Console
+    ):
+        self.session, self.variant, self.layout = session, variant, layout
+        self.stop_request, self.console = stop_request, console
+        self.definition: Definition = load_definition(variant.yaml)
+        self.data = read_json(session.layout.fingerprint, "fingerprint")
+        self.nc = len(self.data["names"])
+        self.document = recipe_document(session, variant, self.data["content_hash"], self.nc)
+        self.recipe = recipe_hash(session, variant, self.data["content_hash"], self.nc)
+        self.store = CheckpointStore(layout.checkpoints)
+        self.journal = Journal(layout.checkpoints)
+
+    def run(self) -> None:
+        self._require_checks()
+        (self.layout.checkpoints / DELIVERED).unlink(missing_ok=True)
+        again = self.journal.start_attempt(self.recipe, self.session.train["batch"])
+        aside = self.store.set_aside(self.recipe)
+        if aside is not None:
+            self._incident("recipe", f"the recipe changed: trained afresh, earlier checkpoints are in {aside}")
+        generation = self.store.newest(self.recipe, self._damaged)
+        epochs = self.session.train["epochs"]
+        if generation is None:
+            note = "again from the start: no checkpoint of the earlier attempt is usable" if again else "from scratch"
+            self.console.say(f"training {epochs} epochs {note}")
+            if again:
+                self._incident("restart", "an earlier attempt ended before its first checkpoint; started again")
+        elif generation.finished:
+            self.console.say(f"already trained by this recipe ({generation.epoch} epochs): publishing the weights")
+        else:
+            message = f"resumed from the checkpoint of epoch {generation.epoch} of {epochs}"
+            self.console.say(message)
+            self._incident("resume", message, epoch=generation.epoch)
+        if generation is None or not generation.finished:
+            generation = self._train(generation)
+        self._publish(generation)
+
+    def _require_checks(self) -> None:
+        """Refuse a network whose checks have not passed, also when this script is called by hand."""
+        for path, schema, rule in (
+            (self.layout.model, "model", "validate_model"),
+            (self.layout.activations, "activations", "verify_activations"),
+        ):
+            if not path.is_file():
+                raise UserError(
+                    f"{rule} has not passed for this variant",
+                    where=path.resolve(),
+                    hint=f"run `snakemake {path}` first",
+                )
+            document = read_json(path, schema)
+            if schema == "model" and document["fingerprint"] != self.document["model"]:
+                raise UserError(
+                    "the model file changed after it was checked", where=self.variant.yaml, hint=f"run {rule} again"
+                )
+
+    def _incident(self, kind: str, message: str, **details: Any) -> None:
+        self.journal.incident(kind, message, **details)
+
+    def _damaged(self, folder: Path, reason: str) -> None:
+        message = f"checkpoint {folder.name} is unusable ({reason}): the one before it is used"
+        self.console.say(message)
+        self._incident("damaged_checkpoint", message)
+
+    def _arguments(self) -> dict[str, Any]:
+        chosen = {name: value for name, value in self.session.train.items() if value is not None}
+        return {
+            "plots": False,  # the rule `evaluate` draws
+            "verbose": False,
+            **chosen,
+            "batch": self.journal.run["batch"],
+            "task": "detect",
+            "model": str(self.variant.yaml),
+            "data": str(self.session.layout.dataset_yaml.resolve()),
+            "save_dir": str((self.layout.checkpoints / "work").resolve()),
+            "exist_ok": True,
+        }
+
+    def _train(self, generation: Generation | None) -> Generation:
+        from .trainer import VariantTrainer
+
+        trainer = VariantTrainer(
+            self._arguments(),
+            definition=self.definition,
+            store=self.store,
+            recipe=self.recipe,
+            generation=generation,
+            stop_request=self.stop_request,
+            say=self.console.say,
+        )
+        try:
+            with explain_os_errors(self.layout.checkpoints, "training"):
+                trainer.train()
+        except (RuntimeError, MemoryError) as error:
+            if isinstance(error, MemoryError) or any(text in str(error) for text in OUT_OF_MEMORY):
+                self._halve_batch(trainer.batch_size, trainer.epoch + 1 if hasattr(trainer, "epoch") else 1, error)
+            raise
+        finally:
+            used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            self.journal.run["ram_mib"] = round(max(used, self.journal.run.get("ram_mib", 0.0)), 1)
+            self.journal.save()
+        finished = self.store.newest(self.recipe, self._damaged)
+        if finished is None or not finished.finished:
+            raise EvoError("the training ended without its last checkpoint", where=self.layout.checkpoints)
+        return finished
+
+    def _halve_batch(self, batch: int, epoch: int, error: BaseException) -> None:
+        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        nbs = self.session.train["nbs"]
+        if batch <= 1:
+            raise EvoError(
+                f"out of memory even at batch 1 ({first_line})",
+                where=self.variant.name,
+                hint="lower train.imgsz, or use a device with more memory",
+            ) from error
+        half = batch // 2
+        self.journal.run["batch"] = half
+        self.journal.save()
+        message = (
+            f"out of memory in epoch {epoch} at batch {batch}: continued at batch {half}, "
+            f"nominal batch size {nbs} kept (accumulation {max(round(nbs / half), 1)})"
+        )
+        self._incident("out_of_memory", message, epoch=epoch, batch_before=batch, batch_after=half, error=first_line)
+        self.console.say(message)
+        raise OutOfMemory(message) from error
+
+    def _publish(self, generation: Generation) -> None:
+        """Put the finished weights where the rules look for them; ``training.json`` comes last."""
+        import torch
+        from ultralytics.nn.tasks import torch_safe_load
+
+        from ..models import activations
+        from .trainer import STATE, strip
+
+        state = torch.load(generation.folder / STATE, map_location="cpu", weights_only=True)
+        best, _ = torch_safe_load(generation.folder / "best.pt", safe_only=True)
+        last, _ = torch_safe_load(generation.folder / "last.pt", safe_only=True)
+        staged = self.layout.checkpoints / "publish"
+        shutil.rmtree(staged, ignore_errors=True)
+        staged.mkdir()
+        with explain_os_errors(self.layout.train, "publishing the weights"):
+            strip(generation.folder / "best.pt", staged / "best.pt", {"train_results": last.get("train_results")})
+            strip(generation.folder / "last.pt", staged / "last.pt")
+            proof = activations.verify_checkpoint(staged / "best.pt", self.definition, self.nc)
+            weights = {name: sha256_file(staged / f"{name}.pt") for name in ("best", "last")}
+            for name in ("best.pt", "last.pt"):
+                (staged / name).replace(self.layout.train / name)
+            write_atomically(self.layout.results_csv, (generation.folder / "results.csv").read_bytes())
+        pretrained = self.session.train["pretrained"]
+        finished = now()
+        write_json(
+            self.layout.training,
+            "training",
+            {
+                "variant": self.variant.name,
+                "recipe": self.recipe,
+                "arguments": {**with_defaults(dict(self.session.train)), "batch": generation.batch},
+                "model_fingerprint": self.document["model"],
+                "data_hash": self.document["data"],
+                "weights": weights,
+                "pretrained": {
+                    "path": str(pretrained),
+                    "sha256": self.document["pretrained"],
+                    "matched": state["transfer"][0],
+                    "total": state["transfer"][1],
+                }
+                if pretrained
+                else None,
+                "epochs": state["history"],
+                "best_epoch": best["epoch"] + 1,
+                "started": self.journal.run["started"],
+                "finished": finished,
+                "seconds": _between(self.journal.run["started"], finished),
+                "attempts": self.journal.run["attempts"],
+                "peak_memory": {"gpu_mib": state["peak_gpu_mib"], "ram_mib": self.journal.run.get("ram_mib", 0.0)},
+                "incidents": self.journal.incidents(),
+                "activations": {"verified": proof["verified"], "found": proof["found"]},
+                "environment": self._environment(),
+            },
+        )
+        shutil.rmtree(staged)
+        trained = sum(entry["seconds"] for entry in state["history"])
+        self.console.say(
+            f"done: {generation.epoch} epochs, {duration(trained)} of training, best epoch {best['epoch'] + 1}"
+        )
+
+    def _environment(self) -> dict[str, Any]:
+        import torch
+
+        cuda = torch.cuda.is_available() and str(self.session.train.get("device")) != "cpu"
+        return {
+            "versions": environment.versions(),
+            "git": environment.git_state(),
+            "device": torch.cuda.get_device_name(0) if cuda else environment.cpu_name(),
+            "torch_threads": torch.get_num_threads(),
+        }
+
+
+def _between(start: str, end: str) -> float:
+    return max((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds(), 0.0)

@@ -1,0 +1,33 @@
+"""The environment in which Ultralytics may be imported: offline, nothing installed behind our back, no `eval`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+SETTINGS = {
+    "YOLO_OFFLINE": "1",
+    "YOLO_AUTOINSTALL": "false",
+    # A model YAML's `activation:` is resolved without eval(), and checkpoints load with weights_only=True.
+    "ULTRALYTICS_SAFE_LOAD": "1",
+}
+
+
+def prepare(config_dir: Path) -> None:
+    """Set the environment for Ultralytics; call it before its first import.
+
+    Args:
+        config_dir: folder for Ultralytics' settings file, so that the user's own settings neither apply nor change.
+
+    Raises:
+        RuntimeError: Ultralytics is imported already under other settings.
+    """
+    config_dir = Path(config_dir).resolve()
+    wanted = {**SETTINGS, "YOLO_CONFIG_DIR": str(config_dir)}
+    late = "ultralytics" in sys.modules
+    if late and any(os.environ.get(key) != value for key, value in SETTINGS.items()):
+        raise RuntimeError("prepare() has to run before ultralytics is imported: its safe mode is read at import")
+    if not late:
+        config_dir.mkdir(parents=True, exist_ok=True)
+        os.environ.update(wanted)

@@ -1,0 +1,70 @@
+import shlex
+import sys
+
+sys.path.insert(0, workflow.basedir)
+
+from workflow.evo import session_run
+from workflow.evo.config import load_session
+from workflow.evo.data.source import dataset_names, dataset_yaml, session_content_hash
+from workflow.evo.errors import EvoError, UserError, did_you_mean
+from workflow.evo.planning import training_threads, tree_hash, unknown_targets
+from workflow.evo.training.recipe import recipe
+from workflow.evo.variants import MODELS
+
+
+def or_refuse(function, *arguments):
+    """Call the function; a mistake of the user ends Snakemake with one line and exit code 2."""
+    try:
+        return function(*arguments)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+SESSION = or_refuse(load_session, config, workflow.config_settings.config)
+RESULTS = SESSION.root.as_posix()
+VARIANTS = SESSION.variant_names
+or_refuse(unknown_targets, SESSION, sys.argv[1:])
+
+# What decides whether a finished job runs again. Snakemake compares these; touched files and comments do not matter.
+DATA_HASH = or_refuse(session_content_hash, SESSION)
+CLASSES = len(or_refuse(dataset_names, SESSION))
+RECIPES = {v.name: or_refuse(recipe, SESSION, v, DATA_HASH, CLASSES) for v in SESSION.variants}
+REPORTING_HASH = tree_hash("reporting")
+
+# The shell lines call their scripts as `evo NAME LOG …`, by this interpreter, whether or not its environment is activated, from
+# any directory. `exec` makes the script a direct child of Snakemake: signals reach it, and it notices when Snakemake
+# dies. What the script says on stderr goes to the terminal and to the log, its output to the log only.
+EVO = f"env PYTHONPATH={shlex.quote(workflow.basedir)} {shlex.quote(sys.executable)} -m workflow.scripts"
+CONFIG = f"--config {shlex.quote(SESSION.layout.config.as_posix())}"
+TEE = """> "$2" 2> >(trap "" INT TERM HUP; exec tee -a "$2" >&2)"""
+shell.prefix(f'evo() {{{{ exec {EVO}."$1" {CONFIG}"${{{{@:3}}}}" {TEE}; }}}}; ')
+
+# Without --resources the number of trainings at a time would be unlimited, and `--resources mem_mb=…` replaces a
+# profile's whole map: so the token is set here.
+if "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", 1)
+
+
+wildcard_constraints:
+    variant="|".join(VARIANTS),
+
+
+def get_model_yaml(wildcards):
+    return SESSION.variant(wildcards.variant).yaml.as_posix()
+
+
+def get_recipe(wildcards):
+    return RECIPES[wildcards.variant]
+
+
+def start_session():
+    or_refuse(session_run.start, SESSION)
+
+
+def end_session(failed=False):
+    session_run.end(SESSION)
+    if failed:
+        print(f"report of what exists: {EVO}.compare_variants {CONFIG}", file=sys.stderr)
+    elif SESSION.layout.report.is_file():
+        print(f"report: {SESSION.layout.report.resolve()}", file=sys.stderr)

@@ -1,0 +1,26 @@
+rule evaluate:
+    input:
+        best=f"{RESULTS}/{{variant}}/train/best.pt",
+        training=f"{RESULTS}/{{variant}}/train/training.json",
+        dataset=ancient(f"{RESULTS}/data/dataset.yaml"),
+    output:
+        metrics=f"{RESULTS}/{{variant}}/evaluate/metrics.json",
+        plots=report(
+            directory(f"{RESULTS}/{{variant}}/evaluate/plots"),
+            patterns=["{split}/{plot}.png"],
+            caption="../report/evaluation.rst",
+            category="Evaluation",
+            subcategory="{variant}",
+            labels={"split": "{split}", "plot": "{plot}"},
+        ),
+    log:
+        f"{RESULTS}/logs/evaluate/{{variant}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluate/{{variant}}.tsv"
+    priority: 60
+    conda:
+        "../../environment.yml"
+    params:
+        splits=SESSION.splits,
+    shell:
+        "evo evaluate {log} --variant {wildcards.variant}"

@@ -1,0 +1,73 @@
+"""Check the dataset completely, and link it as training reads it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from workflow.evo.config import load_session_files
+from workflow.evo.data.check import check
+from workflow.evo.data.dataset import load_dataset
+from workflow.evo.data.findings import FATAL, Finding
+from workflow.evo.data.source import dataset_yaml, hash_cache, session_content_hash
+from workflow.evo.data.view import link
+from workflow.evo.errors import UserError, entry_point
+from workflow.evo.files import write_json
+
+
+def main() -> int | None:
+    parser = argparse.ArgumentParser(
+        prog="python -m workflow.scripts.check_dataset",
+        description="Check every image and label, write results/{session}/data/fingerprint.json and link the dataset"
+        " beside it, as training reads it. Fatal findings: exit code 2, and nothing is written.",
+    )
+    parser.add_argument(
+        "--config",
+        nargs="+",
+        type=Path,
+        default=[Path("config/config.yaml")],
+        metavar="FILE",
+        help="configuration files, later ones laid over earlier ones (default: %(default)s)",
+    )
+    session = load_session_files(parser.parse_args().config)
+    path = dataset_yaml(session)
+    if session.data is None and not path.is_file():
+        raise UserError(
+            f"the embedded dataset is not drawn: {path.resolve()}",
+            hint="run `python -m workflow.scripts.draw_digits` first",
+        )
+    dataset = load_dataset(path)
+    document = check(dataset, hash_cache(session), progress=True)
+    if session.data is None:
+        document["content_hash"] = session_content_hash(session)
+    refuse_fatal(document, path)
+    print(summary(document), file=sys.stderr)
+    link(dataset, session.layout.data)
+    write_json(session.layout.fingerprint, "fingerprint", document)
+    return None
+
+
+def refuse_fatal(document: dict[str, Any], path: Path) -> None:
+    """Print the findings of a dataset, and raise `UserError` when any of them is fatal."""
+    findings = [Finding(**{**item, "examples": tuple(item["examples"])}) for item in document["findings"]]
+    for finding in findings:
+        print(finding, file=sys.stderr)
+    fatal = [finding for finding in findings if finding.severity == FATAL]
+    if fatal:
+        more = f" (and {len(fatal) - 1} more fatal finding{'s' if len(fatal) > 2 else ''} above)" if fatal[1:] else ""
+        raise UserError(f"{str(fatal[0]).removeprefix('fatal: ')}{more}", where=path)
+
+
+def summary(document: dict[str, Any]) -> str:
+    """Return one line per split: images, instances, sizes."""
+    lines = [f"{len(document['names'])} classes: {', '.join(document['names'][:20])}"]
+    for split, row in document["splits"].items():
+        sizes = f"{row['width']['median']}×{row['height']['median']} px (median)"
+        lines.append(f"{split}: {row['images']} images, {row['instances']} instances, {sizes}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    entry_point(main)

@@ -1,0 +1,167 @@
+"""Check versions, devices, memory and disk against what the session needs, before anything trains."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from workflow.evo import environment, ultralytics_env
+from workflow.evo.config import Session, load_session_files
+from workflow.evo.data.source import dataset_names, training_images
+from workflow.evo.errors import EvoError, UserError, entry_point
+from workflow.evo.files import write_json
+from workflow.evo.models.definition import load_definition
+
+TESTED_ULTRALYTICS = "8.4.190"
+LOW_MEMORY_GIB = 4
+BYTES_PER_PARAMETER = 100
+"""Disk of one variant per parameter: two generations of checkpoints (raw, averaged and optimizer state in 32 bit, last
+and best weights in 16 bit: about 40 bytes each) and the published weights. Measured: 88 with MuSGD."""
+FIXED_BYTES = 50 * 2**20  # plots, reports and logs of one variant, generously
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--config", nargs="+", type=Path, default=[Path("config/config.yaml")], help="YAML or JSON files"
+    )
+    session = load_session_files(parser.parse_args().config)
+    ultralytics_env.prepare(session.root / ".ultralytics")
+    _check_arguments(session)
+    facts = environment.describe(session.root)
+    device = _device(session, facts)
+    needed = _disk_needed(session)
+    if needed > facts["disk_free_gib"]:
+        raise UserError(
+            f"{needed:.1f} GiB of disk are needed, {facts['disk_free_gib']:.1f} GiB are free",
+            where=session.root.resolve(),
+            hint="free disk space, or run in another folder with `snakemake -d FOLDER`",
+        )
+    findings = _findings(facts, device)
+    expected = _expected(session, device)
+    if expected:
+        message = (
+            f"no GPU is used: training is expected to take {_hours(expected['hours'])} (an estimate: "
+            f"{expected['basis']}); `make demo` shows the whole workflow in minutes"
+        )
+        findings.append({"severity": "info", "code": "cpu_training", "message": message})
+    document = {**facts, "disk_needed_gib": needed, "device": device, "expected": expected, "findings": findings}
+    write_json(session.layout.environment, "environment", document)
+    for finding in findings:
+        print(f"{finding['severity']}: {finding['message']}", file=sys.stderr)
+    where = f"GPU {facts['gpus'][0]['name']}" if device == "gpu" and facts["gpus"] else facts["host"]["cpu"]
+    print(
+        f"environment: {where}, {facts['memory_gib']} GiB memory, {facts['disk_free_gib']} GiB disk free "
+        f"({needed:.1f} needed), Ultralytics {facts['versions']['ultralytics']}",
+        file=sys.stderr,
+    )
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:.1f} h" if hours >= 1 else f"{max(hours * 60, 1):.0f} min"
+
+
+def _check_arguments(session: Session) -> None:
+    """Let Ultralytics itself read the training arguments: the last word on types and ranges."""
+    from ultralytics.cfg import get_cfg
+
+    try:
+        get_cfg(overrides=dict(session.train))
+    except (SyntaxError, TypeError, ValueError) as error:
+        raise UserError(f"Ultralytics refuses the training arguments: {error}", where="train") from error
+
+
+def _device(session: Session, facts: dict[str, Any]) -> str:
+    import torch
+
+    wanted = str(session.train.get("device"))
+    if wanted in {"cpu", "mps"}:
+        if wanted == "mps" and not torch.backends.mps.is_available():
+            raise UserError(
+                "this host has no MPS device", where="train.device", hint="leave it out, or set it to 'cpu'"
+            )
+        return wanted
+    if torch.cuda.is_available():
+        return "gpu"
+    if wanted != "None":
+        raise UserError(
+            f"torch sees no GPU, but device {wanted} is asked for",
+            where="train.device",
+            hint="check `nvidia-smi`, leave 'device' out, or set it to 'cpu'",
+        )
+    if facts["gpus"]:
+        raise EvoError(
+            f"{facts['gpus'][0]['name']} is there (driver {facts['gpus'][0]['driver']}) but torch cannot use it",
+            where="check_environment",
+            hint="update the driver, or set train.device to 'cpu'",
+        )
+    return "cpu"
+
+
+def _disk_needed(session: Session) -> float:
+    """Return the estimated need in GiB."""
+    from workflow.evo.models.build import build
+
+    nc = len(dataset_names(session))
+    total = 0.0
+    for variant in session.variants:
+        try:
+            parameters = sum(p.numel() for p in build(load_definition(variant.yaml), nc).parameters())
+        except UserError:
+            continue  # validate_model says what is wrong with it; it will train nothing
+        total += parameters * BYTES_PER_PARAMETER + FIXED_BYTES
+    if session.train.get("cache") == "disk":
+        total += training_images(session) * session.train["imgsz"] ** 2 * 3
+    return round(total / environment.GIB, 2)
+
+
+def _expected(session: Session, device: str) -> dict[str, Any] | None:
+    if device != "cpu":
+        return None
+    from workflow.evo.training.speed import time_steps
+
+    for variant in session.variants:
+        try:
+            definition = load_definition(variant.yaml)
+        except UserError:
+            continue
+        print(f"no GPU: timing a few training steps of {variant.name} …", file=sys.stderr)
+        batch = min(session.train["batch"], 4)
+        timed = time_steps(definition, len(dataset_names(session)), session.train["imgsz"], batch)
+        images = training_images(session) * session.train["epochs"] * len(session.variants)
+        basis = (
+            f"{timed.steps} timed steps of {variant.name} at batch {timed.batch}, {timed.imgsz} px: "
+            f"{timed.seconds_per_image:.3f} s an image, {images:,} images over {len(session.variants)} variants; "
+            "validation and data loading not included"
+        )
+        return {"hours": round(images * timed.seconds_per_image / 3600, 2), "basis": basis}
+    return None
+
+
+def _findings(facts: dict[str, Any], device: str) -> list[dict[str, str]]:
+    findings = []
+    version = facts["versions"]["ultralytics"]
+    if version != TESTED_ULTRALYTICS:
+        message = f"Ultralytics {version} is installed, this workflow is tested with {TESTED_ULTRALYTICS}"
+        findings.append({"severity": "warning", "code": "ultralytics_version", "message": message})
+    if facts["memory_gib"] < LOW_MEMORY_GIB:
+        message = f"{facts['memory_gib']} GiB of memory is little: lower train.batch and train.workers if training dies"
+        findings.append({"severity": "warning", "code": "low_memory", "message": message})
+    if device == "gpu" and facts["gpus"] and facts["gpus"][0]["memory_gib"] < LOW_MEMORY_GIB:
+        message = f"the GPU has {facts['gpus'][0]['memory_gib']} GiB: expect the batch to be halved"
+        findings.append({"severity": "warning", "code": "small_gpu", "message": message})
+    if facts["git"]["dirty"]:
+        message = "tracked files differ from the commit that the report names"
+        findings.append({"severity": "info", "code": "dirty_checkout", "message": message})
+    if shutil.which("git") is None:
+        findings.append(
+            {"severity": "info", "code": "no_git", "message": "git is not installed: no commit is recorded"}
+        )
+    return findings
+
+
+if __name__ == "__main__":
+    entry_point(main)

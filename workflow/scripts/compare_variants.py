@@ -1,0 +1,44 @@
+"""Write the report of a session: which variant is best, on what evidence, and what is missing."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from workflow.evo.config import load_session_files
+from workflow.evo.errors import entry_point
+from workflow.evo.files import write_atomically, write_json
+from workflow.evo.reporting.compare import compare
+from workflow.evo.reporting.render import session_csv, session_html, session_markdown
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="compare_variants",
+        description="Write report.html, report.md, summary.csv and summary.json of a session from whatever exists of "
+        "it: run it at any time.",
+    )
+    parser.add_argument(
+        "--config",
+        nargs="+",
+        type=Path,
+        default=[Path("config/config.yaml")],
+        metavar="FILE",
+        help="configuration files, later ones laid over earlier ones (default: %(default)s)",
+    )
+    args = parser.parse_args()
+
+    session = load_session_files(args.config)
+    summary = compare(session)
+    root = session.layout.root
+    write_atomically(root / "report.html", session_html(summary, root))
+    write_atomically(root / "report.md", session_markdown(summary))
+    write_atomically(root / "summary.csv", session_csv(summary))
+    write_json(root / "summary.json", "session_summary", summary)
+    print(f"compare_variants: {summary['headline']['text']}", file=sys.stderr)
+    print(f"compare_variants: wrote {root / 'report.html'}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    entry_point(main)

@@ -1,0 +1,54 @@
+"""Evaluate one trained variant: metrics, host speed, curves, confusion matrix and prediction mosaics."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from workflow.evo import ultralytics_env
+from workflow.evo.config import load_session_files
+from workflow.evo.errors import entry_point
+from workflow.evo.evaluation.detector import check_unchanged
+from workflow.evo.evaluation.validation import evaluate
+from workflow.evo.files import read_json, write_json
+from workflow.evo.training.gpu import lease
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="evaluate",
+        description="Evaluate best.pt of a variant on val, and on test when the dataset has it, as `yolo val` does. "
+        "Writes results/{session}/{variant}/evaluate/metrics.json and plots/.",
+    )
+    parser.add_argument(
+        "--config",
+        nargs="+",
+        type=Path,
+        default=[Path("config/config.yaml")],
+        metavar="FILE",
+        help="configuration files, later ones laid over earlier ones (default: %(default)s)",
+    )
+    parser.add_argument("--variant", required=True, metavar="NAME", help="variant of the session, e.g. level2_relu")
+    args = parser.parse_args()
+
+    session = load_session_files(args.config)
+    layout = session.layout.variant(session.variant(args.variant).name)
+    training = read_json(layout.training, "training")
+    check_unchanged(layout.best, training["weights"]["best"])
+    with tempfile.TemporaryDirectory(prefix="evo-evaluate-") as settings, lease(session.train.get("device"), say) as gpu:
+        ultralytics_env.prepare(Path(settings))
+        # The leased GPU is the only visible one, whatever its number in the configuration.
+        arguments = {key: value for key, value in session.train.items() if not (gpu and key == "device")}
+        document = evaluate(layout.best, session.layout.dataset_yaml, session.splits, arguments, layout.evaluate)
+    write_json(layout.metrics, "metrics", document)
+    say(f"wrote {layout.metrics}")
+
+
+def say(text: str) -> None:
+    print(f"evaluate: {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    entry_point(main)
