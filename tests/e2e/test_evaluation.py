@@ -103,7 +103,12 @@ def test_figures_are_those_of_yolo_val(trained, evaluated, tmp_path):
         result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         expected = json.loads(result.stdout.splitlines()[-1])
         ours = valid(document)[split]
-        for key, theirs in {"map50": "mAP50", "map50_95": "mAP50-95", "precision": "precision", "recall": "recall"}.items():
+        for key, theirs in {
+            "map50": "mAP50",
+            "map50_95": "mAP50-95",
+            "precision": "precision",
+            "recall": "recall",
+        }.items():
             assert ours[key] == pytest.approx(expected[f"metrics/{theirs}(B)"], abs=1e-3), (split, key)
         assert ours["map50"] > 0, "a network that finds nothing proves nothing"
 

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from workflow.evo.config import Session, load_session
+from workflow.evo.config import Session
 from workflow.evo.files import sha256_json, write_json
 from workflow.evo.variants import LEVEL_SCOPES, PARTS, Variant
 
 CLASSES = ("red cell", "white cell", "platelet")
-ACTIVATION_NAMES = {"relu": "ReLU", "leaky": "LeakyReLU", "silu": "SiLU", None: "SiLU"}
+ACTIVATIONS = {"relu": "ReLU", "leaky": "LeakyReLU(0.1)", "silu": "SiLU", None: "SiLU"}
+OPERATORS = {"ReLU": "relu", "LeakyReLU(0.1)": "leaky_relu", "SiLU": "silu"}
 SITES = {"backbone": 27, "neck": 18, "detect": 12}
 
 
@@ -22,7 +23,9 @@ def make_session(
     """Return a session that lies below ``folder``; its variants need no model files."""
     if variants is None:
         variants = [
-            Variant(f"level{level}_{activation}", Path(f"/models/npu_level{level}_{activation}.yaml"), level, activation)
+            Variant(
+                f"level{level}_{activation}", Path(f"/models/npu_level{level}_{activation}.yaml"), level, activation
+            )
             for level in (2, 3, 4)
             for activation in ("relu", "leaky")
         ]
@@ -93,42 +96,59 @@ def split_metrics(map50_95: float | None, names: Iterable[str] = CLASSES, absent
     }
 
 
-def model_document(variant: Variant, scope: list[str], parameters: int | None) -> dict[str, Any]:
-    return {
-        "name": variant.name,
-        "level": variant.level,
-        "activation": variant.activation,
-        "scope": scope,
-        "nc": len(CLASSES),
-        "parameters": parameters or 1_600_000 + 10_000 * (variant.level or 0),
-        "layers": 23,
-        "parts": {},
-        "fingerprint": digest("network", variant.name),
-        "notes": [],
-    }
-
-
-def activations_document(expected: dict, found: dict, verified: bool) -> dict[str, Any]:
-    return {"expected": expected, "found": found, "executed": found, "verified": verified}
-
-
-def write_checks(session: Session, name: str, verified: bool = True, parameters: int | None = None):
+def write_checks(session: Session, name: str, parameters: int | None = None, notes: Iterable[str] = ()):
     """Write check/model.json and check/activations.json."""
     variant = session.variant(name)
     layout = session.layout.variant(name)
     scope = list(LEVEL_SCOPES.get(variant.level, ()))
-    expected = {part: ACTIVATION_NAMES[variant.activation] if part in scope else "SiLU" for part in PARTS}
-    found = {part: {expected[part]: SITES[part]} for part in PARTS}
-    if not verified:
-        found["backbone"] = {expected["backbone"]: 26, "SiLU": 1}
-    write_json(layout.model, "model", model_document(variant, scope, parameters))
-    write_json(layout.activations, "activations", activations_document(expected, found, verified))
+    parameters = parameters or 1_600_000 + 10_000 * (variant.level or 0)
+    model = {
+        "name": name,
+        "file": variant.yaml.name,
+        "level": variant.level,
+        "activation": ACTIVATIONS[variant.activation],
+        "scope": scope,
+        "nc": len(CLASSES),
+        "file_nc": 80,
+        "layers": 23,
+        "parameters": parameters,
+        "parts": {part: {"layers": 7, "parameters": parameters // 3} for part in PARTS},
+        "strides": [8, 16, 32],
+        "definition": {
+            "scale": "n",
+            "depth_multiple": 0.33,
+            "width_multiple": 0.25,
+            "max_channels": 512,
+            "reg_max": 1,
+            "end2end": False,
+            "layers": [],
+        },
+        "fingerprint": digest("network", name),
+        "notes": list(notes),
+    }
+    write_json(layout.model, "model", model)
+    expected = expected_activations(variant)
+    activations = {
+        "expected": expected,
+        "found": {part: {expected[part]: SITES[part]} for part in PARTS},
+        "executed": {part: {OPERATORS[expected[part]]: SITES[part]} for part in PARTS},
+        "conv_default": "SiLU",
+        "verified": True,
+    }
+    write_json(layout.activations, "activations", activations)
+
+
+def expected_activations(variant: Variant) -> dict[str, str]:
+    """Return the activation of each part of a network, as its level promises."""
+    scope = LEVEL_SCOPES.get(variant.level, ())
+    return {part: ACTIVATIONS[variant.activation] if part in scope else "SiLU" for part in PARTS}
 
 
 def write_training(session: Session, name: str, **changes: Any) -> dict[str, Any]:
     """Write train/training.json, results.csv and a stand-in for best.pt; ``changes`` replace keys of the document."""
     layout = session.layout.variant(name)
     epochs = int(session.train["epochs"])
+    expected = expected_activations(session.variant(name))
     document = {
         "variant": name,
         "recipe": digest("recipe", name),
@@ -145,7 +165,7 @@ def write_training(session: Session, name: str, **changes: Any) -> dict[str, Any
         "attempts": 1,
         "peak_memory": {"gpu_mib": None, "ram_mib": 1843.2},
         "incidents": [],
-        "activations": {"verified": True, "found": {part: {"ReLU": count} for part, count in SITES.items()}},
+        "activations": {"verified": True, "found": {part: {kind: SITES[part]} for part, kind in expected.items()}},
         "environment": {"device": "Test CPU", "versions": {"torch": "2.14.1"}},
         **changes,
     }
@@ -163,7 +183,9 @@ def write_history(path: Path, epochs: int, scale: float = 1.0):
     ]
     for epoch in range(1, epochs + 1):
         rise = scale * (1 - math.exp(-3 * epoch / epochs))
-        lines.append(f"{epoch},{epoch},{2 - rise},{3 - 2 * rise},1.1,{rise:.4f},{rise:.4f},{rise:.4f},{rise / 2:.4f},1,1,1,0.01")
+        lines.append(
+            f"{epoch},{epoch},{2 - rise},{3 - 2 * rise},1.1,{rise:.4f},{rise:.4f},{rise:.4f},{rise / 2:.4f},1,1,1,0.01"
+        )
     path.write_text("\n".join(lines) + "\n")
 
 
@@ -195,7 +217,9 @@ def write_pictures(session: Session, name: str, edge: int = 1920):
     (folder / "BoxPR_curve.png").write_bytes(b"not opened by any report")
 
 
-def write_done(session: Session, name: str, map50_95: float, *, names: Iterable[str] = CLASSES, test: bool = True, **changes):
+def write_done(
+    session: Session, name: str, map50_95: float, *, names: Iterable[str] = CLASSES, test: bool = True, **changes
+):
     """Write everything that a finished variant leaves."""
     names = list(names)
     write_checks(session, name)

@@ -29,7 +29,7 @@ def main() -> int | None:
         type=Path,
         default=[Path("config/config.yaml")],
         metavar="FILE",
-        help="configuration files, later ones laid over earlier ones (default: %(default)s)",
+        help="configuration files, later ones laid over earlier ones (default: config/config.yaml)",
     )
     session = load_session_files(parser.parse_args().config)
     path = dataset_yaml(session)

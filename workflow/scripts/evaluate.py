@@ -37,7 +37,10 @@ def main() -> None:
     layout = session.layout.variant(session.variant(args.variant).name)
     training = read_json(layout.training, "training")
     check_unchanged(layout.best, training["weights"]["best"])
-    with tempfile.TemporaryDirectory(prefix="evo-evaluate-") as settings, lease(session.train.get("device"), say) as gpu:
+    with (
+        tempfile.TemporaryDirectory(prefix="evo-evaluate-") as settings,
+        lease(session.train.get("device"), say) as gpu,
+    ):
         ultralytics_env.prepare(Path(settings))
         # The leased GPU is the only visible one, whatever its number in the configuration.
         arguments = {key: value for key, value in session.train.items() if not (gpu and key == "device")}

@@ -73,7 +73,9 @@ def dataset_splits(dataset_yaml: Path, splits: tuple[str, ...]) -> tuple[dict[st
     try:
         data = yaml.safe_load(dataset_yaml.read_text())
     except FileNotFoundError as error:
-        raise UserError("dataset not found", where=dataset_yaml.resolve(), hint="run the rule `check_dataset`") from error
+        raise UserError(
+            "dataset not found", where=dataset_yaml.resolve(), hint="run the rule `check_dataset`"
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError("not valid YAML", where=dataset_yaml.resolve()) from error
     if not isinstance(data, dict) or not data.get("val"):

@@ -51,7 +51,7 @@ def _parse(document: dict[str, Any], definition: Definition, nc: int, channels: 
 
     if not SAFE_LOAD:
         raise RuntimeError("ultralytics was imported without ULTRALYTICS_SAFE_LOAD: call ultralytics_env.prepare first")
-    document = copy.deepcopy({**document, "scale": definition.scale, "yaml_file": definition.path.name})
+    document = copy.deepcopy({**document, "nc": nc, "scale": definition.scale, "yaml_file": definition.path.name})
     default, Conv.default_act = Conv.default_act, nn.SiLU()
     try:
         return DetectionModel(document, ch=channels, nc=nc, verbose=False)
@@ -101,4 +101,3 @@ def of_module(module: Any) -> Activation | None:
 def part_of(layer_index: int, definition: Definition) -> str:
     """Return ``backbone``, ``neck`` or ``detect`` for the index of a top-level layer."""
     return definition.part_of(layer_index)
-

@@ -361,7 +361,7 @@ class _Reader:
             )
         name = self._module(index, module, arguments)
         sources = self._sources(index, source, name)
-        if name is None:
+        if name is None or not row.sound:
             return None
         count = repeats.value if type(repeats.value) is int else 1
         if MODULES[name].repeats == "once" and count != 1:
@@ -380,7 +380,7 @@ class _Reader:
         if arguments.kind != "sequence":
             if not arguments.refused:
                 self.problems.add(arguments.line, f"layer {index}: the arguments of {node.value} must be a list")
-        elif not any(item.refused for item in arguments.value):
+        elif arguments.sound:
             for problem in argument_problems(node.value, arguments.plain()):
                 self.problems.add(arguments.line, f"layer {index}: {problem}")
         return node.value

@@ -249,6 +249,7 @@ def describe(graph: Graph) -> list[dict[str, Any]]:
     for layer in graph.layers:
         row = asdict(layer)
         del row["line"], row["size"]
+        row["stride"] = layer.stride
         row["arguments"] = {k: list(v) if isinstance(v, tuple) else v for k, v in layer.arguments.items()}
         rows.append({**row, "sources": list(layer.sources), "channels_in": list(layer.channels_in)})
     return rows

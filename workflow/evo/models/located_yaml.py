@@ -22,7 +22,7 @@ MAX_DEPTH = 8
 """Nesting limit; a real one needs 5 (file, head, layer, arguments, list of kernel sizes)."""
 
 MAX_NODES = 10_000
-MAX_SCALAR = 500
+MAX_SCALAR = 200
 """Length limit of one value in characters."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -47,6 +47,12 @@ class Node:
     @property
     def refused(self) -> bool:
         return self.kind == "refused"
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing in it was refused."""
+        inner = self.value.values() if self.kind == "mapping" else self.value if self.kind == "sequence" else ()
+        return not self.refused and all(item.sound for item in inner)
 
     def plain(self) -> Any:
         """Return the value as plain lists, dicts and scalars."""

@@ -145,6 +145,11 @@ def literal(value: Any) -> Any:
     return None if value == "None" else value
 
 
+def _quoted(value: Any) -> str:
+    text = "a table" if isinstance(value, dict) else repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"
+
+
 def argument_problems(name: str, values: list[Any]) -> list[str]:
     """Hold the arguments of one layer against the allow-list; return one sentence per problem.
 
@@ -162,12 +167,11 @@ def argument_problems(name: str, values: list[Any]) -> list[str]:
         described, fits = KINDS[parameter.kind]
         if parameter.kind == "activation" and isinstance(value, str):
             found.append(
-                f"{name}: a string as the activation of one layer ({value!r}) becomes no activation at all in "
+                f"{name}: a string as the activation of one layer ({_quoted(value)}) becomes no activation at all in "
                 "Ultralytics (Identity, without a word): use True, and the key 'activation' for the whole network"
             )
         elif not fits(value):
-            text = value if isinstance(value, (int, float, list)) else repr(value)
-            found.append(f"{name}: '{parameter.name}' must be {described}, not {text}")
+            found.append(f"{name}: '{parameter.name}' must be {described}, not {_quoted(value)}")
     return found
 
 

@@ -29,7 +29,10 @@ class Problems:
 
     def add(self, line: int, message: str) -> None:
         """Note a problem; ``line`` counts from 1, 0 stands for the file as a whole."""
-        self.found.append((line, " ".join(message.split())))
+        message = " ".join(message.split())
+        # A quoted value may hold what drives a terminal, escape sequences or a change of direction.
+        shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
+        self.found.append((line, shown))
 
     def __bool__(self) -> bool:
         return bool(self.found)

@@ -11,9 +11,9 @@ from ..errors import EvoError
 from ..files import read_json
 from ..layout import VariantLayout
 from ..training.journal import Journal
-from ..variants import PARTS, ROOT
+from ..variants import ROOT
 from .history import read_history
-from .logs import logged_error
+from .logs import log_file, logged_error
 from .wording import sites
 
 STAGES = {
@@ -53,11 +53,11 @@ def collect_variant(session: Session, name: str) -> dict[str, Any]:
         "status": status,
         "stage": stage,
         "reason": reason,
-        "model": _without_version(documents["validate_model"]),
-        "activations": _without_version(documents["verify_activations"]),
+        "model": _without(documents["validate_model"], "schema_version", "definition"),
+        "activations": _without(documents["verify_activations"], "schema_version", "variant"),
         "training": _training(training),
         "history": _history(paths),
-        "metrics": None if stale else _without_version(metrics),
+        "metrics": None if stale else _without(metrics, "schema_version"),
         "incidents": training["incidents"] if training else Journal(paths.checkpoints).incidents(),
         "plots": _plots(session, paths),
     }
@@ -83,22 +83,18 @@ def _status(
     for stage, problem in damage.items():
         if problem:
             return "failed", stage, problem
-    for stage, contradiction in (
-        ("verify_activations", _unverified(documents["verify_activations"])),
-        ("train", _unverified((documents["train"] or {}).get("activations"))),
-        ("evaluate", stale),
-    ):
+    for stage, contradiction in (("train", _unverified(documents["train"])), ("evaluate", stale)):
         if contradiction:
             return "failed", stage, contradiction
     if documents["train"] and documents["evaluate"]:
         return "done", "evaluate", None
     stage = next(stage for stage in STAGES if documents[stage] is None)
-    error = logged_error(session.layout.root, stage, name)
+    error = logged_error(log_file(session.layout.root, stage, name))
     if error:
         return "failed", stage, error
     if stage == "train":
         for check in SHARED_CHECKS:
-            if error := logged_error(session.layout.root, check):
+            if error := logged_error(log_file(session.layout.root, check)):
                 return "failed", check, error
         return "missing", stage, _unfinished(session.layout.variant(name))
     return "missing", stage, "not run yet"
@@ -120,15 +116,12 @@ def _history(paths: VariantLayout) -> dict[str, list[float | None]]:
     return read_history(paths.results_csv) or read_history(paths.checkpoints / "work" / "results.csv")
 
 
-def _unverified(check: Mapping[str, Any] | None) -> str | None:
-    if not check or check["verified"]:
+def _unverified(training: Mapping[str, Any] | None) -> str | None:
+    if training is None or training["activations"]["verified"]:
         return None
-    found, expected = check["found"], check.get("expected") or {}
-    rows = []
-    for part in [*(p for p in PARTS if p in found), *(p for p in found if p not in PARTS)]:
-        wanted = f" (expected {sites(expected[part])})" if part in expected else ""
-        rows.append(f"{part} has {sites(found[part])}{wanted}")
-    return "the network does not have the activation that its level promises: " + "; ".join(rows)
+    found = training["activations"]["found"]
+    rows = [f"{part} has {sites(found[part])}" for part in found]
+    return "best.pt does not have the activations that its level promises: " + "; ".join(rows)
 
 
 def _stale(training: Mapping[str, Any] | None, metrics: Mapping[str, Any] | None) -> str | None:
@@ -141,14 +134,12 @@ def _training(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Return ``training.json`` with its totals: ``epochs_seconds`` has no pauses, ``seconds`` includes them."""
     if document is None:
         return None
-    kept = {key: value for key, value in document.items() if key not in {"schema_version", "variant", "incidents"}}
-    return {**kept, "epochs_seconds": round(sum(epoch["seconds"] for epoch in document["epochs"]), 3)}
+    total = round(sum(epoch["seconds"] for epoch in document["epochs"]), 3)
+    return {**_without(document, "schema_version", "variant", "incidents"), "epochs_seconds": total}
 
 
-def _without_version(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    if document is None:
-        return None
-    return {key: value for key, value in document.items() if key != "schema_version"}
+def _without(document: Mapping[str, Any] | None, *keys: str) -> dict[str, Any] | None:
+    return None if document is None else {key: value for key, value in document.items() if key not in keys}
 
 
 def _plots(session: Session, paths: VariantLayout) -> dict[str, list[str]]:

@@ -73,9 +73,7 @@ def training_curves(variants: Iterable[Mapping[str, Any]], drawn: Mapping[str, S
     return figures
 
 
-def _panel(
-    variants: list[Mapping[str, Any]], series: str, title: str, drawn: Mapping[str, Style]
-) -> str:
+def _panel(variants: list[Mapping[str, Any]], series: str, title: str, drawn: Mapping[str, Style]) -> str:
     import matplotlib
 
     settings = {
@@ -123,8 +121,8 @@ def _panel(
                 gid=gid,
             )
         axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-        axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, steps=[1, 2, 5, 10]))
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
         if series in ACCURACY:
             axes.set_ylim(bottom=0)
         axes.grid(axis="y", color=GRID, linewidth=0.8)
@@ -147,7 +145,12 @@ def _marked(variant: Mapping[str, Any], series: str) -> list[int]:
 def _inline(svg: str, title: str, replace: Mapping[str, str], titles: Mapping[str, str]) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'<svg [^>]*?viewBox="([^"]+)"[^>]*>', rf'<svg viewBox="\1" role="img" aria-label="{escape(title)}">', svg, count=1)
+    svg = re.sub(
+        r'<svg [^>]*?viewBox="([^"]+)"[^>]*>',
+        rf'<svg viewBox="\1" role="img" aria-label="{escape(title)}">',
+        svg,
+        count=1,
+    )
     svg = re.sub(r"font: ([\d.]+)px [^;\"]+", r"font: \1px var(--sans)", svg)
     for stand_in, colour in replace.items():
         svg = svg.replace(stand_in, colour)

@@ -6,31 +6,36 @@ import re
 from pathlib import Path
 
 TAIL_BYTES = 64 * 1024
+MAX_LINES = 3
+"""Lines of one error that are quoted; the others are counted."""
+
 _CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
-def logged_error(root: Path, rule: str, variant: str | None = None) -> str | None:
-    """Return the last error line that ``rule`` logged below ``{root}/logs``, or None.
+def log_file(root: Path, rule: str, variant: str | None = None) -> Path:
+    """Return the log of a rule, ``{root}/logs/{rule}/{variant}.log`` or ``{root}/logs/{rule}.log``."""
+    logs = Path(root) / "logs"
+    return logs / rule / f"{variant}.log" if variant else logs / f"{rule}.log"
 
-    A log belongs to the rule (and variant) whose names stand in its path: ``logs/train/level2_relu.log`` and
-    ``logs/level2_relu/train.log`` alike.
+
+def logged_error(path: Path) -> str | None:
+    """Return the error that ended the program which wrote this log, or None.
+
+    An error of the workflow is ``error: …`` and all lines after it, one per finding; of any other exception it is the
+    last line.
     """
-    wanted = {rule} | ({variant} if variant else set())
-    for path in sorted((Path(root) / "logs").rglob("*.log")):
-        words = {word for part in path.relative_to(root).with_suffix("").parts for word in part.split(".")}
-        if wanted <= words and (variant or words == {"logs", rule}):
-            return _last_error(path)
-    return None
-
-
-def _last_error(path: Path) -> str | None:
-    with path.open("rb") as stream:
-        stream.seek(max(0, path.stat().st_size - TAIL_BYTES))
-        lines = [_CONTROL.sub("", line).strip() for line in stream.read().decode(errors="replace").splitlines()]
-    lines = [line for line in lines if line]
-    for line in reversed(lines):
-        if line.startswith("error: "):
-            return line.removeprefix("error: ")
+    try:
+        with Path(path).open("rb") as stream:
+            stream.seek(max(0, path.stat().st_size - TAIL_BYTES))
+            text = stream.read().decode(errors="replace")
+    except OSError:
+        return None
+    lines = [cleaned for line in text.splitlines() if (cleaned := _CONTROL.sub("", line).strip())]
+    starts = [index for index, line in enumerate(lines) if line.startswith("error: ")]
+    if starts:
+        found = [lines[starts[-1]].removeprefix("error: "), *lines[starts[-1] + 1 :]]
+        rest = len(found) - MAX_LINES
+        return "; ".join(found[:MAX_LINES]) + (f"; … and {rest} more" if rest > 0 else "")
     if any(line.startswith("Traceback (most recent call last)") for line in lines):
         return lines[-1]
     return None

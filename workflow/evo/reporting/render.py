@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..variants import PARTS
 from . import figures, wording
 from .compare import CSV_COLUMNS, csv_rows, done, value_at
 from .images import BUDGET, embed
@@ -93,7 +94,8 @@ def _views(summary: Mapping[str, Any]) -> dict[str, Any]:
         "open": [v for v in variants if v["status"] != "done"],
         "tested": any(value_at(v, ("metrics", "test")) for v in finished),
         "classes": _classes(finished),
-        "parts": _parts(variants),
+        "proofs": _proofs(variants),
+        "notes": [(v["variant"], note) for v in variants for note in (v["model"] or {}).get("notes", ())],
         "winners": _winners(summary["criteria"]),
         "provenance": PROVENANCE,
         "environment": {k: v for k, v in (summary["environment"] or {}).items() if k not in NO_MEASUREMENT},
@@ -114,24 +116,31 @@ def _classes(finished: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def _parts(variants: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the proof of activations, one row per variant and part of its network."""
+def _proofs(variants: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the proof of activations, one row per variant that was checked, with its parts in their order."""
     rows = []
     for variant in variants:
         check = variant["activations"]
-        trained = value_at(variant, ("training", "activations")) or {}
-        for part in check["found"] if check else ():
-            rows.append(
-                {
-                    "variant": variant["variant"],
-                    "part": part,
-                    "expected": value_at(check, ("expected", part)),
-                    "found": check["found"][part],
-                    "executed": value_at(check, ("executed", part)),
-                    "trained": value_at(trained, ("found", part)),
-                    "verified": check["verified"] and trained.get("verified", True),
-                }
-            )
+        if check is None:
+            continue
+        trained = value_at(variant, ("training", "activations"))
+        rows.append(
+            {
+                "variant": variant["variant"],
+                "parts": [
+                    {
+                        "part": part,
+                        "expected": check["expected"][part],
+                        "found": check["found"][part],
+                        "executed": check["executed"][part],
+                        "trained": value_at(trained, ("found", part)),
+                    }
+                    for part in PARTS
+                ],
+                "verified": check["verified"],
+                "trained": trained and trained["verified"],
+            }
+        )
     return rows
 
 
@@ -145,7 +154,7 @@ def _pictures(summary: Mapping[str, Any], root: Path) -> list[dict[str, str]]:
     for variant in done(summary["variants"]):
         names = {Path(name).name: name for name in variant["plots"].get("val", ())}
         if not wanted and "val_batch0_labels.jpg" in names:
-            wanted.append(("Labels", "what is really there", names["val_batch0_labels.jpg"]))
+            wanted.append(("Labels", "what is there", names["val_batch0_labels.jpg"]))
         if "val_batch0_pred.jpg" in names:
             value = wording.metric(variant["metrics"]["val"]["map50_95"])
             wanted.append((variant["variant"], f"mAP50-95 {value}", names["val_batch0_pred.jpg"]))
