@@ -38,7 +38,7 @@ REPORTING_HASH = tree_hash("reporting")
 EVO = f"env PYTHONPATH={shlex.quote(workflow.basedir)} {shlex.quote(sys.executable)} -m workflow.scripts"
 CONFIG = f"--config {shlex.quote(SESSION.layout.config.as_posix())}"
 TEE = """> "$2" 2> >(trap "" INT TERM HUP; exec tee -a "$2" >&2)"""
-shell.prefix(f'evo() {{{{ exec {EVO}."$1" {CONFIG}"${{{{@:3}}}}" {TEE}; }}}}; ')
+shell.prefix(f'evo() {{{{ exec {EVO}."$1" {CONFIG} "${{{{@:3}}}}" {TEE}; }}}}; ')
 
 # Without --resources the number of trainings at a time would be unlimited, and `--resources mem_mb=…` replaces a
 # profile's whole map: so the token is set here.
