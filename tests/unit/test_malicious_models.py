@@ -6,10 +6,11 @@ import os
 import time
 
 import pytest
+import yaml
 
 from tests.unit.model_files import GOOD
 from workflow.evo.errors import UserError
-from workflow.evo.models import graph
+from workflow.evo.models import graph, located_yaml
 
 CANARY = "canary"
 TOUCH = f"__import__('os').system('touch {CANARY}')"
@@ -170,6 +171,18 @@ def test_a_malicious_file_is_refused_at_once_and_nothing_of_it_runs(content, tmp
     assert all(len(line) < 400 and line.isprintable() for line in lines)
     assert graph.identity(path, 10).startswith("invalid:")
     assert os.listdir(tmp_path) == ["mine.yaml"]  # noqa: PTH208
+
+
+def test_the_corpus_is_refused_without_libyaml_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(located_yaml, "_LOADER", yaml.SafeLoader)
+    path = tmp_path / "mine.yaml"
+    for name, content in FILES.items():
+        path.write_bytes(content)
+        with pytest.raises(UserError):
+            graph.load(path)
+            pytest.fail(f"accepted: {name}")
+    path.write_text(GOOD)
+    assert graph.load(path)
 
 
 def test_the_corpus_is_not_refused_for_a_reason_of_its_own(tmp_path):

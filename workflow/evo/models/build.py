@@ -96,8 +96,3 @@ def of_module(module: Any) -> Activation | None:
     if type(module).__module__ != "torch.nn.modules.activation" or name not in CLASSES:
         return None
     return Activation(name, tuple((key, getattr(module, key)) for key in CLASSES[name]))
-
-
-def part_of(layer_index: int, definition: Definition) -> str:
-    """Return ``backbone``, ``neck`` or ``detect`` for the index of a top-level layer."""
-    return definition.part_of(layer_index)

@@ -106,6 +106,7 @@ MODULES: dict[str, Module] = {
     ),
     "GhostConv": Module((_C2, _kernel(), _stride(), _G, _ACT)),
     "Bottleneck": Module((_C2, _shortcut(True), _G, Parameter("k", "pair of kernels", (3, 3)), _E)),
+    "C2": Module((_C2, _shortcut(True), _G, _E), repeats="inside"),
     "C2f": Module((_C2, _shortcut(False), _G, _E), repeats="inside"),
     "C3": Module((_C2, _shortcut(True), _G, _E), repeats="inside"),
     "C3Ghost": Module((_C2, _shortcut(True), _G, _E), repeats="inside"),
