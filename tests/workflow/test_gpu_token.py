@@ -2,29 +2,48 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
+from tests.conftest import ROOT, environment
+
+PROBE = """
+include: "{root}/Snakefile"
 
 
-def limit(workspace, *arguments: str) -> int:
-    """Return the number of trainings that a dry run would allow at a time, as the workflow itself sees it."""
+rule probe:
+    output:
+        "probe{{i}}.txt",
+    resources:
+        gpu=1,
+    shell:
+        "date +%s.%N > {{output}}; sleep 0.5; date +%s.%N >> {{output}}"
+
+
+rule probes:
+    input:
+        expand("probe{{i}}.txt", i=range(3)),
+"""
+
+
+def concurrent_jobs(workspace, *resources: str) -> int:
+    """Run three jobs that each want a GPU; return how many of them were running at the same moment."""
     probe = workspace.folder / "probe.smk"
-    from tests.conftest import ROOT
-
-    probe.write_text(
-        f'include: "{ROOT}/Snakefile"\nprint("GPU TOKENS", workflow.global_resources["gpu"], file=sys.stderr)\n'
-    )
-    command = workspace.command("-n", *arguments)
+    probe.write_text(PROBE.format(root=ROOT))
+    command = workspace.command("probes", *resources, cores=8)
     command[command.index("-s") + 1] = str(probe)
-    import subprocess
-
-    done = subprocess.run(command, cwd=workspace.folder, capture_output=True, text=True, check=False)
-    found = [line.split()[-1] for line in done.stderr.splitlines() if line.startswith("GPU TOKENS")]
-    assert found, done.stderr
-    return int(found[0])
+    command += ["--workflow-profile", str(ROOT / "profiles" / "default")]
+    done = subprocess.run(
+        command, cwd=workspace.folder, capture_output=True, text=True, check=False, env=environment()
+    )
+    assert done.returncode == 0, done.stderr
+    spans = [tuple(map(float, path.read_text().split())) for path in workspace.folder.glob("probe*.txt")]
+    assert len(spans) == 3
+    return max(sum(start <= moment < end for start, end in spans) for moment, _ in spans)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "expected"),
+    ("resources", "most"),
     [
         ((), 1),
         (("--resources", "mem_mb=1000"), 1),
@@ -32,5 +51,5 @@ def limit(workspace, *arguments: str) -> int:
         (("--resources", "gpu=2"), 2),
     ],
 )
-def test_the_token_is_there_whatever_resources_are_given(workspace, arguments, expected):
-    assert limit(workspace, *arguments) == expected
+def test_never_more_trainings_at_a_time_than_tokens(workspace, resources, most):
+    assert concurrent_jobs(workspace, *resources) == most
