@@ -63,6 +63,12 @@ STOCK += ["26/yolo26", "26/yolo26-p2", "26/yolo26-p6"]
 def library(tmp_path_factory):
     """Put Ultralytics into safe mode before its first import, with settings of its own."""
     ultralytics_env.prepare(tmp_path_factory.mktemp("ultralytics"))
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the networks are too small to share, above all beside other tests
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

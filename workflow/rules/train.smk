@@ -27,4 +27,4 @@ rule train:
     params:
         recipe=get_recipe,
     shell:
-        "evo train {log} --variant {wildcards.variant} --threads {threads}"
+        "evo train {log} --variant {wildcards.variant}"

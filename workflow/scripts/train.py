@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 from workflow.evo.config import load_session_files
-from workflow.evo.environment import cpu_count
 from workflow.evo.errors import EvoError, entry_point
 from workflow.evo.training.console import Console
 from workflow.evo.training.process import die_with_parent
@@ -24,12 +23,11 @@ def main() -> None:
         "--config", nargs="+", type=Path, default=[Path("config/config.yaml")], help="YAML or JSON files"
     )
     parser.add_argument("--variant", required=True, help="name of the variant, such as level2_relu")
-    parser.add_argument("--threads", type=int, default=cpu_count(), help="processors to use on a CPU (all)")
     arguments = parser.parse_args()
     die_with_parent()
     console = Console(arguments.variant)
     try:
-        train(load_session_files(arguments.config), arguments.variant, console, arguments.threads)
+        train(load_session_files(arguments.config), arguments.variant, console)
     except OutOfMemory:
         # A fresh process is the only one with all of its memory back.
         console.give_back()

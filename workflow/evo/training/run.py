@@ -31,7 +31,7 @@ class OutOfMemory(EvoError):
     """The batch did not fit and has been halved: start the training process again, with fresh memory."""
 
 
-def train(session: Session, name: str, console: Console, threads: int) -> None:
+def train(session: Session, name: str, console: Console) -> None:
     """Train the variant ``name`` and publish ``best.pt``, ``last.pt``, ``results.csv`` and ``training.json``.
 
     A run with the same recipe that was interrupted is continued from its newest undamaged checkpoint; one that was
@@ -41,7 +41,6 @@ def train(session: Session, name: str, console: Console, threads: int) -> None:
         session: the session.
         name: the variant.
         console: tells of the progress.
-        threads: processors to use on a CPU.
 
     Raises:
         UserError: a check of this variant has not passed.
@@ -57,7 +56,7 @@ def train(session: Session, name: str, console: Console, threads: int) -> None:
         lease(session.train.get("device"), console.say),
     ):
         ultralytics_env.prepare(layout.checkpoints / "ultralytics")
-        _Training(session, variant, layout, stop_request, console, threads).run()
+        _Training(session, variant, layout, stop_request, console).run()
 
 
 class _Training:
@@ -68,10 +67,9 @@ class _Training:
         layout: VariantLayout,
         stop_request: StopRequest,
         console: Console,
-        threads: int,
     ):
         self.session, self.variant, self.layout = session, variant, layout
-        self.stop_request, self.console, self.threads = stop_request, console, threads
+        self.stop_request, self.console = stop_request, console
         self.definition: Definition = load_definition(variant.yaml)
         self.data = read_json(session.layout.fingerprint, "fingerprint")
         self.nc = len(self.data["names"])
@@ -155,7 +153,6 @@ class _Training:
             generation=generation,
             stop_request=self.stop_request,
             say=self.console.say,
-            threads=self.threads,
         )
         try:
             with explain_os_errors(self.layout.checkpoints, "training"):

@@ -47,7 +47,6 @@ class VariantTrainer(DetectionTrainer):
         generation: Generation | None,
         stop_request: StopRequest,
         say: Callable[[str], None],
-        threads: int,
     ):
         self.definition, self.store, self.recipe, self.generation = definition, store, recipe, generation
         self.stop_request, self.say = stop_request, say
@@ -56,8 +55,6 @@ class VariantTrainer(DetectionTrainer):
         self.peak_gpu_mib: float | None = None
         self._spoke = time.monotonic()
         super().__init__(overrides=overrides)
-        if self.device.type == "cpu":
-            torch.set_num_threads(threads)  # select_device() leaves one processor idle
         for event in ("on_train_batch_end", "on_val_batch_end"):
             self.add_callback(event, lambda _: self._heed_stop())
         self.add_callback("on_train_epoch_start", VariantTrainer._epoch_start)

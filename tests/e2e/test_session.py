@@ -1,0 +1,105 @@
+"""A real tiny session from nothing to the report, and what runs again after a change."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+
+import pytest
+from tests.conftest import ROOT, Workspace
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory) -> Workspace:
+    """A finished session of two variants; the tests of this module run in order and change it step by step."""
+    workspace = Workspace(tmp_path_factory.mktemp("session"))
+    (workspace.folder / "mine.yaml").write_text((ROOT / "models/train/npu_level4_activation_leaky.yaml").read_text())
+    workspace.change(grid={"levels": [2], "activations": ["relu"]}, models={"mine": {"yaml": "mine.yaml"}})
+    run = workspace.snakemake()
+    assert run.returncode == 0, run.stdout + run.stderr
+    return workspace
+
+
+def trained(workspace: Workspace) -> set[str]:
+    return {outputs.split("/")[2] for outputs in workspace.planned().get("train", [])}
+
+
+def test_every_file_of_the_contract_is_there(done):
+    for variant in ("level2_relu", "mine"):
+        for name in ("check/model.json", "check/activations.json", "train/best.pt", "train/last.pt"):
+            assert done.path(variant, *name.split("/")).stat().st_size > 0
+        metrics = json.loads(done.path(variant, "evaluate", "metrics.json").read_text())
+        assert {"map50", "map50_95", "precision", "recall", "per_class"} <= set(metrics["val"])
+        assert done.path(f"{variant}_training_report.md").is_file()
+        assert json.loads(done.path(f"{variant}_training_summary.json").read_text())["schema_version"] == 1
+    with done.path("summary.csv").open() as stream:
+        assert {row["variant"] for row in csv.DictReader(stream)} == {"level2_relu", "mine"}
+    assert "<html" in done.path("report.html").read_text()
+
+
+def test_the_trained_weights_hold_the_promised_activation(done):
+    training = json.loads(done.path("level2_relu", "train", "training.json").read_text())
+    assert training["activations"]["verified"] is True
+    assert set(training["activations"]["found"]["backbone"]) == {"ReLU"}
+    assert set(training["activations"]["found"]["neck"]) == {"SiLU"}
+
+
+def test_nothing_is_left_to_do(done):
+    assert done.planned() == {}
+
+
+def test_touched_files_plan_no_training(done):
+    for path in (done.folder / "mine.yaml", done.config, done.path("data", "digits", "data.yaml")):
+        os.utime(path)
+    assert trained(done) == set()
+
+
+def test_a_comment_in_a_model_file_plans_no_training_of_it(done):
+    with (done.folder / "mine.yaml").open("a") as stream:
+        stream.write("# a comment\n")
+    assert trained(done) == set()
+    run = done.snakemake()
+    assert run.returncode == 0, run.stderr
+    assert done.planned() == {}
+
+
+@pytest.mark.parametrize("name", ["device", "plots", "verbose"])
+def test_arguments_that_change_no_weights_plan_no_training(done, name):
+    run = done.snakemake("-n", "--config", f"train={{{name}: {'cpu' if name == 'device' else 'true'}}}")
+    assert run.returncode == 0, run.stderr
+    assert "\nrule train:" not in run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("change", ["epochs: 3", "lr0: 0.02", "seed: 1", "imgsz: 96", "batch: 2"])
+def test_arguments_that_change_weights_plan_every_training(done, change):
+    run = done.snakemake("-n", "--config", f"train={{{change}}}")
+    assert run.returncode == 0, run.stderr
+    assert (run.stdout + run.stderr).count("\nrule train:") == 2
+
+
+def test_other_data_plan_every_training(done):
+    run = done.snakemake("-n", "--config", "digits={seed: 1}")
+    assert (run.stdout + run.stderr).count("\nrule train:") == 2
+
+
+def test_a_changed_network_plans_its_own_training_only(done):
+    original = (done.folder / "mine.yaml").read_text()
+    (done.folder / "mine.yaml").write_text(original.replace("torch.nn.LeakyReLU(0.1)", "torch.nn.LeakyReLU(0.2)"))
+    assert trained(done) == {"mine"}
+    (done.folder / "mine.yaml").write_text(original)
+    assert trained(done) == set()
+
+
+def test_a_deleted_model_trains_alone_and_renews_its_evaluation_and_the_reports(done):
+    other = done.path("mine", "train", "best.pt").stat().st_mtime_ns
+    done.path("level2_relu", "train", "best.pt").unlink()
+    run = done.snakemake("results/tiny/level2_relu/train/best.pt")
+    assert run.returncode == 0, run.stderr
+    assert "level2_relu: training 2 epochs from scratch" in run.stderr
+    assert done.path("mine", "train", "best.pt").stat().st_mtime_ns == other
+    planned = done.planned()
+    assert set(planned) <= {"evaluate", "render_report", "compare_variants", "all"}
+    assert [outputs.split("/")[2] for outputs in planned["evaluate"]] == ["level2_relu"]
+    assert done.snakemake().returncode == 0
+    assert done.planned() == {}

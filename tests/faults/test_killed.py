@@ -1,0 +1,123 @@
+"""Training, Snakemake or both are killed: the next command finishes, says what it resumed, and nothing trains on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+
+import psutil
+import pytest
+from tests.conftest import environment
+
+EPOCHS = 6
+VARIANT = "level4_relu"
+
+
+@pytest.fixture
+def session(workspace):
+    """A session of one variant whose epochs are long enough to be hit by a signal."""
+    workspace.change(
+        grid={"levels": [4], "activations": ["relu"]},
+        digits={"train": 24},
+        train={"epochs": EPOCHS, "imgsz": 96},
+    )
+    return workspace
+
+
+def start(workspace) -> subprocess.Popen[bytes]:
+    log = (workspace.folder / "snakemake.log").open("wb")
+    return subprocess.Popen(
+        workspace.command(),
+        cwd=workspace.folder,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        env=environment(),
+    )
+
+
+def wait_for_epoch(workspace, epoch: int, run: subprocess.Popen[bytes], seconds: float = 120) -> None:
+    folder = workspace.path(VARIANT, "train", ".checkpoints", f"epoch{epoch:05d}")
+    deadline = time.monotonic() + seconds
+    while not folder.exists():
+        said = (workspace.folder / "snakemake.log").read_text()
+        assert run.poll() is None and time.monotonic() < deadline, said
+        time.sleep(0.05)
+
+
+def training_processes(workspace) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if "workflow.scripts.train" in process.cmdline() and process.cwd() == str(workspace.folder):
+                found.append(process)
+    return found
+
+
+def wait_until_nothing_trains(workspace, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while training_processes(workspace):
+        assert time.monotonic() < deadline, "an orphan trains on"
+        time.sleep(0.1)
+
+
+def finish(workspace) -> dict:
+    """Give the same command again; return training.json of the finished run."""
+    done = workspace.snakemake()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "resumed from the checkpoint of epoch" in done.stderr
+    return check_finished(workspace)
+
+
+def check_finished(workspace) -> dict:
+    training = json.loads(workspace.path(VARIANT, "train", "training.json").read_text())
+    assert [entry["epoch"] for entry in training["epochs"]] == list(range(1, EPOCHS + 1))
+    assert len(workspace.path(VARIANT, "train", "results.csv").read_text().splitlines()) == EPOCHS + 1
+    assert workspace.path("report.html").is_file()
+    resumed = [incident for incident in training["incidents"] if incident["kind"] == "resume"]
+    assert resumed and "resumed from the checkpoint of epoch" in resumed[0]["message"]
+    assert "resumed from the checkpoint of epoch" in workspace.path("report.md").read_text()
+    return training
+
+
+def test_the_training_process_is_killed(session):
+    run = start(session)
+    wait_for_epoch(session, 2, run)
+    for process in training_processes(session):
+        process.kill()
+    assert run.wait(200) == 0, "the job is tried again by itself"
+    said = (session.folder / "snakemake.log").read_text()
+    assert "resumed from the checkpoint of epoch" in said
+    assert check_finished(session)["attempts"] == 2
+
+
+def test_snakemake_is_killed_and_no_orphan_trains_on(session):
+    run = start(session)
+    wait_for_epoch(session, 2, run)
+    run.kill()
+    run.wait(30)
+    wait_until_nothing_trains(session)
+    finish(session)
+
+
+def test_the_whole_group_is_killed(session):
+    run = start(session)
+    wait_for_epoch(session, 2, run)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait(30)
+    wait_until_nothing_trains(session)
+    finish(session)
+
+
+def test_a_second_run_of_the_session_is_refused_in_one_line(session):
+    run = start(session)
+    wait_for_epoch(session, 1, run)
+    second = session.snakemake()
+    assert second.returncode != 0
+    errors = [line for line in second.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and f"in use by process {run.pid}" in errors[0]
+    assert run.wait(200) == 0
