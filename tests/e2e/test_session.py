@@ -7,6 +7,7 @@ import json
 import os
 
 import pytest
+
 from tests.conftest import ROOT, Workspace
 
 

@@ -11,6 +11,7 @@ import time
 
 import psutil
 import pytest
+
 from tests.conftest import environment
 
 EPOCHS = 6

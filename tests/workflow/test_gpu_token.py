@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
+
 from tests.conftest import ROOT, environment
 
 PROBE = """
@@ -33,9 +34,7 @@ def concurrent_jobs(workspace, *resources: str) -> int:
     command = workspace.command("probes", *resources, cores=8)
     command[command.index("-s") + 1] = str(probe)
     command += ["--workflow-profile", str(ROOT / "profiles" / "default")]
-    done = subprocess.run(
-        command, cwd=workspace.folder, capture_output=True, text=True, check=False, env=environment()
-    )
+    done = subprocess.run(command, cwd=workspace.folder, capture_output=True, text=True, check=False, env=environment())
     assert done.returncode == 0, done.stderr
     spans = [tuple(map(float, path.read_text().split())) for path in workspace.folder.glob("probe*.txt")]
     assert len(spans) == 3

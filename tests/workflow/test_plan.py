@@ -6,6 +6,7 @@ import resource
 import subprocess
 
 import pytest
+
 from tests.conftest import ROOT, SNAKEMAKE, environment
 
 VARIANTS = [f"level{level}_{activation}" for level in (2, 3, 4) for activation in ("relu", "leaky")]

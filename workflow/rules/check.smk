@@ -1,3 +1,5 @@
+# What these rules depend on is always a part of the recipe of `train`, by content: a comment in a model or dataset YAML, or
+# a touched file, makes nothing again.
 rule check_environment:
     output:
         f"{RESULTS}/environment.json",
@@ -9,8 +11,7 @@ rule check_environment:
     conda:
         "../../environment.yml"
     params:
-        arguments=SESSION.train,
-        variants=VARIANTS,
+        arguments=arguments_of(SESSION),
     shell:
         "evo check_environment {log}"
 
@@ -33,7 +34,7 @@ rule draw_digits:
 
 rule check_dataset:
     input:
-        dataset_yaml(SESSION).as_posix(),
+        get_drawn_dataset(),
     output:
         fingerprint=f"{RESULTS}/data/fingerprint.json",
         dataset=f"{RESULTS}/data/dataset.yaml",
@@ -51,8 +52,6 @@ rule check_dataset:
 
 
 rule validate_model:
-    input:
-        yaml=get_model_yaml,
     output:
         f"{RESULTS}/{{variant}}/check/model.json",
     log:
@@ -63,7 +62,7 @@ rule validate_model:
     conda:
         "../../environment.yml"
     params:
-        classes=CLASSES,
+        model=get_model_identity,
     shell:
         "evo validate_model {log} --variant {wildcards.variant}"
 

@@ -6,10 +6,10 @@ sys.path.insert(0, workflow.basedir)
 from workflow.evo import session_run
 from workflow.evo.config import load_session
 from workflow.evo.data.source import dataset_names, dataset_yaml, session_content_hash
-from workflow.evo.errors import EvoError, UserError, did_you_mean
+from workflow.evo.errors import UserError
 from workflow.evo.planning import training_threads, tree_hash, unknown_targets
-from workflow.evo.training.recipe import recipe
-from workflow.evo.variants import MODELS
+from workflow.evo.models.graph import identity
+from workflow.evo.training.recipe import arguments_of, recipe
 
 
 def or_refuse(function, *arguments):
@@ -50,8 +50,12 @@ wildcard_constraints:
     variant="|".join(VARIANTS),
 
 
-def get_model_yaml(wildcards):
-    return SESSION.variant(wildcards.variant).yaml.as_posix()
+def get_model_identity(wildcards):
+    return identity(SESSION.variant(wildcards.variant).yaml, CLASSES)
+
+
+def get_drawn_dataset():
+    return [dataset_yaml(SESSION).as_posix()] if SESSION.data is None else []
 
 
 def get_recipe(wildcards):

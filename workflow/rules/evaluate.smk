@@ -2,7 +2,7 @@ rule evaluate:
     input:
         best=f"{RESULTS}/{{variant}}/train/best.pt",
         training=f"{RESULTS}/{{variant}}/train/training.json",
-        dataset=ancient(f"{RESULTS}/data/dataset.yaml"),
+        dataset=f"{RESULTS}/data/dataset.yaml",
     output:
         metrics=f"{RESULTS}/{{variant}}/evaluate/metrics.json",
         plots=report(

@@ -1,13 +1,14 @@
-# The checks come first, but a check that runs again does not train again: `ancient` leaves the decision to the recipe,
-# which is a hash of everything that the weights depend on. The checkpoints are no output: Snakemake deletes the outputs
-# of a job that fails.
+# Trains again when the recipe changes: a hash of everything that the weights depend on. A check runs again only for a part
+# of that, so that it never trains again what need not be. (`ancient` is no help: while an input is made again, Snakemake
+# does not look at the parameters of a job behind it.) The checkpoints are no output: Snakemake deletes the outputs of a
+# job that fails.
 rule train:
     input:
-        environment=ancient(f"{RESULTS}/environment.json"),
-        fingerprint=ancient(f"{RESULTS}/data/fingerprint.json"),
-        dataset=ancient(f"{RESULTS}/data/dataset.yaml"),
-        model=ancient(f"{RESULTS}/{{variant}}/check/model.json"),
-        activations=ancient(f"{RESULTS}/{{variant}}/check/activations.json"),
+        environment=f"{RESULTS}/environment.json",
+        fingerprint=f"{RESULTS}/data/fingerprint.json",
+        dataset=f"{RESULTS}/data/dataset.yaml",
+        model=f"{RESULTS}/{{variant}}/check/model.json",
+        activations=f"{RESULTS}/{{variant}}/check/activations.json",
     output:
         best=ensure(f"{RESULTS}/{{variant}}/train/best.pt", non_empty=True),
         last=ensure(f"{RESULTS}/{{variant}}/train/last.pt", non_empty=True),

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..variants import PARTS
 from . import figures, wording
-from .compare import CSV_COLUMNS, csv_rows, done, value_at
+from .compare import CRITERIA, CSV_COLUMNS, csv_rows, done, value_at
 from .images import BUDGET, embed
 from .markdown import Markdown, escape, link_target
 
@@ -67,20 +67,17 @@ def session_html(summary: Mapping[str, Any], root: Path) -> str:
         summary: a document of ``session_summary.schema.json``.
         root: the session's folder, below which the pictures lie.
     """
-    import jinja2
+    from markupsafe import Markup
 
     environment = _environment(autoescape=True)
     drawn = figures.styles(summary["variants"])
     trained = [v for v in summary["variants"] if v["history"]]
     return environment.get_template("report.html.j2").render(
         s=summary,
-        style=jinja2.utils.markupsafe.Markup((TEMPLATES / "style.css").read_text()),
-        samples={name: jinja2.utils.markupsafe.Markup(style.sample) for name, style in drawn.items()},
+        style=Markup((TEMPLATES / "style.css").read_text()),
+        samples={name: Markup(style.sample) for name, style in drawn.items()},
         trained=trained,
-        figures=[
-            {**figure, "svg": jinja2.utils.markupsafe.Markup(figure["svg"])}
-            for figure in figures.training_curves(trained, drawn)
-        ],
+        figures=[{**figure, "svg": Markup(figure["svg"])} for figure in figures.training_curves(trained, drawn)],
         pictures=_pictures(summary, root),
         **_views(summary),
     )
@@ -111,7 +108,7 @@ def _classes(finished: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
         values = [entry["map50_95"] if entry else None for entry in found]
         known = [wording.metric(value) for value in values if value is not None]
         instances = next((entry["instances"] for entry in found if entry), None)
-        best = max(known) if len(known) > 1 else None
+        best = max(known) if len(set(known)) > 1 else None
         rows.append({"name": name, "instances": instances, "values": values, "best": best})
     return rows
 
@@ -145,7 +142,9 @@ def _proofs(variants: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _winners(criteria: list[Mapping[str, Any]]) -> dict[str, list[str]]:
-    return {criterion["key"]: criterion["variants"] for criterion in criteria}
+    """Return the variants to highlight by criterion: none where all are equal, or where nothing was compared."""
+    found: dict[str, list[str]] = {criterion.key: [] for criterion in CRITERIA}
+    return found | {c["key"]: c["variants"] for c in criteria if not c["all"]}
 
 
 def _pictures(summary: Mapping[str, Any], root: Path) -> list[dict[str, str]]:

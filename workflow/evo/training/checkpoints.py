@@ -82,8 +82,10 @@ class CheckpointStore:
             except BaseException:
                 shutil.rmtree(draft, ignore_errors=True)
                 raise
-            for old in self._folders()[KEPT:]:
-                shutil.rmtree(old)
+            # Later epochs can only be damaged ones that this run fell back from: they would outlive the good.
+            later = [folder for folder in self._folders() if folder.name > final.name]
+            for folder in later + self._folders()[len(later) + KEPT :]:
+                shutil.rmtree(folder)
 
     def newest(self, recipe: str, on_damage: Callable[[Path, str], None]) -> Generation | None:
         """Return the newest undamaged generation of ``recipe``; tell ``on_damage(folder, reason)`` of the others."""
@@ -94,7 +96,7 @@ class CheckpointStore:
                 generation = Generation(
                     folder, manifest["recipe"], manifest["epoch"], manifest["finished"], manifest["batch"]
                 )
-            except (OSError, ValueError, KeyError, TypeError) as error:
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                 on_damage(folder, f"unreadable manifest ({type(error).__name__})")
                 continue
             if wrong:

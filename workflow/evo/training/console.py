@@ -24,7 +24,7 @@ class Console:
 
     def say(self, text: str) -> None:
         """Print one line for the person. A terminal that has gone away is no reason to lose a training."""
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(OSError):  # EPIPE of a pipe, EIO of a terminal
             print(f"{time.strftime('%H:%M:%S')} {self.prefix}: {text}", file=self._terminal, flush=True)
 
 

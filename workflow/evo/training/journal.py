@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -52,16 +53,19 @@ class Journal:
     def incident(self, kind: str, message: str, **details: Any) -> None:
         """Append one incident; ``message`` is in plain words and stands in the report."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        line = json.dumps({"time": now(), "kind": kind, "message": message, **details}, ensure_ascii=False)
-        with self._incidents_file.open("a") as stream:
-            stream.write(line + "\n")
-            stream.flush()
+        line = json.dumps({"time": now(), "kind": kind, "message": message, **details})
+        with self._incidents_file.open("a+b") as stream:
+            if stream.seek(0, os.SEEK_END):
+                stream.seek(-1, os.SEEK_END)
+                if stream.read() != b"\n":  # a crash cut the last line: this one must not be lost with it
+                    stream.write(b"\n")
+            stream.write(line.encode() + b"\n")
 
     def incidents(self) -> list[dict[str, Any]]:
         """Return the incidents in order; a line cut short by a crash is left out."""
         found = []
         if self._incidents_file.is_file():
-            for line in self._incidents_file.read_text().splitlines():
+            for line in self._incidents_file.read_bytes().split(b"\n"):
                 try:
                     found.append(json.loads(line))
                 except ValueError:

@@ -1,0 +1,191 @@
+import errno
+import json
+
+import pytest
+
+from workflow.evo.errors import EvoError, UserError
+from workflow.evo.training.checkpoints import MANIFEST, CheckpointStore
+
+RECIPE = "a" * 64
+
+
+@pytest.fixture
+def store(tmp_path):
+    return CheckpointStore(tmp_path / ".checkpoints")
+
+
+def write(store, epoch, recipe=RECIPE, finished=False):
+    with store.writing(recipe, epoch, finished=finished, batch=4) as draft:
+        (draft / "state.pt").write_bytes(f"state of epoch {epoch}".encode() * 100)
+        (draft / "results.csv").write_text(f"epoch\n{epoch}\n")
+
+
+def epochs(store):
+    return sorted(int(path.name.removeprefix("epoch")) for path in store.folder.glob("epoch*"))
+
+
+def newest(store, recipe=RECIPE):
+    """Return the epoch of the newest usable generation and what was said of the damaged ones."""
+    told = []
+    generation = store.newest(recipe, lambda folder, reason: told.append(f"{folder.name}: {reason}"))
+    return generation and generation.epoch, told
+
+
+def test_an_empty_store_has_no_generation(store):
+    assert newest(store) == (None, [])
+    assert store.set_aside(RECIPE) is None
+
+
+def test_a_generation_appears_only_when_it_is_complete(store):
+    with store.writing(RECIPE, 1, finished=True, batch=16) as draft:
+        (draft / "state.pt").write_bytes(b"state")
+        assert newest(store) == (None, [])
+    generation = store.newest(RECIPE, pytest.fail)
+    assert (generation.epoch, generation.finished, generation.batch) == (1, True, 16)
+    assert generation.folder == store.folder / "epoch00001"
+    assert not draft.exists()
+    assert set(json.loads((generation.folder / MANIFEST).read_text())["sha256"]) == {"state.pt"}
+
+
+def test_the_two_newest_generations_are_kept(store):
+    for epoch in (8, 9, 10, 11):
+        write(store, epoch)
+    assert epochs(store) == [10, 11]
+    assert newest(store) == (11, [])
+
+
+def test_the_same_epoch_written_again_replaces_the_first(store):
+    write(store, 3)
+    write(store, 3, finished=True)
+    assert store.newest(RECIPE, pytest.fail).finished
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def flip_a_bit(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("damage", [truncate, flip_a_bit, lambda path: path.unlink()], ids=["cut", "flipped", "gone"])
+@pytest.mark.parametrize("name", ["state.pt", "results.csv"])
+def test_a_damaged_file_falls_back_to_the_generation_before(store, damage, name):
+    write(store, 1)
+    write(store, 2)
+    damage(store.folder / "epoch00002" / name)
+    assert newest(store) == (1, [f"epoch00002: damaged {name}"])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"\xff\xfe", b"[]", b"null", b"{}", b'{"sha256": []}', b'{"sha256": {}, "recipe": "x"}'],
+    ids=["empty", "cut", "binary", "list", "null", "bare", "wrong type", "keys missing"],
+)
+def test_a_damaged_manifest_falls_back_to_the_generation_before(store, content):
+    write(store, 1)
+    write(store, 2)
+    (store.folder / "epoch00002" / MANIFEST).write_bytes(content)
+    epoch, told = newest(store)
+    assert epoch == 1
+    assert len(told) == 1 and told[0].startswith("epoch00002: unreadable manifest (")
+
+
+def test_a_missing_manifest_falls_back_to_the_generation_before(store):
+    write(store, 1)
+    write(store, 2)
+    (store.folder / "epoch00002" / MANIFEST).unlink()
+    assert newest(store) == (1, ["epoch00002: unreadable manifest (FileNotFoundError)"])
+
+
+def test_with_both_generations_damaged_the_run_starts_afresh_and_its_checkpoints_are_kept(store):
+    write(store, 99)
+    write(store, 100)
+    truncate(store.folder / "epoch00099" / "state.pt")
+    (store.folder / "epoch00100" / MANIFEST).unlink()
+    epoch, told = newest(store)
+    assert epoch is None and len(told) == 2
+    write(store, 1)
+    write(store, 2)
+    assert epochs(store) == [1, 2]
+    assert newest(store) == (2, [])
+
+
+@pytest.mark.parametrize("error", [RuntimeError("CUDA error"), KeyboardInterrupt(), SystemExit(1)])
+def test_an_exception_while_writing_leaves_the_earlier_generations(store, error):
+    write(store, 1)
+    write(store, 2)
+    with pytest.raises(type(error)), store.writing(RECIPE, 3, finished=False, batch=4) as draft:
+        (draft / "state.pt").write_bytes(b"half")
+        raise error
+    assert epochs(store) == [1, 2]
+    assert newest(store) == (2, [])
+    assert not (store.folder / ".draft").exists()
+
+
+def test_a_draft_left_by_a_kill_is_no_generation_and_is_overwritten(store):
+    write(store, 1)
+    (store.folder / ".draft").mkdir()
+    (store.folder / ".draft" / "stale.pt").write_bytes(b"half")
+    assert newest(store) == (1, [])
+    write(store, 2)
+    assert not (store.folder / "epoch00002" / "stale.pt").exists()
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_earlier_generations(store):
+    write(store, 1)
+    with pytest.raises(EvoError) as full, store.writing(RECIPE, 2, finished=False, batch=4):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert not isinstance(full.value, UserError)
+    assert str(full.value) == (
+        f"{store.folder}: no space left while writing the checkpoint of epoch 2"
+        " — free disk space, then run the same command again"
+    )
+    assert newest(store) == (1, [])
+
+
+def test_a_disk_that_fills_up_at_the_flush_leaves_the_earlier_generations(store, monkeypatch):
+    write(store, 1)
+
+    def full(_handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("workflow.evo.training.checkpoints.os.fsync", full)
+    with pytest.raises(EvoError, match="no space left while writing"):
+        write(store, 2)
+    assert newest(store) == (1, [])
+
+
+def test_generations_of_another_recipe_are_set_aside_whole(store):
+    write(store, 4)
+    write(store, 5)
+    assert newest(store, "another") == (None, [])
+    aside = store.set_aside("another")
+    assert epochs(store) == []
+    assert sorted(path.name for path in aside.iterdir()) == ["epoch00004", "epoch00005"]
+    assert (aside / "epoch00005" / "state.pt").is_file()
+
+
+def test_the_newest_set_aside_replaces_the_one_before(store):
+    write(store, 5)
+    store.set_aside("second")
+    write(store, 1, recipe="second")
+    aside = store.set_aside("third")
+    assert [path.name for path in aside.iterdir()] == ["epoch00001"]
+
+
+def test_the_own_recipe_is_never_set_aside(store):
+    write(store, 5)
+    assert store.set_aside(RECIPE) is None
+    assert newest(store) == (5, [])
+
+
+def test_only_the_newest_is_kept_after_delivery_and_none_after_clearing(store):
+    write(store, 1)
+    write(store, 2)
+    store.keep_newest()
+    assert epochs(store) == [2]
+    store.clear()
+    assert epochs(store) == []

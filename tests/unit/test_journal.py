@@ -1,0 +1,96 @@
+import json
+from datetime import datetime
+
+import pytest
+
+from workflow.evo.training.journal import Journal, now
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / ".checkpoints"
+
+
+def messages(folder):
+    return [incident["message"] for incident in Journal(folder).incidents()]
+
+
+def test_the_time_has_an_offset():
+    assert datetime.fromisoformat(now()).tzinfo is not None
+
+
+def test_attempts_at_one_recipe_are_counted_across_processes(folder):
+    assert Journal(folder).start_attempt("recipe", 16) is False
+    started = Journal(folder).run["started"]
+    assert Journal(folder).start_attempt("recipe", 16) is True
+    assert Journal(folder).start_attempt("recipe", 16) is True
+    assert Journal(folder).run == {"recipe": "recipe", "started": started, "attempts": 3, "batch": 16}
+
+
+def test_a_lowered_batch_survives_the_next_attempt(folder):
+    journal = Journal(folder)
+    journal.start_attempt("recipe", 16)
+    journal.run["batch"] = 8
+    journal.save()
+    later = Journal(folder)
+    assert later.start_attempt("recipe", 16) is True
+    assert later.run["batch"] == 8
+
+
+def test_a_new_recipe_starts_afresh(folder):
+    journal = Journal(folder)
+    journal.start_attempt("recipe", 16)
+    journal.start_attempt("recipe", 16)
+    journal.incident("resume", "of the first recipe")
+    assert Journal(folder).start_attempt("another", 4) is False
+    assert Journal(folder).run["attempts"] == 1
+    assert Journal(folder).run["batch"] == 4
+    assert messages(folder) == []
+
+
+def test_a_forgotten_run_starts_afresh(folder):
+    Journal(folder).start_attempt("recipe", 16)
+    Journal(folder).forget()
+    Journal(folder).forget()
+    assert Journal(folder).start_attempt("recipe", 16) is False
+
+
+@pytest.mark.parametrize("content", [b"", b'{"recipe": "rec', b"\xff\x00"], ids=["empty", "cut", "binary"])
+def test_a_damaged_run_file_starts_afresh(folder, content):
+    Journal(folder).start_attempt("recipe", 16)
+    (folder / "run.json").write_bytes(content)
+    assert Journal(folder).start_attempt("recipe", 16) is False
+    assert Journal(folder).run["attempts"] == 1
+
+
+def test_incidents_keep_order_and_details(folder):
+    Journal(folder).incident("resume", "resumed — from “5”", epoch=5)
+    Journal(folder).incident("out_of_memory", "halved\nin two lines\u2028", batch_after=8)
+    first, second = Journal(folder).incidents()
+    assert (first["kind"], first["message"], first["epoch"]) == ("resume", "resumed — from “5”", 5)
+    assert (second["message"], second["batch_after"]) == ("halved\nin two lines\u2028", 8)
+    datetime.fromisoformat(first["time"])
+
+
+def test_a_line_cut_anywhere_is_left_out_and_costs_no_other(folder):
+    Journal(folder).incident("resume", "first")
+    file = folder / "incidents.jsonl"
+    whole = file.read_bytes()
+    line = json.dumps({"message": "abgestürzt — mitten im Wort"}, ensure_ascii=False).encode()
+    for length in range(1, len(line)):
+        file.write_bytes(whole + line[:length])
+        assert messages(folder) == ["first"]
+        Journal(folder).incident("resume", "after the crash")
+        assert messages(folder) == ["first", "after the crash"]
+
+
+def test_zeros_left_by_a_crash_of_the_machine_are_left_out(folder):
+    Journal(folder).incident("resume", "first")
+    with (folder / "incidents.jsonl").open("ab") as stream:
+        stream.write(b"\0" * 64)
+    Journal(folder).incident("resume", "second")
+    assert messages(folder) == ["first", "second"]
+
+
+def test_without_a_file_there_are_no_incidents(folder):
+    assert Journal(folder).incidents() == []
