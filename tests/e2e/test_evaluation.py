@@ -117,7 +117,7 @@ def test_document_names_file_size_device_and_counts(trained, evaluated):
     document, _ = evaluated
     assert document["evaluation"]["weights_sha256"] == sha256_file(trained[0])
     assert (document["evaluation"]["imgsz"], document["evaluation"]["batch"]) == (SIZE, 16)
-    assert "threads" in document["evaluation"]["device"]
+    assert "thread" in document["evaluation"]["device"]
     assert document["val"]["images"] == 16
     assert document["val"]["instances"] == sum(c["instances"] for c in document["val"]["per_class"].values())
     assert document["val"]["speed_ms"]["inference"] > 0

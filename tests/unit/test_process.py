@@ -105,11 +105,12 @@ if sys.argv[1:] == ["fork"]:
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), request.signal, flush=True)
     sys.exit()
 print("ready", flush=True)
+told = None
 while True:
-    before = request.signal
     time.sleep(0.005)
-    if request.signal is not before:
-        print(request.signal.name, flush=True)
+    if request.signal is not told:
+        told = request.signal
+        print(told.name, flush=True)
 """
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.synthetic import (
+    check_each_schema_once,
     make_session,
     split_metrics,
     write_checks,
@@ -15,6 +16,7 @@ from tests.unit.synthetic import (
     write_pictures,
     write_training,
 )
+from tests.unit.test_report_session import assert_tables_are_whole
 from workflow.evo.errors import UserError
 from workflow.evo.reporting.collect import collect_variant
 from workflow.evo.reporting.markdown import escape, link_target
@@ -30,21 +32,15 @@ def report(session, name=NAME) -> str:
     return variant_markdown(collect_variant(session, name))
 
 
-def assert_tables_are_whole(markdown: str):
-    columns = None
-    for line in markdown.splitlines():
-        if not line.startswith("|"):
-            columns = None
-            continue
-        cells = len(re.findall(r"(?<!\\)\|", line))
-        columns = columns or cells
-        assert cells == columns, line
-
-
 def write_log(session, rule: str, text: str, name: str = NAME):
     path = session.layout.root / "logs" / rule / f"{name}.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
+
+
+@pytest.fixture(autouse=True)
+def quick_schemas(monkeypatch):
+    check_each_schema_once(monkeypatch)
 
 
 @pytest.fixture
@@ -139,10 +135,10 @@ def test_an_unfinished_training_says_how_far_it_is(session):
 
 def test_metrics_of_other_weights_are_not_shown(session):
     write_done(session, NAME, 0.4)
-    write_metrics(session, NAME, split_metrics(0.9), None, "0" * 64)
+    write_metrics(session, NAME, split_metrics(0.7), None, "0" * 64)
     text = report(session)
     assert "Status: **failed** at `evaluate`: metrics.json is of other weights than training.json" in text
-    assert "0.900" not in text
+    assert "0.700" not in text
     assert "Not evaluated." in text
 
 

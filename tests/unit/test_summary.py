@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.synthetic import (
+    check_each_schema_once,
     digest,
     make_session,
     split_metrics,
@@ -29,6 +30,11 @@ from workflow.evo.variants import Variant
 from workflow.scripts import compare_variants, render_report
 
 GOOD = (0.30, 0.42, 0.35, 0.36, 0.37, 0.38)
+
+
+@pytest.fixture(autouse=True)
+def quick_schemas(monkeypatch):
+    check_each_schema_once(monkeypatch)
 
 
 @pytest.fixture

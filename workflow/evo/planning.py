@@ -37,8 +37,8 @@ def unknown_targets(session: Session, arguments: Iterable[str]) -> None:
 def training_threads(session: Session) -> int:
     """Return the processors that one training occupies: its data loaders and itself on a GPU, all but one on a CPU.
 
-    Ultralytics leaves one out (``NUM_THREADS``), and it is right: OpenMP threads that wait for a processor which another
-    job holds made an epoch 25 times slower.
+    Ultralytics leaves one out (``NUM_THREADS``), and it is right: OpenMP threads that wait for a processor which
+    another job holds made an epoch 25 times slower.
     """
     return max(cpu_count() - 1, 1) if str(session.train.get("device")) == "cpu" else int(session.train["workers"]) + 1
 

@@ -119,7 +119,8 @@ def _processor() -> str:
     import torch
     from ultralytics.utils.torch_utils import get_cpu_info
 
-    return f"{get_cpu_info()}, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"{get_cpu_info()}, {threads} thread{'s' if threads > 1 else ''}"
 
 
 @contextlib.contextmanager

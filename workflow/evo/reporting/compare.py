@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from ..config import Session
@@ -76,7 +77,9 @@ def compare(session: Session) -> dict[str, Any]:
     problems = [problem for problem in (dataset_problem, environment_problem) if problem]
     return {
         "session": session.name,
-        "as_of": max((v["training"]["finished"] for v in variants if v["training"]), default=None),
+        "as_of": max(
+            (v["training"]["finished"] for v in variants if v["training"]), key=datetime.fromisoformat, default=None
+        ),
         "headline": headline(variants),
         "settings": dict(session.train),
         "dataset": dataset,

@@ -154,6 +154,7 @@ def _inline(svg: str, title: str, replace: Mapping[str, str], titles: Mapping[st
     svg = re.sub(r"font: ([\d.]+)px [^;\"]+", r"font: \1px var(--sans)", svg)
     for stand_in, colour in replace.items():
         svg = svg.replace(stand_in, colour)
+    svg = re.sub(r'<g id="[\w.]+"', "<g", svg)  # figure_1, axes_1, … would stand there once per panel
     for gid, name in titles.items():  # shown by browsers when the pointer rests on the line
         svg = svg.replace(f'<g id="{gid}">', f'<g id="{gid}"><title>{escape(name)}</title>')
     return re.sub(r"\s*\n\s*", "\n", svg)

@@ -32,6 +32,9 @@ FILTERS = {
 NO_MEASUREMENT = {"schema_version", "findings", "expected", "disk_needed_gib"}
 """Keys of environment.json that do not say what the session ran on: findings stand apart, estimates nowhere."""
 
+ESTIMATES = {"cpu_training"}
+"""Findings of the environment check that are a forecast: of no use once the training has been measured."""
+
 PROVENANCE = (
     ("Data", ("data_hash",)),
     ("Network", ("model_fingerprint",)),
@@ -92,10 +95,11 @@ def _views(summary: Mapping[str, Any]) -> dict[str, Any]:
         "tested": any(value_at(v, ("metrics", "test")) for v in finished),
         "classes": _classes(finished),
         "proofs": _proofs(variants),
-        "notes": [(v["variant"], note) for v in variants for note in (v["model"] or {}).get("notes", ())],
+        "notes": _notes(variants),
         "winners": _winners(summary["criteria"]),
         "provenance": PROVENANCE,
         "environment": {k: v for k, v in (summary["environment"] or {}).items() if k not in NO_MEASUREMENT},
+        "remarks": [f for f in value_at(summary, ("environment", "findings")) or () if f["code"] not in ESTIMATES],
     }
 
 
@@ -139,6 +143,15 @@ def _proofs(variants: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _notes(variants: list[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Return each note on a network once, with the variants that it holds for."""
+    found: dict[str, list[str]] = {}
+    for variant in variants:
+        for note in (variant["model"] or {}).get("notes", ()):
+            found.setdefault(note, []).append(variant["variant"])
+    return [(wording.listed(names), note) for note, names in found.items()]
 
 
 def _winners(criteria: list[Mapping[str, Any]]) -> dict[str, list[str]]:

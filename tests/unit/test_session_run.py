@@ -1,0 +1,162 @@
+import contextlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from workflow.evo import session_run
+from workflow.evo.config import load_session
+from workflow.evo.errors import UserError
+from workflow.evo.training.checkpoints import DELIVERED, CheckpointStore
+from workflow.evo.training.journal import Journal
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME, OTHER = "level2_relu", "level4_leaky"
+HOLDER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from workflow.evo import session_run
+from workflow.evo.config import load_session
+session_run.start(load_session({"session": "s"}))
+print("running", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def session(tmp_path, monkeypatch):
+    """A session in a folder of its own, whose lock is let go after the test."""
+    monkeypatch.chdir(tmp_path)
+    with contextlib.ExitStack() as opened:
+        monkeypatch.setattr(session_run, "_open_sessions", opened)
+        yield load_session({"session": "s"})
+
+
+@contextlib.contextmanager
+def running_elsewhere():
+    """The same session, running in another process."""
+    command = [sys.executable, "-c", HOLDER, str(ROOT)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "running\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def trained(session, name, epochs=(11, 12)):
+    """Put a finished training with its published files in place; return its layout."""
+    layout = session.layout.variant(name)
+    Journal(layout.checkpoints).start_attempt("recipe", 4)
+    for epoch in epochs:
+        with CheckpointStore(layout.checkpoints).writing("recipe", epoch, finished=epoch == 12, batch=4) as draft:
+            (draft / "state.pt").write_bytes(b"state")
+    for path in outputs(layout):
+        path.write_text("published")
+    return layout
+
+
+def outputs(layout):
+    return [layout.best, layout.last, layout.results_csv, layout.training]
+
+
+def generations(layout):
+    return sorted(path.name for path in layout.checkpoints.glob("epoch*"))
+
+
+def test_a_second_run_of_a_session_is_refused_by_the_pid_of_the_first(session):
+    with running_elsewhere() as first, pytest.raises(UserError) as refused:
+        session_run.start(session)
+    assert str(refused.value) == (
+        f"results/s/.lock: session s is in use by process {first.pid}"
+        " — wait for it to end, or end it, then run the same command again"
+    )
+
+
+def test_a_killed_run_leaves_no_lock(session):
+    with running_elsewhere() as first:
+        first.kill()
+        first.wait()
+        session_run.start(session)
+    assert session.layout.config.is_file()
+
+
+def test_another_session_runs_beside_it(session):
+    with running_elsewhere():
+        session_run.start(load_session({"session": "another"}))
+
+
+def test_the_refused_run_changes_nothing(session):
+    layout = trained(session, NAME)
+    session_run.end(session)
+    with running_elsewhere():
+        layout.best.unlink()
+        session.layout.config.write_text("of the first run")
+        with pytest.raises(UserError):
+            session_run.start(session)
+    assert session.layout.config.read_text() == "of the first run"
+    assert generations(layout) == ["epoch00012"]
+
+
+def test_the_jobs_read_the_configuration_of_the_session(session):
+    session_run.start(session)
+    written = json.loads(session.layout.config.read_text())
+    assert written == session.document
+    assert load_session(written) == session
+
+
+def test_the_end_marks_a_complete_training_and_keeps_its_newest_checkpoint(session):
+    layout = trained(session, NAME)
+    session_run.end(session)
+    assert (layout.checkpoints / DELIVERED).exists()
+    assert generations(layout) == ["epoch00012"]
+
+
+@pytest.mark.parametrize("missing", range(4))
+def test_the_end_leaves_an_incomplete_training_its_checkpoints(session, missing):
+    layout = trained(session, NAME)
+    outputs(layout)[missing].unlink()
+    session_run.end(session)
+    assert not (layout.checkpoints / DELIVERED).exists()
+    assert generations(layout) == ["epoch00011", "epoch00012"]
+
+
+@pytest.mark.parametrize("missing", range(4))
+def test_a_deleted_output_of_a_delivered_training_asks_for_a_new_one_of_that_variant_only(session, missing):
+    layout, other = trained(session, NAME), trained(session, OTHER)
+    session_run.end(session)
+    outputs(layout)[missing].unlink()
+    session_run.start(session)
+    assert generations(layout) == []
+    assert not (layout.checkpoints / DELIVERED).exists()
+    assert Journal(layout.checkpoints).run == {}
+    assert generations(other) == ["epoch00012"]
+    assert (other.checkpoints / DELIVERED).exists()
+    assert Journal(other.checkpoints).run["attempts"] == 1
+
+
+def test_a_complete_delivery_keeps_its_checkpoint(session):
+    layout = trained(session, NAME)
+    session_run.end(session)
+    session_run.start(session)
+    assert generations(layout) == ["epoch00012"]
+
+
+def test_checkpoints_that_were_never_delivered_are_kept_whatever_is_missing(session):
+    layout = trained(session, NAME)
+    for path in outputs(layout):
+        path.unlink()
+    session_run.start(session)
+    assert generations(layout) == ["epoch00011", "epoch00012"]
+    assert Journal(layout.checkpoints).run["recipe"] == "recipe"
+
+
+def test_published_files_without_checkpoints_are_left_as_they_are(session):
+    layout = session.layout.variant(NAME)
+    layout.train.mkdir(parents=True)
+    for path in outputs(layout):
+        path.write_text("published")
+    session_run.end(session)
+    assert not layout.checkpoints.exists()
