@@ -94,14 +94,15 @@ def test_the_lock_is_let_go_after_the_block_and_after_an_error(tmp_path):
 # StopRequest
 
 STOPPABLE = """
-import os, sys, time
+import os, signal, sys, time
 from workflow.evo.training.process import StopRequest
+signal.alarm(30)
 request = StopRequest()
 if sys.argv[1:] == ["fork"]:
     child = os.fork()
     if not child:
+        print(os.getpid(), flush=True)
         time.sleep(30)
-    print(child, flush=True)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), request.signal, flush=True)
     sys.exit()
 print("ready", flush=True)

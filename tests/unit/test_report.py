@@ -92,6 +92,26 @@ def test_a_single_epoch_is_a_dot_and_a_series_without_values_has_no_panel():
     assert "<use " in shown[0]["svg"]
 
 
+def test_networks_that_detect_nothing_have_no_winner(tmp_path):
+    session = synthetic.make_session(tmp_path)
+    for name in session.variant_names[:2]:
+        training = synthetic.write_training(session, name)
+        nothing = {**synthetic.split_metrics(0.0), "recall": 0.0}
+        synthetic.write_metrics(session, name, nothing, None, training["weights"]["best"])
+    summary = compare(session)
+    assert summary["headline"]["text"].startswith("No variant detects anything yet: mAP50-95 on val is 0.000 for all 2")
+    assert {criterion["key"] for criterion in summary["criteria"]} == {"epochs_seconds", "inference_ms"}
+
+
+def test_tied_variants_are_not_behind_themselves(tmp_path):
+    session = synthetic.make_session(tmp_path)
+    for name, score in zip(session.variant_names[:3], (0.40, 0.40, 0.39), strict=True):
+        synthetic.write_done(session, name, score)
+    found = compare(session)["headline"]
+    assert found["text"] == "level2_relu and level2_leaky share the highest mAP50-95 on val, 0.400."
+    assert "and level3_relu is less than 0.03 behind." in found["caveat"]
+
+
 def test_a_note_on_several_networks_stands_once(tmp_path):
     session = synthetic.make_session(tmp_path)
     for name in session.variant_names[:2]:

@@ -102,7 +102,7 @@ def criteria(variants: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for criterion in CRITERIA:
         values = {v["variant"]: value_at(v, criterion.path) for v in done(variants)}
         values = {name: value for name, value in values.items() if value is not None}
-        if len(values) < 2:
+        if len(values) < 2 or (criterion.higher and not any(values.values())):  # nobody is best at finding nothing
             continue
         best = (max if criterion.higher else min)(values.values())
         winners = [name for name, value in values.items() if criterion.say(value) == criterion.say(best)]
@@ -137,25 +137,31 @@ def headline(variants: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         result.update(best=name, map50_95=value)
         text = f"{name} reaches mAP50-95 {metric(value)} on val; no other variant is evaluated, so nothing is ranked."
     else:
-        (value, name), (second, runner_up) = ranked[:2]
+        (value, name), (second, _) = ranked[:2]
         close = [other for score, other in ranked[1:] if round(value - score, 6) < NOISE]
         result.update(best=name, map50_95=value, lead=round(value - second, 6), within_noise=close)
-        if metric(value) == metric(second):
-            tied = [other for score, other in ranked if metric(score) == metric(value)]
-            text = f"{listed(tied)} share the highest mAP50-95 on val, {metric(value)}."
-        else:
-            text = (
-                f"{name} has the highest mAP50-95 on val, {metric(value)}, "
-                f"{metric(value - second)} ahead of {runner_up}."
-            )
-        if close:
-            caveat = (
-                f"This is not a ranking: each variant was trained with one seed, and {listed(close)} "
-                f"{'is' if len(close) == 1 else 'are'} less than {NOISE} behind."
-            )
-        else:
-            caveat = f"With one seed per variant, differences below {NOISE} are not a ranking; this one is larger."
+        tied = [other for score, other in ranked if metric(score) == metric(value)]
+        text, caveat = _best_of_several(ranked, tied, [other for other in close if other not in tied])
     return {**result, "text": text, "caveat": caveat, "done": len(done(variants)), "variants": len(variants)}
+
+
+def _best_of_several(ranked: list[tuple[float, str]], tied: list[str], close: list[str]) -> tuple[str, str | None]:
+    """Return what the ranking says, and whether that means anything; ``tied`` are the best, ``close`` just behind."""
+    (value, name), (second, runner_up) = ranked[:2]
+    if metric(value) == metric(0):
+        return f"No variant detects anything yet: mAP50-95 on val is {metric(0)} for all {len(ranked)} evaluated.", None
+    if len(tied) > 1:
+        text = f"{listed(tied)} share the highest mAP50-95 on val, {metric(value)}."
+    else:
+        text = (
+            f"{name} has the highest mAP50-95 on val, {metric(value)}, {metric(value - second)} ahead of {runner_up}."
+        )
+    if close:
+        behind = f"{listed(close)} {'is' if len(close) == 1 else 'are'} less than {NOISE} behind"
+        return text, f"This is not a ranking: each variant was trained with one seed, and {behind}."
+    if len(tied) > 1:
+        return text, f"Each variant was trained with one seed: differences below {NOISE} are not a ranking."
+    return text, f"With one seed per variant, differences below {NOISE} are not a ranking; this one is larger."
 
 
 def _ranking_value(variant: Mapping[str, Any]) -> float | None:
