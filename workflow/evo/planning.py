@@ -43,6 +43,11 @@ def training_threads(session: Session) -> int:
     return max(cpu_count() - 1, 1) if str(session.train.get("device")) == "cpu" else int(session.train["workers"]) + 1
 
 
+def evaluation_gpus(session: Session) -> int:
+    """Return the GPU tokens of an evaluation: it leases a GPU as a training does, unless all runs on the CPU."""
+    return int(str(session.train.get("device")) != "cpu")
+
+
 def tree_hash(subject: str) -> str:
     """Return a hash of all files of one subject of this library, such as ``reporting``: its code and templates."""
     root = Path(__file__).parent / subject

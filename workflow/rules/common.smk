@@ -7,7 +7,7 @@ from workflow.evo import session_run
 from workflow.evo.config import load_session
 from workflow.evo.data.source import dataset_names, dataset_yaml, session_content_hash
 from workflow.evo.errors import UserError
-from workflow.evo.planning import training_threads, tree_hash, unknown_targets
+from workflow.evo.planning import evaluation_gpus, training_threads, tree_hash, unknown_targets
 from workflow.evo.models.graph import identity
 from workflow.evo.training.recipe import arguments_of, recipe
 

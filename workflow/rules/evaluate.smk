@@ -20,6 +20,8 @@ rule evaluate:
     priority: 60
     conda:
         "../../environment.yml"
+    resources:
+        gpu=evaluation_gpus(SESSION),
     params:
         splits=SESSION.splits,
     shell:
