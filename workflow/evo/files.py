@@ -68,16 +68,22 @@ def load_schema(name: str) -> dict[str, Any]:
     return json.loads((SCHEMAS / f"{name}.schema.json").read_text())
 
 
+@cache
+def _validator(name: str) -> Any:
+    """One validator per schema: `jsonschema.validate` would check the schema itself with every document."""
+    import jsonschema
+
+    return jsonschema.Draft202012Validator(load_schema(name))
+
+
 def write_json(path: Path, schema: str, document: dict[str, Any]) -> None:
     """Validate ``document`` (without its ``schema_version``) against ``schema`` and write it atomically.
 
     Raises:
         jsonschema.ValidationError: the document breaks the results contract: a defect of this program.
     """
-    import jsonschema
-
     document = {"schema_version": load_schema(schema)["properties"]["schema_version"]["const"], **document}
-    jsonschema.validate(document, load_schema(schema))
+    _validator(schema).validate(document)
     write_atomically(path, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -91,7 +97,7 @@ def read_json(path: Path, schema: str) -> dict[str, Any]:
 
     try:
         document = json.loads(Path(path).read_text())
-        jsonschema.validate(document, load_schema(schema))
+        _validator(schema).validate(document)
     except FileNotFoundError as error:
         raise EvoError("file not found", where=Path(path).resolve(), hint="run the rule that makes it") from error
     except (ValueError, jsonschema.ValidationError) as error:
