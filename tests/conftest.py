@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,14 @@ class Workspace:
         fixed = ["--cores", str(cores), "--configfile", str(self.config)]
         return [str(SNAKEMAKE), "-s", str(ROOT / "Snakefile"), *map(str, arguments), *fixed]
 
-    def snakemake(self, *arguments: object, cores: int = 2, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    def snakemake(
+        self,
+        *arguments: object,
+        cores: int = 2,
+        timeout: float = 300,
+        before: Callable[[], None] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake to its end; ``before`` is called in the child first."""
         return subprocess.run(
             self.command(*arguments, cores=cores),
             cwd=self.folder,
@@ -66,6 +74,7 @@ class Workspace:
             timeout=timeout,
             check=False,
             env=environment(),
+            preexec_fn=before,
         )
 
     def planned(self, *arguments: object) -> dict[str, list[str]]:

@@ -555,16 +555,33 @@ def test_an_activation_lost_by_starting_from_a_checkpoint_of_silu_is_found(netwo
     assert len(lines) == 3 + 6
 
 
-def test_pretrained_weights_put_silu_into_the_head_until_the_scope_is_applied_again(network):
-    """``BaseModel.load`` copies the class branch of a checkpoint whose class count gives it another width."""
+def test_transferred_weights_never_change_the_network(network):
+    """``BaseModel.load`` gives the class branch the checkpoint's width and activation; `transfer` does not."""
     from workflow.evo.models.activations import verify
-    from workflow.evo.models.build import apply_scope, build_reference
+    from workflow.evo.models.build import build, build_reference
+    from workflow.evo.models.transfer import transfer
 
-    definition, model = network(4, "relu")
+    definition, _ = network(4, "relu")
+    source = build_reference(definition, 80)
+    model = build(definition, 10)
+    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    matched, total = transfer(model, source)
+    own, given = model.state_dict(), source.state_dict()
+    assert {name: tuple(value.shape) for name, value in own.items()} == shapes
+    same = [name for name in own if given[name].shape == own[name].shape]
+    assert (matched, total) == (len(same), len(own))
+    assert 0 < matched < total
+    assert all((own[name] == given[name]).all() for name in same)
+    assert verify(model, definition, 10)["found"]["detect"] == {"ReLU": 12}
+
+
+def test_ultralytics_own_loading_would_put_silu_into_the_head(network):
+    from workflow.evo.models.build import build, build_reference
+
+    definition, _ = network(4, "relu")
+    model = build(definition, 10)
     model.load(build_reference(definition, 80), verbose=False)
     assert findings(model, definition)[0].startswith("detect: 6 of 12 call sites are still SiLU, ReLU is promised")
-    apply_scope(model, definition)
-    assert verify(model, definition, 10)["found"]["detect"] == {"ReLU": 12}
 
 
 class Payload:

@@ -104,3 +104,29 @@ def test_a_deleted_model_trains_alone_and_renews_its_evaluation_and_the_reports(
     assert [outputs.split("/")[2] for outputs in planned["evaluate"]] == ["level2_relu"]
     assert done.snakemake().returncode == 0
     assert done.planned() == {}
+
+
+def test_snakemakes_own_report_is_written(done):
+    target = done.folder / "snakemake.html"
+    run = done.snakemake("--report", target)
+    assert run.returncode == 0, run.stderr
+    assert "level2_relu" in target.read_text()
+
+
+def test_pretrained_weights_train_again_and_the_report_says_how_many_tensors_matched(done):
+    """The weights of level 4 fit level 4 completely, and level 2 except for what the levels do not share."""
+    (done.folder / "start.pt").write_bytes(done.path("mine", "train", "best.pt").read_bytes())
+    done.change(train={"pretrained": "start.pt", "epochs": 1})
+    assert trained(done) == {"level2_relu", "mine"}
+    run = done.snakemake()
+    assert run.returncode == 0, run.stderr
+    for variant, all_match in (("level2_relu", False), ("mine", True)):
+        used = json.loads(done.path(variant, "train", "training.json").read_text())["pretrained"]
+        assert 0 < used["matched"] <= used["total"]
+        assert (used["matched"] == used["total"]) is all_match
+        text = f"start.pt: {used['matched']} of {used['total']} tensors matched"
+        assert text in done.path(f"{variant}_training_report.md").read_text()
+        assert f"{variant}: pretrained weights: {used['matched']} of {used['total']} tensors matched" in run.stderr
+    (done.folder / "start.pt").rename(done.folder / "elsewhere.pt")
+    done.change(train={"pretrained": "elsewhere.pt"})
+    assert trained(done) == set(), "the same weights by another path"

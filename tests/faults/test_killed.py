@@ -122,3 +122,14 @@ def test_a_second_run_of_the_session_is_refused_in_one_line(session):
     errors = [line for line in second.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1 and f"in use by process {run.pid}" in errors[0]
     assert run.wait(200) == 0
+
+
+def test_ctrl_c_stops_after_the_batch_and_the_next_command_continues(session):
+    run = start(session)
+    wait_for_epoch(session, 2, run)
+    os.killpg(run.pid, signal.SIGINT)
+    assert run.wait(60) != 0
+    wait_until_nothing_trains(session)
+    said = (session.folder / "snakemake.log").read_text()
+    assert "stopped by SIGINT in epoch" in said and "run the same command again to continue" in said
+    finish(session)

@@ -84,7 +84,7 @@ def write_shared(session: Session, names: Iterable[str] = CLASSES, findings: Ite
         "versions": {"python": "3.11.9", "torch": "2.14.1", "ultralytics": "8.4.190"},
         "git": {"commit": "0123456789abcdef0123456789abcdef01234567", "branch": "main", "dirty": False},
         "host": {"system": "Linux", "cpu": "Test CPU", "cpus": 2},
-        "gpus": [{"index": 0, "name": "Test GPU", "memory_gib": 24.0, "driver": "550.1"}],
+        "gpus": [{"index": 0, "uuid": "GPU-0", "name": "Test GPU", "memory_gib": 24.0, "driver": "550.1"}],
         "memory_gib": 23.4,
         "disk_free_gib": 100.5,
         "disk_needed_gib": 3.1,

@@ -131,16 +131,16 @@ def test_overrides_are_converted_by_the_schema():
 
 
 def test_an_override_that_does_not_fit_is_refused():
-    assert "'grid.levels.0' must be of type integer, not 'four'" in refusal({}, {"grid": {"levels": ["four"]}})
+    assert "'grid.levels.0' must be a whole number, not 'four'" in refusal({}, {"grid": {"levels": ["four"]}})
     assert "'batch: 0.5' must be a whole number" in refusal({}, {"train": {"batch": "0.5"}})
     assert "'epochs: 'three'' must be int, not str" in refusal({}, {"train": {"epochs": "three"}})
-    assert "'train' must be of type object, not 'epochs'" in refusal({}, {"train": "epochs"})
+    assert "'train' must be a table of keys and values, not 'epochs'" in refusal({}, {"train": "epochs"})
 
 
 def test_text_for_a_number_in_a_file_is_refused():
     assert "'batch: '16'' must be a whole number of images" in refusal({"train": {"batch": "16"}})
-    assert refusal({"grid": {"levels": ["4"]}}) == "configuration: 'grid.levels.0' must be of type integer, not '4'"
-    assert "'digits.size' must be of type integer, not '128'" in refusal({"digits": {"size": "128"}})
+    assert refusal({"grid": {"levels": ["4"]}}) == "configuration: 'grid.levels.0' must be a whole number, not '4'"
+    assert "'digits.size' must be a whole number, not '128'" in refusal({"digits": {"size": "128"}})
 
 
 # What is refused, with the nearest valid answer
@@ -179,19 +179,19 @@ def test_an_unknown_name_is_refused_and_the_nearest_valid_one_suggested(config, 
         ({"session": "../other"}, "'session' is '../other': letters, digits, '-' and '_' only"),
         ({"session": ""}, "'session' is ''"),
         ({"session": "v3\n"}, "'session' is 'v3\\n'"),
-        ({"session": 2024}, "'session' must be of type string, not 2024"),
-        ({"grid": None}, "'grid' must be of type object, not None"),
-        ({"grid": {"levels": 4}}, "'grid.levels' must be of type array, not 4"),
-        ({"grid": {"levels": [2.0]}}, "'grid.levels.0' must be of type integer, not 2.0"),
-        ({"grid": {"levels": [True]}}, "'grid.levels.0' must be of type integer, not True"),
+        ({"session": 2024}, "'session' must be text, not 2024"),
+        ({"grid": None}, "'grid' must be a table of keys and values, not None"),
+        ({"grid": {"levels": 4}}, "'grid.levels' must be a list, not 4"),
+        ({"grid": {"levels": [2.0]}}, "'grid.levels.0' must be a whole number, not 2.0"),
+        ({"grid": {"levels": [True]}}, "'grid.levels.0' must be a whole number, not True"),
         ({"grid": {"levels": [2, 2]}}, "non-unique"),
         ({"grid": {"levels": []}}, "no variant is left"),
         ({"grid": {"activations": []}}, "no variant is left"),
-        ({"train": None}, "'train' must be of type object, not None"),
-        ({"data": None}, "'data' must be of type string, not None"),
+        ({"train": None}, "'train' must be a table of keys and values, not None"),
+        ({"data": None}, "'data' must be text, not None"),
         ({"digits": {"size": 100}}, "'digits.size': 100 is not a multiple of 16"),
         ({"digits": {"train": 0}}, "'digits.train': 0 is less than the minimum of 4"),
-        ({"models": {"mine": None}}, "'models.mine' must be of type object"),
+        ({"models": {"mine": None}}, "'models.mine' must be a table of keys and values"),
         ({"models": {"mine": {}}}, "'yaml' is a required property"),
         ({"models": {3: {"yaml": "x"}}}, "the name 3 in 'models'"),
         ({"models": {"a b": {"yaml": "x"}}}, "the name 'a b' in 'models'"),

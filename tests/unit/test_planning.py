@@ -2,6 +2,7 @@ import subprocess
 from types import SimpleNamespace
 
 import pytest
+from snakemake.cli import get_argument_parser
 
 from workflow.evo import environment, planning
 from workflow.evo.config import load_session
@@ -13,9 +14,13 @@ def session(**config):
     return load_session({"session": "s", **config})
 
 
+def targets_of(arguments):
+    return get_argument_parser().parse_known_args(arguments)[0].targets or []
+
+
 def refusal(*arguments):
     with pytest.raises(UserError) as refused:
-        unknown_targets(session(), arguments)
+        unknown_targets(session(), arguments, targets_of)
     return str(refused.value)
 
 
@@ -70,13 +75,26 @@ def test_one_wrong_target_among_good_ones_is_found():
     ],
 )
 def test_what_is_configured_or_no_target_at_all_passes(argument):
-    assert unknown_targets(session(), [argument]) is None
+    assert unknown_targets(session(), [argument], targets_of) is None
+
+
+@pytest.mark.parametrize("name", ["level2_leaked_training_summary.json", "level2_leaked_training_report.md"])
+def test_a_report_of_an_unknown_variant_is_refused(name):
+    assert refusal(f"results/s/{name}").endswith("did you mean 'level2_leaky'?")
+
+
+@pytest.mark.parametrize("option", ["-d", "--directory", "--configfile", "--report", "--profile"])
+def test_a_path_that_belongs_to_an_option_is_no_target(option):
+    arguments = [option, "results/other/level9/config.json", "--cores", "2"]
+    assert unknown_targets(session(), arguments, targets_of) is None
+    with pytest.raises(UserError, match="unknown variant 'level9'"):
+        unknown_targets(session(), [*arguments, "results/s/level9/train/best.pt"], targets_of)
 
 
 def test_a_further_model_of_the_configuration_is_a_variant(tmp_path):
     (tmp_path / "mine.yaml").touch()
     chosen = session(models={"mine": {"yaml": str(tmp_path / "mine.yaml")}})
-    assert unknown_targets(chosen, ["results/s/mine/train/best.pt"]) is None
+    assert unknown_targets(chosen, ["results/s/mine/train/best.pt"], targets_of) is None
 
 
 # training_threads

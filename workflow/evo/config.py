@@ -17,6 +17,12 @@ from .layout import SessionLayout
 from .variants import ACTIVATIONS, LEVEL_NAMES, Variant, model_file, variant_name
 
 DEMO = "demo"
+KINDS = {
+    "object": "a table of keys and values",
+    "array": "a list",
+    "integer": "a whole number",
+    "string": "text",
+}
 
 
 @dataclass(frozen=True)
@@ -156,7 +162,7 @@ def _explain(error: Any) -> str:
         )
         return f"unknown {noun} {error.instance!r} in {at}, {did_you_mean(error.instance, error.validator_value)}"
     if error.validator == "type":
-        return f"{at} must be of type {error.validator_value}, not {error.instance!r}"
+        return f"{at} must be {KINDS[error.validator_value]}, not {error.instance!r}"
     if error.validator == "contains":
         return f"{at} must name {error.validator_value['const']!r}, not only {error.instance!r}"
     if error.validator == "required":

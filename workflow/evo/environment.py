@@ -82,7 +82,7 @@ def cpu_count() -> int:
 
 
 def gpus() -> list[dict[str, Any]]:
-    """Return name, memory (GiB) and driver of every visible NVIDIA GPU."""
+    """Return index, UUID, name, memory (GiB) and driver of every NVIDIA GPU; empty without a driver."""
     try:
         import pynvml
     except ImportError:
@@ -100,6 +100,7 @@ def gpus() -> list[dict[str, Any]]:
             found.append(
                 {
                     "index": index,
+                    "uuid": str(pynvml.nvmlDeviceGetUUID(handle)),
                     "name": pynvml.nvmlDeviceGetName(handle),
                     "memory_gib": round(memory.total / GIB, 1),
                     "driver": driver,

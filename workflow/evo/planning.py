@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from .config import Session
@@ -10,28 +11,51 @@ from .environment import cpu_count
 from .errors import UserError, did_you_mean
 from .files import sha256_file, sha256_json
 
+REPORT = re.compile(r"(.+)_training_(?:report\.md|summary\.json)")
 
-def unknown_targets(session: Session, arguments: Iterable[str]) -> None:
-    """Refuse a file on the command line that belongs to a variant or a session which is not configured.
+
+def unknown_targets(
+    session: Session, arguments: Sequence[str], targets_of: Callable[[Sequence[str]], Iterable[str]]
+) -> None:
+    """Refuse a target that belongs to a variant or a session which is not configured.
+
+    Args:
+        session: the session.
+        arguments: the command line of Snakemake, without the program.
+        targets_of: tells which of them are targets (`-d results/x/y` is none); called only when one looks wrong.
 
     Raises:
         UserError: naming the nearest variant.
     """
-    known = {"data", "logs", "benchmarks", *session.variant_names}
-    for target in arguments:
-        path = PurePosixPath(target)
-        if path.is_relative_to(session.root) and len(path.parts) > len(session.root.parts) + 1:
-            name = path.parts[len(session.root.parts)]
-            if name not in known:
-                raise UserError(
-                    f"unknown variant '{name}'", where=target, hint=did_you_mean(name, session.variant_names)
-                )
-        elif path.parts[:1] == ("results",) and len(path.parts) > 2 and not path.is_relative_to(session.root):
-            raise UserError(
-                f"the session is '{session.name}', not '{path.parts[1]}'",
-                where=target,
-                hint=f"name its configuration with --configfile, or ask for results/{session.name}/…",
-            )
+    refusals = {argument: refusal for argument in arguments if (refusal := _refusal(session, argument))}
+    if not refusals:
+        return
+    for target in targets_of(arguments):
+        if target in refusals:
+            raise refusals[target]
+
+
+def _refusal(session: Session, target: str) -> UserError | None:
+    path = PurePosixPath(target)
+    if path.is_relative_to(session.root):
+        name = _variant_of(path.relative_to(session.root).parts)
+        if name is not None and name not in session.variant_names:
+            return UserError(f"unknown variant '{name}'", where=target, hint=did_you_mean(name, session.variant_names))
+    elif path.parts[:1] == ("results",) and len(path.parts) > 2:
+        return UserError(
+            f"the session is '{session.name}', not '{path.parts[1]}'",
+            where=target,
+            hint=f"name its configuration with --configfile, or ask for results/{session.name}/…",
+        )
+    return None
+
+
+def _variant_of(parts: tuple[str, ...]) -> str | None:
+    """Return the variant that a file of the session, given by the parts of its path, belongs to."""
+    if len(parts) > 1:
+        return parts[0] if parts[0] not in {"data", "logs", "benchmarks"} else None
+    report = REPORT.fullmatch(parts[0]) if parts else None
+    return report[1] if report else None
 
 
 def training_threads(session: Session) -> int:

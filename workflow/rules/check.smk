@@ -79,5 +79,7 @@ rule verify_activations:
     priority: 100
     conda:
         "../../environment.yml"
+    params:
+        pretrained=PRETRAINED,
     shell:
         "evo verify_activations {log} --variant {wildcards.variant}"

@@ -3,13 +3,15 @@ import sys
 
 sys.path.insert(0, workflow.basedir)
 
+from snakemake.cli import get_argument_parser
+
 from workflow.evo import session_run
 from workflow.evo.config import load_session
 from workflow.evo.data.source import dataset_names, dataset_yaml, session_content_hash
 from workflow.evo.errors import UserError
 from workflow.evo.planning import evaluation_gpus, training_threads, tree_hash, unknown_targets
 from workflow.evo.models.graph import identity
-from workflow.evo.training.recipe import arguments_of, recipe
+from workflow.evo.training.recipe import arguments_of, pretrained_hash, recipe
 
 
 def or_refuse(function, *arguments):
@@ -21,15 +23,20 @@ def or_refuse(function, *arguments):
         sys.exit(error.exit_code)
 
 
+def targets_of(arguments):
+    return get_argument_parser().parse_known_args(arguments)[0].targets or []
+
+
 SESSION = or_refuse(load_session, config, workflow.config_settings.config)
 RESULTS = SESSION.root.as_posix()
 VARIANTS = SESSION.variant_names
-or_refuse(unknown_targets, SESSION, sys.argv[1:])
+or_refuse(unknown_targets, SESSION, sys.argv[1:], targets_of)
 
 # What decides whether a finished job runs again. Snakemake compares these; touched files and comments do not matter.
 DATA_HASH = or_refuse(session_content_hash, SESSION)
 CLASSES = len(or_refuse(dataset_names, SESSION))
 RECIPES = {v.name: or_refuse(recipe, SESSION, v, DATA_HASH, CLASSES) for v in SESSION.variants}
+PRETRAINED = pretrained_hash(SESSION)
 REPORTING_HASH = tree_hash("reporting")
 
 # The shell lines call their scripts as `evo NAME LOG …`, by this interpreter, whether or not its environment is activated, from

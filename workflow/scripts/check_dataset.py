@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Any
 
-from workflow.evo.config import load_session_files
+from workflow.evo.command_line import parse_session
 from workflow.evo.data.check import check
 from workflow.evo.data.dataset import load_dataset
 from workflow.evo.data.findings import FATAL, Finding
@@ -18,20 +17,11 @@ from workflow.evo.files import write_json
 
 
 def main() -> int | None:
-    parser = argparse.ArgumentParser(
-        prog="python -m workflow.scripts.check_dataset",
-        description="Check every image and label, write results/{session}/data/fingerprint.json and link the dataset"
+    session = parse_session(
+        "check_dataset",
+        "Check every image and label, write results/{session}/data/fingerprint.json and link the dataset"
         " beside it, as training reads it. Fatal findings: exit code 2, and nothing is written.",
     )
-    parser.add_argument(
-        "--config",
-        nargs="+",
-        type=Path,
-        default=[Path("config/config.yaml")],
-        metavar="FILE",
-        help="configuration files, later ones laid over earlier ones (default: config/config.yaml)",
-    )
-    session = load_session_files(parser.parse_args().config)
     path = dataset_yaml(session)
     if session.data is None and not path.is_file():
         raise UserError(

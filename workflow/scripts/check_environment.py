@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import sys
-from pathlib import Path
 from typing import Any
 
 from workflow.evo import environment, ultralytics_env
-from workflow.evo.config import Session, load_session_files
+from workflow.evo.command_line import parse_session
+from workflow.evo.config import Session
 from workflow.evo.data.source import dataset_names, training_images
 from workflow.evo.errors import EvoError, UserError, entry_point
 from workflow.evo.files import write_json
@@ -24,11 +23,7 @@ FIXED_BYTES = 50 * 2**20  # plots, reports and logs of one variant, generously
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--config", nargs="+", type=Path, default=[Path("config/config.yaml")], help="YAML or JSON files"
-    )
-    session = load_session_files(parser.parse_args().config)
+    session = parse_session("check_environment", __doc__)
     ultralytics_env.prepare(session.root / ".ultralytics")
     _check_arguments(session)
     facts = environment.describe(session.root)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
 
-from workflow.evo.config import load_session_files
+from workflow.evo.command_line import parse_session
 from workflow.evo.errors import entry_point
 from workflow.evo.files import write_atomically, write_json
 from workflow.evo.reporting.compare import compare
@@ -14,22 +12,11 @@ from workflow.evo.reporting.render import session_csv, session_html, session_mar
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="compare_variants",
-        description="Write report.html, report.md, summary.csv and summary.json of a session from whatever exists of "
+    session = parse_session(
+        "compare_variants",
+        "Write report.html, report.md, summary.csv and summary.json of a session from whatever exists of "
         "it: run it at any time.",
     )
-    parser.add_argument(
-        "--config",
-        nargs="+",
-        type=Path,
-        default=[Path("config/config.yaml")],
-        metavar="FILE",
-        help="configuration files, later ones laid over earlier ones (default: %(default)s)",
-    )
-    args = parser.parse_args()
-
-    session = load_session_files(args.config)
     summary = compare(session)
     root = session.layout.root
     write_atomically(root / "report.html", session_html(summary, root))

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
 
-from workflow.evo.config import load_session_files
+from workflow.evo.command_line import parse_session
 from workflow.evo.data.digits import draw
 from workflow.evo.errors import UserError, entry_point
 
 
 def main() -> int | None:
-    parser = argparse.ArgumentParser(
-        prog="python -m workflow.scripts.draw_digits",
-        description="Draw the embedded dataset into results/{session}/data/digits/; same settings, same bytes.",
+    session = parse_session(
+        "draw_digits",
+        "Draw the embedded dataset into results/{session}/data/digits/; same settings, same bytes.",
     )
-    parser.add_argument(
-        "--config",
-        nargs="+",
-        type=Path,
-        default=[Path("config/config.yaml")],
-        metavar="FILE",
-        help="configuration files, later ones laid over earlier ones (default: config/config.yaml)",
-    )
-    session = load_session_files(parser.parse_args().config)
     if session.data is not None:
         raise UserError(
             f"nothing to draw: the session uses {session.data}",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from pathlib import Path
 
 from workflow.evo import ultralytics_env
-from workflow.evo.config import load_session_files
+from workflow.evo.command_line import parse_variant
 from workflow.evo.errors import entry_point
 from workflow.evo.evaluation.detector import check_unchanged
 from workflow.evo.evaluation.validation import evaluate
@@ -17,24 +16,12 @@ from workflow.evo.training.gpu import lease
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="evaluate",
-        description="Evaluate best.pt of a variant on val, and on test when the dataset has it, as `yolo val` does. "
+    session, variant = parse_variant(
+        "evaluate",
+        "Evaluate best.pt of a variant on val, and on test when the dataset has it, as `yolo val` does. "
         "Writes results/{session}/{variant}/evaluate/metrics.json and plots/.",
     )
-    parser.add_argument(
-        "--config",
-        nargs="+",
-        type=Path,
-        default=[Path("config/config.yaml")],
-        metavar="FILE",
-        help="configuration files, later ones laid over earlier ones (default: %(default)s)",
-    )
-    parser.add_argument("--variant", required=True, metavar="NAME", help="variant of the session, e.g. level2_relu")
-    args = parser.parse_args()
-
-    session = load_session_files(args.config)
-    layout = session.layout.variant(session.variant(args.variant).name)
+    layout = session.layout.variant(variant.name)
     training = read_json(layout.training, "training")
     check_unchanged(layout.best, training["weights"]["best"])
     with (

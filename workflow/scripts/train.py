@@ -5,12 +5,10 @@ A line per epoch goes to stderr; Ultralytics' own output goes to stdout.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from pathlib import Path
 
-from workflow.evo.config import load_session_files
+from workflow.evo.command_line import parse_variant
 from workflow.evo.errors import EvoError, entry_point
 from workflow.evo.training.console import Console
 from workflow.evo.training.process import die_with_parent
@@ -18,16 +16,11 @@ from workflow.evo.training.run import OutOfMemory, train
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--config", nargs="+", type=Path, default=[Path("config/config.yaml")], help="YAML or JSON files"
-    )
-    parser.add_argument("--variant", required=True, help="name of the variant, such as level2_relu")
-    arguments = parser.parse_args()
     die_with_parent()
-    console = Console(arguments.variant)
+    session, variant = parse_variant("train", __doc__)
+    console = Console(variant.name)
     try:
-        train(load_session_files(arguments.config), arguments.variant, console)
+        train(session, variant.name, console)
     except OutOfMemory:
         # A fresh process is the only one with all of its memory back.
         console.give_back()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import tempfile
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow.evo import ultralytics_env
+from workflow.evo.command_line import session_parser
 from workflow.evo.config import load_session_files
 from workflow.evo.data.source import dataset_names
 from workflow.evo.errors import UserError, entry_point
@@ -18,19 +18,11 @@ from workflow.evo.models import graph
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="validate_model",
-        description="Check a model YAML without running anything of it: all problems at once, with their lines. "
+    parser = session_parser(
+        "validate_model",
+        "Check a model YAML without running anything of it: all problems at once, with their lines. "
         "For a variant of the session, build the network once and write results/{session}/{variant}/check/model.json; "
         "for --file, print what it is.",
-    )
-    parser.add_argument(
-        "--config",
-        nargs="+",
-        type=Path,
-        default=[Path("config/config.yaml")],
-        metavar="FILE",
-        help="configuration files, later ones laid over earlier ones (default: %(default)s)",
     )
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--variant", metavar="NAME", help="variant of the session, e.g. level2_relu")

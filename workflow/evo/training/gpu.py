@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from ..environment import gpus
 from ..errors import UserError
 
 WAIT_SECONDS = 2.0
@@ -25,20 +26,8 @@ def lock_folder() -> Path:
 
 
 def gpu_ids() -> list[str]:
-    """Return the UUIDs of this host's NVIDIA GPUs in their order; empty without a driver. Does not import torch."""
-    try:
-        import pynvml
-    except ImportError:
-        return []
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return []
-    try:
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
-        return [str(pynvml.nvmlDeviceGetUUID(handle)) for handle in handles]
-    finally:
-        pynvml.nvmlShutdown()
+    """Return the UUIDs of this host's NVIDIA GPUs in their order; empty without a driver."""
+    return [gpu["uuid"] for gpu in gpus()]
 
 
 @contextlib.contextmanager
@@ -73,14 +62,12 @@ def lease(device: object, say: Callable[[str], None], ids: Callable[[], list[str
         yield None
         return
     uuid, handle = _first_free(found, say)
-    before = os.environ.get("CUDA_VISIBLE_DEVICES")
     os.environ["CUDA_VISIBLE_DEVICES"] = uuid
     try:
         yield uuid
     finally:
         os.close(handle)
-        if before is None:
-            del os.environ["CUDA_VISIBLE_DEVICES"]
+        del os.environ["CUDA_VISIBLE_DEVICES"]
 
 
 def _first_free(uuids: list[str], say: Callable[[str], None]) -> tuple[str, int]:

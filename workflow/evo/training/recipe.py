@@ -18,8 +18,18 @@ from ..variants import Variant
 
 
 def arguments_of(session: Session) -> dict[str, Any]:
-    """Return the training arguments that the result depends on, Ultralytics' defaults included."""
-    return {name: value for name, value in with_defaults(dict(session.train)).items() if name not in RUNTIME}
+    """Return the training arguments that the result depends on, Ultralytics' defaults included.
+
+    Without ``pretrained``, which is a path: what counts of it is its content.
+    """
+    omitted = {*RUNTIME, "pretrained"}
+    return {name: value for name, value in with_defaults(dict(session.train)).items() if name not in omitted}
+
+
+def pretrained_hash(session: Session) -> str | None:
+    """Return the SHA-256 of the pretrained weights; None when training starts from random ones."""
+    pretrained = session.train["pretrained"]
+    return sha256_file(Path(pretrained)) if pretrained else None
 
 
 def recipe_document(session: Session, variant: Variant, data_hash: str, nc: int) -> dict[str, Any]:
@@ -29,12 +39,11 @@ def recipe_document(session: Session, variant: Variant, data_hash: str, nc: int)
         data_hash: content hash of the dataset.
         nc: number of classes of the dataset.
     """
-    pretrained = session.train["pretrained"]
     return {
         "arguments": arguments_of(session),
         "model": identity(variant.yaml, nc),
         "data": data_hash,
-        "pretrained": sha256_file(Path(pretrained)) if pretrained else None,
+        "pretrained": pretrained_hash(session),
         "ultralytics": ultralytics_version(),
         "torch": importlib.metadata.version("torch"),
     }

@@ -53,10 +53,10 @@ def train(session: Session, name: str, console: Console) -> None:
     stop_request = StopRequest()
     with (
         sole_owner(layout.checkpoints / "lock", f"the training of {name}", console.say),
-        lease(session.train.get("device"), console.say),
+        lease(session.train.get("device"), console.say) as gpu,
     ):
         ultralytics_env.prepare(layout.checkpoints / "ultralytics")
-        _Training(session, variant, layout, stop_request, console).run()
+        _Training(session, variant, layout, stop_request, console, gpu).run()
 
 
 class _Training:
@@ -67,7 +67,9 @@ class _Training:
         layout: VariantLayout,
         stop_request: StopRequest,
         console: Console,
+        gpu: str | None,
     ):
+        self.gpu = gpu
         self.session, self.variant, self.layout = session, variant, layout
         self.stop_request, self.console = stop_request, console
         self.definition: Definition = load_definition(variant.yaml)
@@ -130,6 +132,8 @@ class _Training:
 
     def _arguments(self) -> dict[str, Any]:
         chosen = {name: value for name, value in self.session.train.items() if value is not None}
+        if self.gpu is not None:
+            chosen.pop("device", None)  # the leased GPU is the only visible one, whatever its number
         return {
             "plots": False,  # the rule `evaluate` draws
             "verbose": False,

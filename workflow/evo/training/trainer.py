@@ -5,6 +5,7 @@ Import it only after `workflow.evo.ultralytics_env.prepare`.
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import time
@@ -19,6 +20,7 @@ from ultralytics.utils.torch_utils import unwrap_model
 from ..errors import Preempted
 from ..models import activations, build
 from ..models.definition import Definition
+from ..models.transfer import transfer
 from .checkpoints import CheckpointStore, Generation
 from .console import duration
 from .process import StopRequest
@@ -69,9 +71,8 @@ class VariantTrainer(DetectionTrainer):
         model = build.build(self.definition, self.data["nc"], self.data["channels"])
         self.set_model_names_for_load(model)
         if weights is not None:
-            model.load(weights, verbose=verbose)
-            build.apply_scope(model, self.definition)  # load() may put in a head branch with its own activation
-            self.transfer = _count_transferred(model, weights)
+            self.transfer = transfer(model, weights)
+            self.say(f"pretrained weights: {self.transfer[0]} of {self.transfer[1]} tensors matched")
         activations.verify(model, self.definition, self.data["nc"])
         return model
 
@@ -98,7 +99,10 @@ class VariantTrainer(DetectionTrainer):
             else:
                 shutil.copyfile(self.best, draft / "best.pt")
             shutil.copyfile(self.csv, draft / "results.csv")
-            torch.save(self._state(), draft / STATE)
+            # torch.save to a path answers a full disk with a RuntimeError of its archive writer, without the cause
+            buffer = io.BytesIO()
+            torch.save(self._state(), buffer)
+            (draft / STATE).write_bytes(buffer.getbuffer())
         shutil.copyfile(self.store.folder / f"epoch{self.epoch + 1:05d}" / "last.pt", self.last)
         return True
 
@@ -197,13 +201,6 @@ class VariantTrainer(DetectionTrainer):
                 f"{self.history[-1]['seconds']:.1f} s",
             ]
         self.say("  ".join([*parts, self._memory(), f"ETA {self._eta(done)}"]))
-
-
-def _count_transferred(model: torch.nn.Module, weights: torch.nn.Module) -> tuple[int, int]:
-    """Return how many tensors of ``model`` now equal those of ``weights``, and how many tensors it has."""
-    state, source = model.state_dict(), weights.float().state_dict()
-    same = [name for name, value in state.items() if name in source and torch.equal(value, source[name].to(value))]
-    return len(same), len(state)
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,84 @@
+"""A batch does not fit into memory: it is halved in a new process, and the training goes on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT, environment
+
+VARIANT = "level4_relu"
+TOO_MUCH = """
+import sys
+from workflow.evo.errors import entry_point
+from workflow.evo.training import run
+
+build = run._Training._train
+
+def with_little_memory(self, generation):
+    from workflow.evo.training.trainer import VariantTrainer
+    prepare = VariantTrainer.preprocess_batch
+
+    def refuse(trainer, batch):
+        if trainer.epoch >= {epoch} and len(batch["img"]) > {fits}:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB.\\nGPU 0 has a total capacity of …")
+        return prepare(trainer, batch)
+
+    VariantTrainer.preprocess_batch = refuse
+    return build(self, generation)
+
+run._Training._train = with_little_memory
+from workflow.scripts.train import main
+entry_point(main)
+"""
+
+
+@pytest.fixture
+def train(workspace):
+    """Run the training of a checked variant on a device that has memory for few images, from some epoch on."""
+    workspace.change(grid={"levels": [4], "activations": ["relu"]})
+    checked = workspace.snakemake("--until", "verify_activations", "check_dataset")
+    assert checked.returncode == 0, checked.stderr
+
+    def run(fits: int, epoch: int) -> subprocess.CompletedProcess[str]:
+        code = TOO_MUCH.format(fits=fits, epoch=epoch)
+        return subprocess.run(
+            [sys.executable, "-c", code, "--config", workspace.path("config.json"), "--variant", VARIANT],
+            cwd=workspace.folder,
+            env=environment(PYTHONPATH=str(ROOT)),
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+
+    return workspace, run
+
+
+def test_the_batch_is_halved_until_it_fits_and_finished_epochs_are_kept(train):
+    workspace, run = train
+    done = run(fits=1, epoch=1)
+    assert done.returncode == 0, done.stderr
+    training = json.loads(workspace.path(VARIANT, "train", "training.json").read_text())
+    assert [(entry["epoch"], entry["batch"]) for entry in training["epochs"]] == [(1, 4), (2, 1)]
+    halvings = [incident for incident in training["incidents"] if incident["kind"] == "out_of_memory"]
+    assert [(item["batch_before"], item["batch_after"]) for item in halvings] == [(4, 2), (2, 1)]
+    assert (
+        "out of memory in epoch 2 at batch 2: continued at batch 1, nominal batch size 4 kept (accumulation 4)"
+        in (halvings[1]["message"])
+    )
+    assert training["arguments"]["nbs"] == 4 and training["arguments"]["batch"] == 1
+    assert done.stderr.count("resumed from the checkpoint of epoch 1 of 2") == 2
+
+
+def test_not_even_one_image_fits(train):
+    workspace, run = train
+    done = run(fits=0, epoch=0)
+    assert done.returncode == 1
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert "out of memory even at batch 1" in lines[0] and "lower train.imgsz" in lines[0]
+    assert not workspace.path(VARIANT, "train", "best.pt").exists()

@@ -1,0 +1,81 @@
+"""The results folder cannot be written, or its disk is full."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import resource
+
+import pytest
+
+from tests.conftest import Workspace
+
+CAP_DAC_OVERRIDE = 1  # linux/capability.h: what lets root write anywhere
+PR_CAPBSET_DROP = 24  # linux/prctl.h
+VARIANT = "level4_relu"
+
+
+def as_ordinary_user() -> None:
+    """Let permissions hold for the child even when the tests run as root."""
+    ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)
+
+
+def with_file_limit(mebibytes: int):
+    """Return what makes a child's writes fail beyond that size, as they do on a full disk."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (mebibytes << 20, mebibytes << 20))
+
+    return limit
+
+
+def errors(run) -> list[str]:
+    return [line for line in run.stderr.splitlines() if line.startswith("error: ")]
+
+
+@pytest.fixture
+def one(workspace) -> Workspace:
+    workspace.change(grid={"levels": [4], "activations": ["relu"]})
+    return workspace
+
+
+def test_a_read_only_results_folder_is_refused_in_one_line(one):
+    root = one.path()
+    root.mkdir(parents=True)
+    root.chmod(0o555)
+    try:
+        run = one.snakemake(before=as_ordinary_user)
+    finally:
+        root.chmod(0o755)
+    assert run.returncode == 2
+    assert len(errors(run)) == 1
+    assert f"{root.relative_to(one.folder)}/.lock: not allowed to write" in errors(run)[0]
+    assert "make the folder writable" in errors(run)[0]
+    assert "Traceback" not in run.stderr
+    assert list(root.iterdir()) == []
+
+
+def test_a_read_only_working_directory_is_refused(one):
+    one.folder.chmod(0o555)
+    try:
+        run = one.snakemake(before=as_ordinary_user)
+    finally:
+        one.folder.chmod(0o755)
+    assert run.returncode != 0
+    assert "Traceback" not in run.stderr
+
+
+def test_no_space_for_a_checkpoint_loses_nothing_and_the_next_run_finishes(one):
+    full = one.snakemake(before=with_file_limit(4))
+    assert full.returncode != 0
+    assert "no space left while writing the checkpoint of epoch 1" in full.stderr
+    assert "free disk space, then run the same command again" in full.stderr
+    train = one.path(VARIANT, "train")
+    assert not (train / "best.pt").exists()
+    assert not [path.name for path in (train / ".checkpoints").glob("epoch*")]
+    assert not (train / ".checkpoints" / ".draft").exists()
+
+    run = one.snakemake()
+    assert run.returncode == 0, run.stderr
+    training = json.loads((train / "training.json").read_text())
+    assert [incident["kind"] for incident in training["incidents"]] == ["restart"] * (training["attempts"] - 1)

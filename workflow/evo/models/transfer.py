@@ -1,0 +1,33 @@
+"""Pretrained weights for a variant: whatever tensors match, and never another network.
+
+Call `workflow.evo.ultralytics_env.prepare` before anything here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+    from ultralytics.nn.tasks import DetectionModel
+
+
+def transfer(model: DetectionModel, source: nn.Module) -> tuple[int, int]:
+    """Copy every tensor of ``source`` that has the name and shape of one of ``model``.
+
+    Ultralytics' ``BaseModel.load`` goes further: it gives the class branch of the head the source's width when that
+    differs, activation included, so that the network is no longer the one that its definition describes.
+
+    Args:
+        model: the network to fill, in place.
+        source: the network to copy from; left as it is.
+
+    Returns:
+        How many tensors of ``model`` matched, and how many it has.
+    """
+    from ultralytics.utils.torch_utils import intersect_dicts
+
+    own = model.state_dict()
+    matching = intersect_dicts(source.state_dict(), own)
+    model.load_state_dict({name: value.to(own[name].dtype) for name, value in matching.items()}, strict=False)
+    return len(matching), len(own)
