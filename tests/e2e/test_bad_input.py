@@ -10,6 +10,8 @@ from PIL import Image
 from tests.conftest import ROOT, Workspace
 from tests.unit.dataset_folder import save_dataset
 
+GOOD = (ROOT / "models" / "train" / "npu_level4_activation_relu.yaml").read_bytes()
+
 
 def refused(workspace: Workspace, *arguments: object) -> str:
     """Run the session; return its one error line, having made sure that nothing trained."""
@@ -53,7 +55,7 @@ def pixels(root: Path) -> None:
     ("spoil", "said"),
     [
         (without_val, "'val'"),
-        (class_beyond_nc, "class ids are outside 0 to 1"),
+        (class_beyond_nc, "class ids must be 0 to 1"),
         (truncated_jpeg, "images/train/cut.jpg"),
         (overlap, "more than one split"),
         (pixels, "divide by the image's width and height"),
@@ -70,9 +72,9 @@ def test_a_bad_dataset_stops_the_session(workspace, spoil, said):
     [
         ("empty.yaml", b"", "empty"),
         ("binary.yaml", bytes(range(256)), "not"),
-        ("large.yaml", b"# a comment\n" * 900_000, "10.8 MB"),
+        ("large.yaml", b"# a comment\n" * 900_000, "10,800,000 bytes are too large"),
         ("cycle.yaml", b"backbone: &a [*a]\nhead: []\nnc: 1\n", ""),
-        ("code.yaml", b"activation: __import__('os').system('touch canary')\n", "__import__"),
+        ("code.yaml", GOOD.replace(b"torch.nn.ReLU()", b"__import__('os').system('touch canary')"), "activation"),
     ],
 )
 def test_a_bad_model_file_stops_its_variant_before_anything_trains(workspace, name, content, said):
@@ -90,7 +92,7 @@ def test_a_relative_path_is_relative_to_the_working_directory_and_the_refusal_sa
 
 @pytest.mark.parametrize(("asked", "meant"), [("leaked", "leaky"), ("leaky", "leaked")])
 def test_the_file_name_that_exists_is_suggested(workspace, asked, meant):
-    source = ROOT / "models/train/npu_level2_activation_leaky.yaml"
+    source = ROOT / "models/train/npu_level4_activation_leaky.yaml"
     (workspace.folder / f"npu_level2_activation_{meant}.yaml").write_bytes(source.read_bytes())
     workspace.change(grid={"levels": []}, models={"mine": {"yaml": f"npu_level2_activation_{asked}.yaml"}})
     assert f"did you mean 'npu_level2_activation_{meant}.yaml'?" in refused(workspace)

@@ -55,16 +55,6 @@ def test_a_read_only_results_folder_is_refused_in_one_line(one):
     assert list(root.iterdir()) == []
 
 
-def test_a_read_only_working_directory_is_refused(one):
-    one.folder.chmod(0o555)
-    try:
-        run = one.snakemake(before=as_ordinary_user)
-    finally:
-        one.folder.chmod(0o755)
-    assert run.returncode != 0
-    assert "Traceback" not in run.stderr
-
-
 def test_no_space_for_a_checkpoint_loses_nothing_and_the_next_run_finishes(one):
     full = one.snakemake(before=with_file_limit(4))
     assert full.returncode != 0

@@ -226,7 +226,7 @@ def test_the_scripts_write_all_files_of_a_session(tmp_path, monkeypatch, capsys)
     session = make_session(tmp_path, [Variant("own", Path("/models/own.yaml"))])
     finish(session, (0.4,))
     for script, words in ((render_report, ["--variant", "own"]), (compare_variants, [])):
-        monkeypatch.setattr(script, "load_session_files", lambda files: session)
+        monkeypatch.setattr("workflow.evo.command_line.load_session_files", lambda files: session)
         monkeypatch.setattr(sys, "argv", [script.__name__, *words])
         script.main()
     root = session.layout.root
