@@ -14,7 +14,6 @@ from workflow.evo.variants import LEVEL_SCOPES, PARTS, Variant
 CLASSES = ("red cell", "white cell", "platelet")
 ACTIVATIONS = {"relu": "ReLU", "leaky": "LeakyReLU(0.1)", "silu": "SiLU", None: "SiLU"}
 OPERATORS = {"ReLU": "relu", "LeakyReLU(0.1)": "leaky_relu", "SiLU": "silu"}
-CHECKED_SCHEMAS: set[str] = set()
 SITES = {"backbone": 27, "neck": 18, "detect": 12}
 
 
@@ -33,25 +32,6 @@ def make_session(
     settings = {"epochs": 4, "imgsz": 320, "batch": 16, "nbs": 32, "seed": 0, **(train or {})}
     document = {"session": name, "train": settings}
     return Session(name, folder / "results" / name, None, {}, tuple(variants), settings, ("val", "test"), document)
-
-
-def check_each_schema_once(monkeypatch: Any) -> None:
-    """Let `jsonschema.validate` check a schema itself once and not with every document: that takes nearly all its time.
-
-    Args:
-        monkeypatch: pytest's fixture, which takes it back.
-    """
-    import jsonschema
-
-    check = jsonschema.Draft202012Validator.check_schema
-
-    def check_once(schema: Mapping[str, Any], **settings: Any) -> None:
-        text = sha256_json(schema)
-        if text not in CHECKED_SCHEMAS:
-            check(schema, **settings)
-            CHECKED_SCHEMAS.add(text)
-
-    monkeypatch.setattr(jsonschema.Draft202012Validator, "check_schema", check_once)
 
 
 def digest(*words: object) -> str:

@@ -8,7 +8,6 @@ import pytest
 
 from tests.unit.synthetic import (
     CLASSES,
-    check_each_schema_once,
     digest,
     make_session,
     split_metrics,
@@ -101,16 +100,6 @@ def assert_tables_are_whole(markdown: str):
         cells = len(re.findall(r"(?<!\\)\|", line))
         columns = columns or cells
         assert cells == columns, line
-
-
-@pytest.fixture(autouse=True)
-def quick_schemas(monkeypatch):
-    check_each_schema_once(monkeypatch)
-
-
-@pytest.fixture
-def session(tmp_path):
-    return make_session(tmp_path)
 
 
 @pytest.fixture

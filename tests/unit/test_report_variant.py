@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from tests.unit.synthetic import (
-    check_each_schema_once,
     make_session,
     split_metrics,
     write_checks,
@@ -36,16 +35,6 @@ def write_log(session, rule: str, text: str, name: str = NAME):
     path = session.layout.root / "logs" / rule / f"{name}.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
-
-
-@pytest.fixture(autouse=True)
-def quick_schemas(monkeypatch):
-    check_each_schema_once(monkeypatch)
-
-
-@pytest.fixture
-def session(tmp_path):
-    return make_session(tmp_path)
 
 
 def test_a_finished_variant_shows_its_figures(session):

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.unit.synthetic import (
-    check_each_schema_once,
     digest,
     make_session,
     split_metrics,
@@ -30,16 +29,6 @@ from workflow.evo.variants import Variant
 from workflow.scripts import compare_variants, render_report
 
 GOOD = (0.30, 0.42, 0.35, 0.36, 0.37, 0.38)
-
-
-@pytest.fixture(autouse=True)
-def quick_schemas(monkeypatch):
-    check_each_schema_once(monkeypatch)
-
-
-@pytest.fixture
-def session(tmp_path):
-    return make_session(tmp_path)
 
 
 def finish(session, values=GOOD, **changes):
