@@ -7,6 +7,30 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
+class BoardLayout:
+    """Paths of one variant compiled for one board."""
+
+    folder: Path
+
+    @property
+    def compiled(self) -> Path:
+        return self.folder / "model_int8_vela.tflite"
+
+    @property
+    def compatibility(self) -> Path:
+        return self.folder / "compatibility.json"
+
+    @property
+    def operators(self) -> Path:
+        return self.folder / "operators.csv"
+
+    @property
+    def deploy(self) -> Path:
+        """The bundle for a firmware engineer, a folder."""
+        return self.folder / "deploy"
+
+
+@dataclass(frozen=True)
 class VariantLayout:
     """Paths of one variant below ``results/{session}/``."""
 
@@ -24,6 +48,11 @@ class VariantLayout:
     @property
     def activations(self) -> Path:
         return self.folder / "check" / "activations.json"
+
+    @property
+    def npu_check(self) -> Path:
+        """What the compiler makes of the untrained network."""
+        return self.folder / "check" / "npu.json"
 
     @property
     def train(self) -> Path:
@@ -61,6 +90,26 @@ class VariantLayout:
     @property
     def plots(self) -> Path:
         return self.evaluate / "plots"
+
+    @property
+    def npu(self) -> Path:
+        return self.folder / "npu"
+
+    @property
+    def model_int8(self) -> Path:
+        """The quantised model before Vela."""
+        return self.npu / "model_int8.tflite"
+
+    @property
+    def npu_metadata(self) -> Path:
+        return self.npu / "metadata.json"
+
+    @property
+    def metrics_int8(self) -> Path:
+        return self.npu / "metrics_int8.json"
+
+    def board(self, name: str) -> BoardLayout:
+        return BoardLayout(self.npu / name)
 
     @property
     def summary(self) -> Path:

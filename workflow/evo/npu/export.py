@@ -1,0 +1,178 @@
+"""From a float network to an int8 LiteRT model whose every operator an Ethos-U can run.
+
+Three things make the difference to Ultralytics' own export:
+
+- raw heads: the graph ends at the convolutions of the detection head, and the host decodes. Decoding inside the graph
+  makes all boxes share one int8 scale, which costs accuracy;
+- NHWC and integer inputs and outputs: no transposes and no conversions for the CPU;
+- float islands are folded (`workflow.evo.npu.fold`).
+
+Call `workflow.evo.ultralytics_env.prepare` before anything here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import EvoError
+from .flatbuffer import Operator, float_islands, read_model, read_operators
+from .fold import Fold, fold_leaky_relu
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import nn
+    from ultralytics.nn.tasks import DetectionModel
+
+SIGNATURE, INPUT = "serving_default", "args_0"
+
+
+@dataclass(frozen=True)
+class Head:
+    """One raw output of the network.
+
+    Attributes:
+        kind: ``box`` (4 × reg_max channels) or ``class`` (nc channels).
+        level: index of the feature map, finest first.
+        stride: pixels of the input per cell.
+    """
+
+    kind: str
+    level: int
+    stride: int
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An int8 model.
+
+    Attributes:
+        heads: what each output is, in the order of the model's outputs.
+        fold: what became of the float islands.
+        islands: operators that still compute in floating point; the CPU has to run them.
+    """
+
+    heads: tuple[Head, ...]
+    fold: Fold
+    islands: tuple[Operator, ...]
+
+
+def export_int8(model: DetectionModel, imgsz: int, calibration: Iterable[np.ndarray], target: Path) -> Exported:
+    """Quantise a network and write it to ``target``.
+
+    Args:
+        model: the float network; it is left as it is.
+        imgsz: edge of the square input in pixels.
+        calibration: images as evaluation sees them, (1, imgsz, imgsz, 3) float32 in 0 to 1, RGB.
+        target: the ``.tflite`` file.
+
+    Raises:
+        EvoError: the converter or the quantiser gave up, with its reason.
+    """
+    import litert_torch
+    import torch
+    from ai_edge_quantizer import quantizer, recipe
+
+    module = _RawHeads.of(model)
+    strides = [int(stride) for stride in model.stride]
+    traced = [Head(kind, level, stride) for level, stride in enumerate(strides) for kind in ("box", "class")]
+    with tempfile.TemporaryDirectory(prefix="evo-export-") as folder, _quiet():
+        floats, integers = Path(folder) / "float.tflite", Path(folder) / "int8.tflite"
+        try:
+            channels_last = litert_torch.to_channel_last_io(module, args=[0], outputs=list(range(len(traced))))
+            litert_torch.convert(channels_last, (torch.zeros(1, imgsz, imgsz, 3),)).export(str(floats))
+            quantiser = quantizer.Quantizer(str(floats))
+            quantiser.load_quantization_recipe(recipe.static_wi8_ai8())  # inputs and outputs too
+            ranges = quantiser.calibrate({SIGNATURE: [{INPUT: image} for image in calibration]})
+            quantiser.quantize(calibration_result=ranges).export_model(str(integers), overwrite=True)
+        except Exception as error:  # two compilers behind one call: whatever they raise means the same to the user
+            reason = " ".join(str(error).split())[:300]
+            raise EvoError(f"the network cannot be exported ({type(error).__name__}: {reason})") from error
+        fold = fold_leaky_relu(integers, target)
+    order = _output_order(target, len(traced))
+    return Exported(
+        heads=tuple(traced[number] for number in order),
+        fold=fold,
+        islands=tuple(float_islands(read_operators(target))),
+    )
+
+
+class _RawHeads:
+    """The network up to the convolutions of its head: per level one box map and one class map."""
+
+    @staticmethod
+    def of(model: DetectionModel) -> nn.Module:
+        """Return a fused copy of a network that gives (box, class) of each level, NCHW, finest level first."""
+        from torch import nn
+        from ultralytics.nn.modules import Detect
+        from ultralytics.nn.modules.block import C2f
+
+        network = copy.deepcopy(model).float().cpu().eval().fuse(verbose=False)
+        network.requires_grad_(False)
+        for module in network.modules():
+            if isinstance(module, Detect):
+                module.export, module.format, module.dynamic = True, "litert", False
+            elif isinstance(module, C2f):
+                module.forward = module.forward_split
+
+        class Raw(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.network = network
+
+            def forward(self, image: Any) -> tuple[Any, ...]:
+                saved: list[Any] = []
+                for layer in self.network.model[:-1]:
+                    image = layer(_inputs(layer, image, saved))
+                    saved.append(image if layer.i in self.network.save else None)
+                detect = self.network.model[-1]
+                heads = detect.one2one if detect.end2end else detect.one2many
+                features = _inputs(detect, image, saved)
+                return tuple(
+                    heads[kind][level](features[level])
+                    for level in range(detect.nl)
+                    for kind in ("box_head", "cls_head")
+                )
+
+        return Raw().eval()
+
+
+def _inputs(layer: Any, previous: Any, saved: list[Any]) -> Any:
+    """Return what a layer reads, by its ``f`` (`BaseModel._predict_once`)."""
+    if layer.f == -1:
+        return previous
+    if isinstance(layer.f, int):
+        return saved[layer.f]
+    return [previous if index == -1 else saved[index] for index in layer.f]
+
+
+def _output_order(path: Path, count: int) -> list[int]:
+    """Return which traced output each output of the model is: its signature names them ``output_0``, ``output_1``, …
+
+    Raises:
+        EvoError: the signature does not name every output.
+    """
+    model = read_model(path)
+    (signature,) = model.signatureDefs
+    number = {int(item.tensorIndex): int(item.name.decode().removeprefix("output_")) for item in signature.outputs}
+    order = [number.get(int(tensor)) for tensor in model.subgraphs[0].outputs]
+    if sorted(order, key=str) != sorted(range(count), key=str):
+        raise EvoError(f"the outputs of the exported model are {order}, not 0 to {count - 1}", where=path)
+    return order
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the converters' progress bars and notices out of the log; their errors are raised."""
+    logging.getLogger().setLevel(logging.ERROR)
+    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield
