@@ -9,6 +9,7 @@ configfile: f"{workflow.basedir}/config/config.yaml"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/check.smk"
+include: "workflow/rules/npu.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
@@ -29,13 +30,18 @@ rule all:
         expand(f"{RESULTS}/{{variant}}_training_report.md", variant=VARIANTS),
         expand(f"{RESULTS}/{{variant}}/train/best.pt", variant=VARIANTS),
         expand(f"{RESULTS}/{{variant}}/evaluate/metrics.json", variant=VARIANTS),
+        expand(f"{RESULTS}/{{variant}}/npu/{{board}}/deploy", variant=VARIANTS, board=BOARDS),
 
 
 rule check:
     input:
         f"{RESULTS}/environment.json",
         f"{RESULTS}/data/fingerprint.json",
-        expand(f"{RESULTS}/{{variant}}/check/activations.json", variant=VARIANTS),
+        expand(f"{RESULTS}/{{variant}}/check/npu.json", variant=VARIANTS),
+    log:
+        f"{RESULTS}/logs/check.log",
+    shell:
+        "evo check {log}"
 
 
 onstart:

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from workflow.evo.config import Session
+from workflow.evo.config import NpuSettings, Session
 from workflow.evo.files import sha256_json, write_json
 from workflow.evo.variants import LEVEL_SCOPES, PARTS, Variant
 
 CLASSES = ("red cell", "white cell", "platelet")
 ACTIVATIONS = {"relu": "ReLU", "leaky": "LeakyReLU(0.1)", "silu": "SiLU", None: "SiLU"}
 OPERATORS = {"ReLU": "relu", "LeakyReLU(0.1)": "leaky_relu", "SiLU": "silu"}
+NPU = NpuSettings(("ethos-u55-256",), "fail", None, None, 128, 600)
 SITES = {"backbone": 27, "neck": 18, "detect": 12}
 
 
@@ -31,7 +32,8 @@ def make_session(
         ]
     settings = {"epochs": 4, "imgsz": 320, "batch": 16, "nbs": 32, "seed": 0, **(train or {})}
     document = {"session": name, "train": settings}
-    return Session(name, folder / "results" / name, None, {}, tuple(variants), settings, ("val", "test"), document)
+    root = folder / "results" / name
+    return Session(name, root, None, {}, tuple(variants), settings, ("val", "test"), NPU, document)
 
 
 def digest(*words: object) -> str:

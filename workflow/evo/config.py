@@ -14,6 +14,7 @@ from . import train_arguments
 from .errors import UserError, did_you_mean, nearest
 from .files import load_schema
 from .layout import SessionLayout
+from .npu.boards import load_board
 from .variants import ACTIVATIONS, LEVEL_NAMES, Variant, model_file, variant_name
 
 DEMO = "demo"
@@ -23,6 +24,27 @@ KINDS = {
     "integer": "a whole number",
     "string": "text",
 }
+
+
+@dataclass(frozen=True)
+class NpuSettings:
+    """The ``npu:`` block.
+
+    Attributes:
+        boards: names of the boards to compile for; the first one decides between variants.
+        gate: ``fail`` or ``warn``: what missing a gate does to a variant.
+        min_ops_percent: least share of operators on the NPU; None for the target of the variant's level.
+        max_latency_ms: most latency by Vela's estimate; None for no limit.
+        calibration_images: images that set the ranges of the integers.
+        time_limit: seconds that one run of the compiler may take.
+    """
+
+    boards: tuple[str, ...]
+    gate: str
+    min_ops_percent: float | None
+    max_latency_ms: float | None
+    calibration_images: int
+    time_limit: int
 
 
 @dataclass(frozen=True)
@@ -37,6 +59,7 @@ class Session:
         variants: every variant of the session, in the order of the grid.
         train: the ``train:`` block, defaults of the session included.
         splits: splits to evaluate, where the dataset has them.
+        npu: boards, gates and calibration.
         document: the completed configuration, as written to ``config.json``.
     """
 
@@ -47,6 +70,7 @@ class Session:
     variants: tuple[Variant, ...]
     train: Mapping[str, Any]
     splits: tuple[str, ...]
+    npu: NpuSettings
     document: Mapping[str, Any]
 
     @property
@@ -212,6 +236,7 @@ def load_session(config: Mapping[str, Any], overrides: Mapping[str, Any] | None 
         variants=_variants(document),
         train=document["train"],
         splits=tuple(document["evaluate"]["splits"]),
+        npu=_npu(document["npu"]),
         document=document,
     )
 
@@ -222,6 +247,12 @@ def load_session_files(paths: Iterable[Path]) -> Session:
     for path in paths:
         config = merge(config, read_yaml(path))
     return load_session(config)
+
+
+def _npu(block: Mapping[str, Any]) -> NpuSettings:
+    for name in block["boards"]:
+        load_board(name)
+    return NpuSettings(**{**block, "boards": tuple(block["boards"])})
 
 
 def _existing(path: str, key: str, what: str, *further: str) -> Path:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from .config import Session
 from .environment import cpu_count
 from .errors import UserError, did_you_mean
 from .files import sha256_file, sha256_json
+from .npu.boards import board_names, load_board
 
 REPORT = re.compile(r"(.+)_training_(?:report\.md|summary\.json)")
 
@@ -70,6 +74,22 @@ def training_threads(session: Session) -> int:
 def evaluation_gpus(session: Session) -> int:
     """Return the GPU tokens of an evaluation: it leases a GPU as a training does, unless all runs on the CPU."""
     return int(str(session.train.get("device")) != "cpu")
+
+
+def board_identity(name: str) -> dict[str, Any]:
+    """Return what a compilation depends on besides the model: the board's settings and the compiler's version."""
+    return {**asdict(load_board(name)), "vela": importlib.metadata.version("ethos-u-vela")}
+
+
+def preflight_identity() -> dict[str, Any]:
+    """Return what `preflight_npu` depends on besides the network and its input size: every board, and the exporters.
+
+    It is the same for every choice of boards and gates in a configuration, so that such a choice makes no input of
+    `train` anew. (To take that input as ``ancient`` would not do: Snakemake 9.27 overlooks a changed parameter or a
+    missing output of a job behind a rerun one; ``dag.py``, ``masked``.)
+    """
+    exporters = {name: importlib.metadata.version(name) for name in ("litert-torch", "ai-edge-quantizer")}
+    return {"boards": [board_identity(name) for name in board_names()], **exporters}
 
 
 def tree_hash(subject: str) -> str:

@@ -9,7 +9,14 @@ from workflow.evo import session_run
 from workflow.evo.config import load_session
 from workflow.evo.data.source import dataset_names, dataset_yaml, session_content_hash
 from workflow.evo.errors import UserError
-from workflow.evo.planning import evaluation_gpus, training_threads, tree_hash, unknown_targets
+from workflow.evo.planning import (
+    board_identity,
+    evaluation_gpus,
+    preflight_identity,
+    training_threads,
+    tree_hash,
+    unknown_targets,
+)
 from workflow.evo.models.graph import identity
 from workflow.evo.training.recipe import arguments_of, pretrained_hash, recipe
 
@@ -30,6 +37,7 @@ def targets_of(arguments):
 SESSION = or_refuse(load_session, config, workflow.config_settings.config)
 RESULTS = SESSION.root.as_posix()
 VARIANTS = SESSION.variant_names
+BOARDS = SESSION.npu.boards
 or_refuse(unknown_targets, SESSION, sys.argv[1:], targets_of)
 
 # What decides whether a finished job runs again. Snakemake compares these; touched files and comments do not matter.
@@ -55,10 +63,15 @@ if "gpu" not in workflow.global_resources:
 
 wildcard_constraints:
     variant="|".join(VARIANTS),
+    board="|".join(BOARDS),
 
 
 def get_model_identity(wildcards):
     return identity(SESSION.variant(wildcards.variant).yaml, CLASSES)
+
+
+def get_board(wildcards):
+    return board_identity(wildcards.board)
 
 
 def get_drawn_dataset():

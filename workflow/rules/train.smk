@@ -9,6 +9,7 @@ rule train:
         dataset=f"{RESULTS}/data/dataset.yaml",
         model=f"{RESULTS}/{{variant}}/check/model.json",
         activations=f"{RESULTS}/{{variant}}/check/activations.json",
+        npu=f"{RESULTS}/{{variant}}/check/npu.json",
     output:
         best=ensure(f"{RESULTS}/{{variant}}/train/best.pt", non_empty=True),
         last=ensure(f"{RESULTS}/{{variant}}/train/last.pt", non_empty=True),

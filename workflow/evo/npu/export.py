@@ -18,13 +18,13 @@ import io
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EvoError
-from .flatbuffer import Operator, float_islands, read_model, read_operators
+from .flatbuffer import CONVERSIONS, Operator, float_islands, read_model, read_operators
 from .fold import Fold, fold_leaky_relu
 
 if TYPE_CHECKING:
@@ -64,8 +64,19 @@ class Exported:
     fold: Fold
     islands: tuple[Operator, ...]
 
+    def float_operators(self) -> list[dict[str, str]]:
+        """Return type, name and reason of every operator that still computes in floating point."""
+        return [{"type": operator.type, "name": operator.name, "why": self._why(operator)} for operator in self.islands]
 
-def export_int8(model: DetectionModel, imgsz: int, calibration: Iterable[np.ndarray], target: Path) -> Exported:
+    def _why(self, operator: Operator) -> str:
+        if operator.name in self.fold.left:
+            return "something reads its result before it is quantised, so it cannot be folded"
+        if operator.type in CONVERSIONS:
+            return "it converts for an operator in floating point"
+        return "the quantiser has no integer form of it"
+
+
+def export_int8(model: DetectionModel, imgsz: int, calibration: Sequence[np.ndarray], target: Path) -> Exported:
     """Quantise a network and write it to ``target``.
 
     Args:
@@ -77,9 +88,7 @@ def export_int8(model: DetectionModel, imgsz: int, calibration: Iterable[np.ndar
     Raises:
         EvoError: the converter or the quantiser gave up, with its reason.
     """
-    import litert_torch
     import torch
-    from ai_edge_quantizer import quantizer, recipe
 
     module = _RawHeads.of(model)
     strides = [int(stride) for stride in model.stride]
@@ -87,11 +96,14 @@ def export_int8(model: DetectionModel, imgsz: int, calibration: Iterable[np.ndar
     with tempfile.TemporaryDirectory(prefix="evo-export-") as folder, _quiet():
         floats, integers = Path(folder) / "float.tflite", Path(folder) / "int8.tflite"
         try:
+            import litert_torch
+            from ai_edge_quantizer import quantizer, recipe
+
             channels_last = litert_torch.to_channel_last_io(module, args=[0], outputs=list(range(len(traced))))
             litert_torch.convert(channels_last, (torch.zeros(1, imgsz, imgsz, 3),)).export(str(floats))
             quantiser = quantizer.Quantizer(str(floats))
             quantiser.load_quantization_recipe(recipe.static_wi8_ai8())  # inputs and outputs too
-            ranges = quantiser.calibrate({SIGNATURE: [{INPUT: image} for image in calibration]})
+            ranges = quantiser.calibrate({SIGNATURE: _Named(calibration)})
             quantiser.quantize(calibration_result=ranges).export_model(str(integers), overwrite=True)
         except Exception as error:  # two compilers behind one call: whatever they raise means the same to the user
             reason = " ".join(str(error).split())[:300]
@@ -103,6 +115,19 @@ def export_int8(model: DetectionModel, imgsz: int, calibration: Iterable[np.ndar
         fold=fold,
         islands=tuple(float_islands(read_operators(target))),
     )
+
+
+class _Named(Sequence[dict[str, Any]]):
+    """Images as the quantiser wants them, by the name of the input; each is read when its turn comes."""
+
+    def __init__(self, images: Sequence[np.ndarray]):
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: Any) -> Any:
+        return {INPUT: self.images[index]}
 
 
 class _RawHeads:
@@ -172,7 +197,14 @@ def _output_order(path: Path, count: int) -> list[int]:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the converters' progress bars and notices out of the log; their errors are raised."""
-    logging.getLogger().setLevel(logging.ERROR)
-    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+    for name in (None, "torch"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    # jax, below the converter, warns of every later fork; the children here (Vela) start a program at once.
+    warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stderr(io.StringIO()),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
         warnings.simplefilter("ignore")
         yield

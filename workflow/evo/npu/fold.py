@@ -37,8 +37,8 @@ class Fold:
 def fold_leaky_relu(source: Path, target: Path) -> Fold:
     """Fold every float LEAKY_RELU island of ``source`` and write the model to ``target``.
 
-    With several QUANTIZE consumers, the one of the widest scale takes the island's place, so that nothing is clipped, and
-    the others requantise from it.
+    With several QUANTIZE consumers, the one of the widest scale takes the place of the island, so that nothing is
+    clipped; the others requantise from it.
 
     Raises:
         EvoError: ``source`` is no LiteRT model, or the disk is full.
@@ -81,9 +81,7 @@ def fold_leaky_relu(source: Path, target: Path) -> Fold:
     kept = [operator for operator in graph.operators if not any(operator is other for other in removed)]
     used = {int(tensor) for operator in kept for tensor in operator.inputs} | graph_outputs
     graph.operators = [
-        operator
-        for operator in kept
-        if type_of(model, operator) != "DEQUANTIZE" or int(operator.outputs[0]) in used
+        operator for operator in kept if type_of(model, operator) != "DEQUANTIZE" or int(operator.outputs[0]) in used
     ]
     write_atomically(target, bytes(flatbuffer_utils.convert_object_to_bytearray(model)))
     return Fold(folded, requantised, tuple(left))

@@ -14,6 +14,7 @@ from ..errors import EvoError, UserError
 from ..files import explain_os_errors, read_json, sha256_file, write_atomically, write_json
 from ..layout import VariantLayout
 from ..models.definition import Definition, load_definition
+from ..npu.gates import gate, refuse_missed
 from ..train_arguments import with_defaults
 from ..variants import Variant
 from .checkpoints import DELIVERED, CheckpointStore, Generation
@@ -109,6 +110,7 @@ class _Training:
         for path, schema, rule in (
             (self.layout.model, "model", "validate_model"),
             (self.layout.activations, "activations", "verify_activations"),
+            (self.layout.npu_check, "npu", "preflight_npu"),
         ):
             if not path.is_file():
                 raise UserError(
@@ -121,6 +123,11 @@ class _Training:
                 raise UserError(
                     "the model file changed after it was checked", where=self.variant.yaml, hint=f"run {rule} again"
                 )
+            if schema == "npu":
+                verdict = gate(self.variant, self.session.npu, document)
+                for missed in verdict["missed"]:
+                    self.console.say(f"gate missed: {missed}")
+                refuse_missed(self.variant, verdict)
 
     def _incident(self, kind: str, message: str, **details: Any) -> None:
         self.journal.incident(kind, message, **details)

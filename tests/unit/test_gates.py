@@ -1,0 +1,104 @@
+"""The gates that a variant has to pass before it costs a GPU second, and the proof of its activations."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.unit.synthetic import NPU
+from workflow.evo.errors import EvoError, UserError
+from workflow.evo.npu.gates import gate, refuse_missed
+from workflow.evo.npu.proof import expected_activations, prove
+from workflow.evo.variants import Variant
+
+LEAKY = Variant("level4_leaky", Path("x.yaml"), 4, "leaky")
+OWN = Variant("mine", Path("x.yaml"))
+
+
+def board(ops=100.0, latency=10.0, **memory):
+    fits = {"used_kib": 100.0, "budget_kib": 2048.0, "fits": True}
+    return {
+        "ops_percent": ops,
+        "estimate": {"latency_ms": latency},
+        "memory": {kind: {**fits, **memory.get(kind, {})} for kind in ("sram", "flash", "dram")},
+    }
+
+
+def check(facts):
+    return {"boards": {"ethos-u55-256": facts}, "failed": {"ethos-u65-256": "Vela crashed"}}
+
+
+def missed(variant=LEAKY, facts=None, **settings):
+    return gate(variant, replace(NPU, **settings), check(facts or board()))["missed"]
+
+
+def test_a_variant_within_its_limits_passes():
+    verdict = gate(LEAKY, NPU, check(board()))
+    assert verdict == {
+        "mode": "fail",
+        "passed": True,
+        "limits": {"min_ops_percent": 97.0, "max_latency_ms": None},
+        "missed": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("level", "activation", "target"),
+    [(2, "relu", 85), (2, "leaky", 87), (3, "relu", 90), (3, "leaky", 92), (4, "relu", 95), (4, "leaky", 97)],
+)
+def test_each_level_has_the_target_of_the_first_session(level, activation, target):
+    variant = Variant("v", Path("x.yaml"), level, activation)
+    assert missed(variant, board(ops=target)) == []
+    assert missed(variant, board(ops=target - 0.1)) == [
+        f"ethos-u55-256: {target - 0.1:.1f} % of the operators on the NPU, {target} % are asked for"
+    ]
+
+
+def test_the_reference_and_further_models_have_a_limit_only_when_one_is_set():
+    for variant in (OWN, Variant("level1_silu", Path("x.yaml"), 1, "silu")):
+        assert missed(variant, board(ops=40.0)) == []
+        assert len(missed(variant, board(ops=40.0), min_ops_percent=50.0)) == 1
+
+
+def test_latency_is_named_as_an_estimate():
+    assert missed(facts=board(latency=10.01), max_latency_ms=10.0) == [
+        "ethos-u55-256: 10.01 ms by Vela's estimate, 10 ms are allowed"
+    ]
+    assert missed(facts=board(latency=10.0), max_latency_ms=10.0) == []
+
+
+@pytest.mark.parametrize("kind", ["sram", "flash", "dram"])
+def test_memory_that_does_not_fit_is_named_with_both_figures(kind):
+    facts = board(**{kind: {"used_kib": 11107.0, "budget_kib": 1126.0, "fits": False}})
+    assert missed(facts=facts) == [f"ethos-u55-256: 11,107 KiB of {kind}, the board has 1,126"]
+    facts = board(**{kind: {"budget_kib": None, "fits": None}})
+    assert missed(facts=facts) == []
+
+
+def test_warn_only_reports():
+    verdict = gate(LEAKY, replace(NPU, gate="warn"), check(board(ops=10.0)))
+    assert verdict["mode"] == "warn" and not verdict["passed"] and len(verdict["missed"]) == 1
+    refuse_missed(LEAKY, verdict)
+
+
+def test_a_missed_gate_refuses_the_variant_in_one_line():
+    verdict = gate(LEAKY, NPU, check(board(ops=10.0, latency=None)))
+    with pytest.raises(UserError, match="npu: level4_leaky misses 2 gates: ethos-u55-256: 10.0 % of the operators"):
+        refuse_missed(LEAKY, verdict)
+
+
+def test_only_the_configured_boards_count():
+    assert missed(boards=("ethos-u55-256",)) == []
+    assert missed(boards=("ethos-u55-256", "ethos-u65-256")) == ["ethos-u65-256: Vela crashed"]
+
+
+def test_the_calls_of_a_network_say_which_operators_its_int8_model_has():
+    executed = {"backbone": {"leaky_relu": 27}, "neck": {"silu": 18}, "detect": {"silu": 12, "sigmoid": 1}}
+    assert expected_activations(executed) == {"LEAKY_RELU": 27, "LOGISTIC": 30}
+    assert prove(executed, {"LEAKY_RELU": 27, "LOGISTIC": 30})["found"] == {"LEAKY_RELU": 27, "LOGISTIC": 30}
+
+
+def test_a_model_with_other_activations_is_refused_with_both_counts():
+    executed = {"backbone": {"relu": 27}, "neck": {"relu": 18}, "detect": {"relu": 12, "sigmoid": 1}}
+    with pytest.raises(EvoError, match="has 45 RELU, 12 LOGISTIC, the checked network promises 57 RELU"):
+        prove(executed, {"RELU": 45, "LOGISTIC": 12})

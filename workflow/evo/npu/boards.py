@@ -1,0 +1,135 @@
+"""Boards to compile for: an Ethos-U, how Vela models its system, and the memory there is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..errors import UserError, did_you_mean
+from ..files import load_schema
+
+BOARDS = Path(__file__).resolve().parents[3] / "config" / "boards"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Board:
+    """One file of ``config/boards``, or a user's own.
+
+    Attributes:
+        name: the file's name without its suffix; names the folder of what is compiled for it.
+        platform: the chip or reference platform that the figures belong to.
+        accelerator: Vela's ``--accelerator-config``.
+        system_config: Vela's ``--system-config``, of its bundled ``Arm/vela.ini``.
+        memory_mode: Vela's ``--memory-mode``, of the same file.
+        clock_mhz: clock of the NPU that ``system_config`` computes with.
+        sram_kib: SRAM that a model may use; None where it is of no concern. The same for the next two.
+        flash_kib: flash that a compiled model may fill.
+        dram_kib: DRAM that a model may use.
+        source: where each figure comes from, by key.
+    """
+
+    name: str
+    platform: str
+    accelerator: str
+    system_config: str
+    memory_mode: str
+    clock_mhz: float
+    sram_kib: int | None
+    flash_kib: int | None
+    dram_kib: int | None
+    source: Mapping[str, str]
+
+
+def board_names() -> list[str]:
+    """Return the names of the boards that come with the workflow."""
+    return sorted(path.stem for path in BOARDS.glob("*.yaml"))
+
+
+def load_board(name: str) -> Board:
+    """Load a board by its name, or by the path of a ``.yaml`` or ``.yml`` file, relative to the working directory.
+
+    Raises:
+        UserError: there is no such board, or its file has an unknown key, a wrong value, or an accelerator of another
+            generation than its system configuration. (Vela compiles such a mixture without a word.)
+    """
+    if name.endswith((".yaml", ".yml")):
+        path = Path(name).resolve()
+        if not path.is_file():
+            raise UserError(
+                f"board file not found: {path}", where="board", hint=f"or one of {', '.join(board_names())}"
+            )
+        if not NAME.fullmatch(path.stem):
+            raise UserError(
+                f"the name {path.stem!r} cannot name a folder",
+                where=path,
+                hint="letters, digits, '-', '_' and '.' only",
+            )
+    else:
+        path = BOARDS / f"{name}.yaml"
+        if name not in board_names():
+            raise UserError(f"unknown board {name!r}", where="board", hint=did_you_mean(name, board_names()))
+    document = _read(path)
+    schema = load_schema("board")
+    if sentences := _violations(document, schema):
+        raise UserError("; ".join(sentences), where=path)
+    defaults = {key: sub["default"] for key, sub in schema["properties"].items() if "default" in sub}
+    board = Board(name=path.stem, **{**defaults, **document})
+    generation = board.accelerator.rpartition("-")[0].replace("-", "_")  # ethos-u55-256: ethos_u55
+    if not board.system_config.lower().startswith(generation):
+        raise UserError(
+            f"'system_config' {board.system_config} belongs to another generation than 'accelerator' "
+            f"{board.accelerator}",
+            where=path,
+        )
+    return board
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise UserError(f"board file cannot be read ({error.strerror})", where=path) from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise UserError(f"not valid YAML ({' '.join(str(error).split())})", where=path) from error
+    if not isinstance(document, dict):
+        raise UserError("a board is a table of keys and values", where=path)
+    return document
+
+
+def _violations(document: Mapping[Any, Any], schema: Mapping[str, Any]) -> list[str]:
+    """Return a sentence per violation of the schema, in the order of the keys."""
+    import jsonschema
+
+    def whole(_checker: object, value: object) -> bool:  # JSON Schema takes 2.0 for an integer, the memory sizes do not
+        return isinstance(value, int) and not isinstance(value, bool)
+
+    types = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", whole)
+    validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=types)
+    errors = sorted(validator(schema).iter_errors(document), key=lambda error: list(map(str, error.absolute_path)))
+    mistyped = [error.absolute_path for error in errors if error.validator == "type"]
+    told = [_explain(error) for error in errors if error.validator == "type" or error.absolute_path not in mistyped]
+    return list(dict.fromkeys(told))  # each missing key is an error of its own, with the same explanation
+
+
+def _explain(error: Any) -> str:
+    key = ".".join(str(part) for part in error.absolute_path)
+    if error.validator == "additionalProperties":
+        known, prefix = error.schema["properties"], f"{key}." if key else ""
+        unknown = [name for name in error.instance if name not in known]
+        return "; ".join(f"unknown key '{prefix}{name}', {did_you_mean(name, known)}" for name in unknown)
+    if error.validator == "enum":
+        return f"unknown {key} {error.instance!r}, {did_you_mean(error.instance, error.validator_value)}"
+    if error.validator == "type":
+        kinds = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
+        named = {"integer": "a whole number", "number": "a number", "string": "text", "object": "a table"}
+        return f"'{key}' must be {' or '.join(named.get(kind, kind) for kind in kinds)}, not {error.instance!r}"
+    if error.validator == "required":
+        missing = [f"'{name}'" for name in error.validator_value if name not in error.instance]
+        return f"missing: {', '.join(missing)}"
+    return f"'{key}': {error.message}"

@@ -1,0 +1,75 @@
+"""What the compiler makes of a network before it is trained.
+
+Placement and cycles depend on the architecture and not on the weights, so the untrained network shows them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import EvoError
+from ..models.build import build
+from ..models.definition import Definition
+from .boards import Board
+from .calibration import noise_images
+from .compatibility import judge
+from .export import export_int8
+from .flatbuffer import activations, read_operators
+from .proof import prove
+from .vela import compile_model
+
+
+def preflight(
+    definition: Definition,
+    nc: int,
+    imgsz: int,
+    executed: Mapping[str, Mapping[str, int]],
+    boards: Iterable[Board],
+    time_limit: float,
+) -> dict[str, Any]:
+    """Export and compile the untrained network.
+
+    Call `workflow.evo.ultralytics_env.prepare` first.
+
+    Args:
+        definition: the checked model file.
+        nc: number of classes.
+        imgsz: edge of the square input in pixels.
+        executed: activation calls per part of the checked network, from ``activations.json``.
+        boards: the boards to compile for.
+        time_limit: seconds for one run of the compiler.
+
+    Returns:
+        The document of ``npu.json`` without ``schema_version`` and ``variant``.
+
+    Raises:
+        EvoError: the network cannot be exported, has other activations than promised, or compiles for no board.
+    """
+    with tempfile.TemporaryDirectory(prefix="evo-preflight-") as folder:
+        model = Path(folder) / "untrained.tflite"
+        exported = export_int8(build(definition, nc), imgsz, noise_images(imgsz), model)
+        operators = read_operators(model)
+        compiled, failed = {}, {}
+        for board in boards:
+            try:
+                compiled[board.name] = judge(
+                    model, compile_model(model, board, Path(folder) / board.name, time_limit), board
+                )
+            except EvoError as error:
+                failed[board.name] = str(error)
+                first = error
+        if not compiled:
+            raise first
+        return {
+            "nc": nc,
+            "imgsz": imgsz,
+            "operators": len(operators),
+            "macs": sum(operator.macs for operator in operators),
+            "activations": prove(executed, activations(operators)),
+            "float_operators": exported.float_operators(),
+            "boards": compiled,
+            "failed": failed,
+        }

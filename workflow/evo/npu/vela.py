@@ -1,0 +1,386 @@
+"""Running Arm's Vela compiler and reading what it reports.
+
+Vela runs as a process of its own, because it can die of a segmentation fault (on a damaged model) or never end, and
+because its exit code says little: 0 even when every operator stays on the CPU. Cycles and milliseconds are Vela's
+estimates; nothing here is measured on a device.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from pathlib import Path
+
+from ..errors import EvoError, UserError
+from ..files import write_atomically
+from .boards import Board
+from .flatbuffer import read_operators
+
+CONFIG = "Arm/vela.ini"
+TAIL_LINES = 20
+VERSION_TIMEOUT_S = 60
+
+ROW = re.compile(r"[^,\n]*,[^,\n]*,(?:NPU|CPU),")
+"""How a row of the per-layer CSV starts. Names are not quoted there, and may hold commas and line breaks."""
+
+WARNING = re.compile(
+    r"^Warning \([^)\n]*\) operator: (?P<type>[^,\n]+), ofm: '(?P<name>.*?)'\nReason: (?P<reason>.*?)(?=\n\n|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
+"""What Vela prints for an operator that it leaves to the CPU."""
+
+LAUNCH = """
+import ctypes, os, signal, sys
+parent, *command = sys.argv[1:]
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG of linux/prctl.h
+if os.getppid() != int(parent):
+    sys.exit("the program that asked for this has ended")
+os.execv(command[0], command)
+"""
+"""Becomes the command, and ends with this program. A ``preexec_fn`` would fork, which JAX's threads (it comes with
+the converter) may turn into a deadlock."""
+
+RAISED = re.compile(r"[\w.]+(?:Error|Exception)\b")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of Vela's per-layer table: an operator as Vela lowered it. One source operator can be many of them.
+
+    Attributes:
+        name: output tensor of the source operator.
+        type: type of the source operator as Vela writes it, ``Conv2D``.
+        lowered: what it became, ``Conv2D``, ``LUT``, ``MemoryCopy``; ``Passthrough`` on the CPU.
+        target: ``NPU`` or ``CPU``.
+        cycles: Vela's estimate; 0 for a row that is fused into another one, and for the CPU, which Vela ignores.
+        npu_cycles: share of the arithmetic, which overlaps with those of the memories.
+        sram_cycles: share of the SRAM accesses; the next three alike.
+        dram_cycles:
+        on_chip_flash_cycles:
+        off_chip_flash_cycles:
+        macs: multiply-accumulates by Vela's count, which adds element-wise work.
+        sram_bytes: staging memory in use while it runs.
+    """
+
+    name: str
+    type: str
+    lowered: str
+    target: str
+    cycles: int
+    npu_cycles: int
+    sram_cycles: int
+    dram_cycles: int
+    on_chip_flash_cycles: int
+    off_chip_flash_cycles: int
+    macs: int
+    sram_bytes: int
+
+
+@dataclass(frozen=True)
+class CpuOperator:
+    """An operator that Vela leaves to the CPU, and its reason in Vela's words (None where it gives none)."""
+
+    name: str
+    type: str
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Vela's totals for one inference. Cycles and latency leave out whatever stays on the CPU.
+
+    Attributes:
+        clock_mhz: clock that the latency is computed with.
+        latency_ms: ``cycles_total`` at that clock.
+        cycles_total: less than the sum of the next five, which overlap.
+        macs: by Vela's count.
+        sram_kib: peak of the SRAM: the tensor arena, or the cache of a dedicated SRAM.
+        dram_kib: constants and arena of a dedicated SRAM's model.
+        on_chip_flash_kib: constants where the memory mode is ``Sram_Only``; they take SRAM, too.
+        off_chip_flash_kib: constants that the NPU reads from flash.
+    """
+
+    clock_mhz: float
+    latency_ms: float
+    cycles_total: int
+    cycles_npu: int
+    cycles_sram: int
+    cycles_dram: int
+    cycles_on_chip_flash: int
+    cycles_off_chip_flash: int
+    macs: int
+    sram_kib: float
+    dram_kib: float
+    on_chip_flash_kib: float
+    off_chip_flash_kib: float
+
+
+SUMMARY_COLUMNS = {
+    "cycles_total": "cycles_total",
+    "cycles_npu": "cycles_npu",
+    "cycles_sram": "cycles_sram_access",
+    "cycles_dram": "cycles_dram_access",
+    "cycles_on_chip_flash": "cycles_on_chip_flash_access",
+    "cycles_off_chip_flash": "cycles_off_chip_flash_access",
+    "macs": "nn_macs",
+    "sram_kib": "sram_memory_used",
+    "dram_kib": "dram_memory_used",
+    "on_chip_flash_kib": "on_chip_flash_memory_used",
+    "off_chip_flash_kib": "off_chip_flash_memory_used",
+}
+ROW_COLUMNS = {
+    "cycles": "Op Cycles",
+    "npu_cycles": "NPU",
+    "sram_cycles": "SRAM AC",
+    "dram_cycles": "DRAM AC",
+    "on_chip_flash_cycles": "OnFlash AC",
+    "off_chip_flash_cycles": "OffFlash AC",
+    "macs": "MAC Count",
+    "sram_bytes": "Staging Usage",
+}
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A model compiled for one board.
+
+    Attributes:
+        path: the compiled file.
+        version: of Vela.
+        summary: totals.
+        rows: Vela's per-layer table, in the order of execution.
+        cpu: what Vela leaves to the CPU.
+    """
+
+    path: Path
+    version: str
+    summary: Summary
+    rows: tuple[Row, ...]
+    cpu: tuple[CpuOperator, ...]
+
+
+def compile_model(model: Path, board: Board, folder: Path, timeout_s: float) -> Compiled:
+    """Compile ``model`` for ``board`` into ``{folder}/{stem of the model}_vela.tflite``.
+
+    The file appears when it is complete; after an error, whatever was there before is unchanged.
+
+    Raises:
+        UserError: Vela does not accept the board's settings.
+        EvoError: the model or Vela is missing, or Vela failed, crashed, took longer than ``timeout_s``, or left
+            something unreadable. The last lines of its output go to standard error.
+    """
+    model = Path(model).resolve()
+    if not model.is_file():
+        raise EvoError("model not found", where=model, hint="run the rule `export_int8` first")
+    vela = find_vela()
+    version = vela_version(vela)
+    with tempfile.TemporaryDirectory(prefix="evo-vela-") as name:
+        scratch = Path(name)
+        # Vela names its files after the model; a fixed name spares its CSV a comma, and has no effect on the output.
+        (scratch / "model.tflite").symlink_to(model)
+        command = [
+            str(vela),
+            *("--accelerator-config", board.accelerator, "--config", CONFIG),
+            *("--system-config", board.system_config, "--memory-mode", board.memory_mode),
+            *("--output-dir", str(scratch / "out"), "--verbose-performance", str(scratch / "model.tflite")),
+        ]
+        code, output = _run(command, scratch, timeout_s)
+        if code != 0:
+            raise _failure(code, output, model, board, timeout_s)
+        draft = scratch / "out" / "model_vela.tflite"
+        try:
+            read_operators(draft)
+            summary = _read_summary(next((scratch / "out").glob("model_summary_*.csv")))
+            rows = _read_rows(scratch / "out" / "model_per-layer.csv")
+        except (EvoError, OSError, LookupError, StopIteration, TypeError, ValueError) as error:
+            _print_tail(output)
+            raise EvoError(
+                f"Vela {version} ended without an error, but its output is incomplete ({_words(error)})",
+                where=model,
+                hint="look for a full disk or another version of Vela, then run the same command again",
+            ) from error
+        if summary.clock_mhz != board.clock_mhz:
+            raise UserError(
+                f"'clock_mhz' is {board.clock_mhz:g}, but Vela computes {board.system_config} with "
+                f"{summary.clock_mhz:g} MHz",
+                where=f"board {board.name}",
+                hint=f"write clock_mhz: {summary.clock_mhz:g}",
+            )
+        target = Path(folder) / f"{model.stem}_vela.tflite"
+        write_atomically(target, draft.read_bytes())
+    return Compiled(target, version, summary, rows, _left_on_cpu(rows, output))
+
+
+def find_vela() -> Path:
+    """Return the ``vela`` of the running interpreter's environment, or else the one on the path.
+
+    Raises:
+        EvoError: there is none.
+    """
+    beside = Path(sys.executable).parent / "vela"
+    found = str(beside) if beside.is_file() else shutil.which("vela")
+    if found is None:
+        raise EvoError("the compiler Vela is not installed", where=beside, hint="run `make setup`")
+    return Path(found)
+
+
+@cache
+def vela_version(vela: Path) -> str:
+    """Return what ``vela --version`` says.
+
+    Raises:
+        EvoError: it does not run.
+    """
+    with tempfile.TemporaryDirectory(prefix="evo-vela-") as scratch:
+        code, output = _run([str(vela), "--version"], Path(scratch), VERSION_TIMEOUT_S)
+    if code != 0:
+        _print_tail(output)
+        raise EvoError(f"Vela does not start ({_cause(output)})", where=vela, hint="run `make setup`")
+    return _last_line(output)
+
+
+def write_operators_csv(compiled: Compiled, path: Path) -> None:
+    """Write Vela's per-layer table as properly quoted CSV, with the reason for each row on the CPU.
+
+    Cycles are Vela's estimates, and the header says so.
+    """
+    reasons = {(operator.name, operator.type): operator.reason for operator in compiled.cpu}
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    columns = [field.name for field in fields(Row)]
+    writer.writerow([*(f"estimated_{name}" if "cycles" in name else name for name in columns), "reason"])
+    for row in compiled.rows:
+        reason = (reasons.get((row.name, row.type)) or "no reason given") if row.target == "CPU" else ""
+        writer.writerow([*asdict(row).values(), reason])
+    write_atomically(path, text.getvalue())
+
+
+def same_type(vela: str, builtin: str) -> bool:
+    """Tell whether Vela's name of an operator type (``LeakyRelu``) means a LiteRT builtin (``LEAKY_RELU``)."""
+    return vela.lower() == builtin.replace("_", "").lower()
+
+
+def _run(command: Sequence[str], scratch: Path, timeout_s: float) -> tuple[int | None, str]:
+    """Run a command in a process group of its own. Return its exit code (None: out of time) and all that it printed."""
+    log = scratch / "log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", LAUNCH, str(os.getpid()), *command],
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        code = process.wait(timeout_s)
+    except BaseException as error:  # whatever ends the waiting ends Vela and its children, too
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if not isinstance(error, subprocess.TimeoutExpired):
+            raise
+        code = None
+    return code, log.read_text(errors="replace")
+
+
+def _failure(code: int | None, output: str, model: Path, board: Board, timeout_s: float) -> EvoError:
+    """Print the end of Vela's output, and return what its exit code means."""
+    _print_tail(output)
+    last = _cause(output)
+    if code is None:
+        return EvoError(
+            f"Vela was still at work for {board.name} after {timeout_s:g} s and was stopped",
+            where=model,
+            hint="allow it more with npu.time_limit",
+        )
+    number = -code if code < 0 else code - 128  # a shell in between adds 128
+    if 0 < number < signal.NSIG:
+        name = signal.Signals(number).name
+        hint = (
+            "the system may be short of memory"
+            if number == signal.SIGKILL
+            else "the model is probably damaged: delete it and run snakemake again"
+        )
+        return EvoError(f"Vela crashed for {board.name} ({name})", where=model, hint=hint)
+    if code == 2 or "OptionError" in last:
+        return UserError(f"Vela refuses the settings of the board ({last})", where=f"board {board.name}")
+    return EvoError(
+        f"Vela failed for {board.name} with exit code {code} ({last})",
+        where=model,
+        hint="the log has the end of its output",
+    )
+
+
+def _print_tail(output: str) -> None:
+    for line in output.splitlines()[-TAIL_LINES:]:
+        print(f"vela: {line}", file=sys.stderr, flush=True)
+
+
+def _last_line(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return lines[-1][:200] if lines else "it printed nothing"
+
+
+def _cause(output: str) -> str:
+    """Return what a Python traceback ends with, or the last line."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    raised = [number for number, line in enumerate(lines) if RAISED.match(line)]
+    return " ".join(lines[raised[-1] :])[:300] if raised else _last_line(output)
+
+
+def _words(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+
+
+def _read_summary(path: Path) -> Summary:
+    with path.open(newline="", errors="replace") as stream:
+        row = next(csv.DictReader(stream))
+    numbers = {field.name: field.type for field in fields(Summary)}
+    values = {name: float(row[column]) for name, column in SUMMARY_COLUMNS.items()}
+    return Summary(
+        clock_mhz=float(row["core_clock"]) / 1e6,
+        latency_ms=round(float(row["inference_time"]) * 1e3, 6),  # to the nanosecond: no binary noise
+        **{name: int(value) if numbers[name] == "int" else value for name, value in values.items()},
+    )
+
+
+def _read_rows(path: Path) -> tuple[Row, ...]:
+    header, *lines = path.read_text(errors="replace").removesuffix("\n").split("\n")
+    columns = header.split(",")
+    if columns[-1] != "Name":
+        raise ValueError(f"the last column is {columns[-1]!r}")
+    records: list[str] = []
+    for line in lines:
+        if ROW.match(line):
+            records.append(line)
+        else:
+            records[-1] += f"\n{line}"
+    rows = []
+    for record in records:
+        cells = dict(zip(columns, record.split(",", len(columns) - 1), strict=True))
+        counts = {name: int(float(cells[column])) for name, column in ROW_COLUMNS.items()}
+        rows.append(Row(cells["Name"], cells["Original Operator"], cells["NNG Operator"], cells["Target"], **counts))
+    return tuple(rows)
+
+
+def _left_on_cpu(rows: Sequence[Row], output: str) -> tuple[CpuOperator, ...]:
+    warnings = [match.groupdict() for match in WARNING.finditer(output)]
+    found = []
+    for row in rows:
+        if row.target == "CPU":
+            named = [warning for warning in warnings if warning["name"] == row.name]
+            # Vela splits off a fused activation; its warning may name that half, under the same tensor.
+            best = sorted(named, key=lambda warning: not same_type(row.type, warning["type"]))
+            reason = " ".join(best[0]["reason"].split()) if best else None
+            found.append(CpuOperator(row.name, row.type, reason))
+    return tuple(found)

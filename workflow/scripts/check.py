@@ -1,0 +1,95 @@
+"""Print what the checks found, one row per variant and board."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workflow.evo.command_line import parse_session
+from workflow.evo.config import Session
+from workflow.evo.errors import entry_point
+from workflow.evo.files import read_json
+from workflow.evo.npu.boards import load_board
+from workflow.evo.npu.gates import gate, refuse_missed
+from workflow.evo.variants import Variant
+
+WIDTH = 140  # columns where no terminal tells: a log, a pipe
+
+
+def main() -> None:
+    session = parse_session(
+        "check",
+        "Print a table of the checks of a session, one row per variant and configured board, from whatever exists of "
+        "them: run it at any time. Fails when a variant misses a gate of the configuration.",
+    )
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        console = Console(stderr=True, width=WIDTH)
+    found = [(variant, check_of(session, variant)) for variant in session.variants]
+    console.print(table(session, found))
+    for variant, check in found:
+        if check is not None:
+            refuse_missed(variant, gate(variant, session.npu, check))
+
+
+def check_of(session: Session, variant: Variant) -> dict[str, Any] | None:
+    """Return ``check/npu.json`` of a variant, or None where there is none."""
+    path = session.layout.variant(variant.name).npu_check
+    return read_json(path, "npu") if path.is_file() else None
+
+
+def table(session: Session, found: list[tuple[Variant, dict[str, Any] | None]]) -> Any:
+    """Return the table (a `rich.table.Table`)."""
+    from rich.table import Table
+
+    result = Table(
+        title=f"Checks of session {session.name}",
+        caption="Cycles and latency are Vela's estimates for the untrained network; nothing ran on a device.",
+    )
+    for heading in ("Variant", "Board", "Gate"):
+        result.add_column(heading)
+    for heading in ("Operators on NPU", "MACs on NPU", "Cycles", "Latency", "SRAM", "Flash"):
+        result.add_column(heading, justify="right")
+    for variant, check in found:
+        if check is None:
+            result.add_row(variant.name, "—", "not checked")
+            continue
+        for name in session.npu.boards:
+            missed = [
+                text.removeprefix(f"{name}: ")
+                for text in gate(variant, session.npu, check)["missed"]
+                if text.startswith(f"{name}: ")
+            ]
+            result.add_row(variant.name, name, "; ".join(missed) or "passed", *_figures(check["boards"].get(name)))
+    for name in session.npu.boards:
+        board = load_board(name)
+        result.caption += f"\n{name}: {board.system_config}, {board.memory_mode}, {board.clock_mhz:g} MHz."
+    return result
+
+
+def _figures(board: dict[str, Any] | None) -> list[str]:
+    if board is None:
+        return []
+    estimate, memory = board["estimate"], board["memory"]
+    return [
+        f"{board['ops_percent']:.1f} %",
+        _figure(board["macs_percent"], ".1f", " %"),
+        _figure(estimate["cycles"], ","),
+        _figure(estimate["latency_ms"], ".2f", " ms"),
+        _used(memory["sram"]),
+        _used(memory["flash"]),
+    ]
+
+
+def _figure(value: float | None, form: str, unit: str = "") -> str:
+    return "—" if value is None else f"{value:{form}}{unit}"
+
+
+def _used(memory: dict[str, Any]) -> str:
+    used = _figure(memory["used_kib"], ",.0f")
+    return f"{used} of {memory['budget_kib']:,.0f} KiB" if memory["budget_kib"] else f"{used} KiB"
+
+
+if __name__ == "__main__":
+    entry_point(main)

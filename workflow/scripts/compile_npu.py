@@ -1,0 +1,69 @@
+"""Compile the int8 model of one variant for one board, and judge what the NPU makes of it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from workflow.evo.command_line import session_parser
+from workflow.evo.config import load_session_files
+from workflow.evo.errors import entry_point
+from workflow.evo.files import write_json
+from workflow.evo.npu.boards import Board, load_board
+from workflow.evo.npu.compatibility import judge
+from workflow.evo.npu.vela import compile_model, write_operators_csv
+
+
+def main() -> None:
+    parser = session_parser(
+        "compile_npu",
+        "Compile model_int8.tflite of a variant with Vela for one board. Writes model_int8_vela.tflite, "
+        "compatibility.json (placement by our own count, Vela's estimate, memory against the board's) and "
+        "operators.csv into results/{session}/{variant}/npu/{board}/.",
+    )
+    parser.add_argument("--variant", required=True, metavar="NAME", help="variant of the session, e.g. level2_relu")
+    parser.add_argument(
+        "--board", required=True, metavar="NAME", help="board of config/boards, or the path of another board file"
+    )
+    arguments = parser.parse_args()
+    session = load_session_files(arguments.config)
+    variant = session.variant(arguments.variant)
+    configured = {board.name: board for board in map(load_board, session.npu.boards)}
+    board = configured.get(arguments.board) or load_board(arguments.board)
+    layout = session.layout.variant(variant.name)
+    target = layout.board(board.name)
+    compiled = compile_model(layout.model_int8, board, target.folder, session.npu.time_limit)
+    document = judge(layout.model_int8, compiled, board)
+    write_operators_csv(compiled, target.operators)
+    write_json(target.compatibility, "compatibility", document)
+    for line in report(document, board):
+        say(f"{variant.name}: {board.name}: {line}")
+    say(f"wrote {target.folder}")
+
+
+def report(document: dict[str, Any], board: Board) -> list[str]:
+    """Return the lines that a person wants to see: placement, estimate, and what is wrong."""
+    estimate, cpu = document["estimate"], document["cpu_operators"]
+    lines = [f"{document['ops_percent']:.1f} % of {document['operators']['source']:,} operators on the NPU"]
+    if estimate["latency_ms"] is not None:
+        rest = "" if estimate["covers_all_operators"] else ", what runs on the CPU not counted"
+        lines.append(
+            f"{estimate['latency_ms']:.2f} ms ({estimate['cycles']:,} cycles at {estimate['clock_mhz']:g} MHz, "
+            f"{estimate['system_config']}, {estimate['memory_mode']}) by the estimate of {estimate['by']}{rest}"
+        )
+    lines += [f"warning: on the CPU: {one['type']} {one['name']}: {one['reason'] or 'no reason given'}" for one in cpu]
+    lines += [
+        f"warning: {memory['used_kib']:,.0f} KiB of {kind.upper() if kind != 'flash' else kind}, "
+        f"{board.platform or 'the board'} has {memory['budget_kib']:,}"
+        for kind, memory in document["memory"].items()
+        if memory["fits"] is False
+    ]
+    return lines
+
+
+def say(text: str) -> None:
+    print(f"compile_npu: {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    entry_point(main)

@@ -1,0 +1,39 @@
+"""Evaluate the int8 model of one variant, before Vela, and its float weights on the same square input."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from workflow.evo import ultralytics_env
+from workflow.evo.command_line import parse_variant
+from workflow.evo.errors import entry_point
+from workflow.evo.evaluation.detector import check_unchanged
+from workflow.evo.files import read_json, write_json
+from workflow.evo.npu.evaluate import check_collapse, check_model, evaluate_int8
+
+
+def main() -> None:
+    session, variant = parse_variant(
+        "evaluate_int8",
+        "Evaluate model_int8.tflite of a variant on val, and on test when the dataset has it, and best.pt on the same "
+        "square input. Writes results/{session}/{variant}/npu/metrics_int8.json. Fails, after writing it, when the "
+        "int8 model has lost a class that the float network finds.",
+    )
+    layout = session.layout.variant(variant.name)
+    training, metadata = read_json(layout.training, "training"), read_json(layout.npu_metadata, "npu_metadata")
+    check_unchanged(layout.best, training["weights"]["best"])
+    check_model(layout.model_int8, metadata)
+    with tempfile.TemporaryDirectory(prefix="evo-evaluate-int8-") as scratch:
+        ultralytics_env.prepare(Path(scratch) / "settings")
+        document = evaluate_int8(
+            layout.model_int8, metadata, layout.best, session.layout.dataset_yaml, session.splits, Path(scratch) / "val"
+        )
+    write_json(layout.metrics_int8, "metrics_int8", document)
+    check_collapse(document, layout.model_int8)  # Snakemake deletes the file of a failed job: the message has it all
+    print(f"evaluate_int8: wrote {layout.metrics_int8}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    entry_point(main)

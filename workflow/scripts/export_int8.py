@@ -1,0 +1,63 @@
+"""Quantise one trained variant to the int8 model that ships."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from workflow.evo import ultralytics_env
+from workflow.evo.command_line import parse_variant
+from workflow.evo.errors import entry_point
+from workflow.evo.evaluation.detector import check_unchanged
+from workflow.evo.files import read_json, write_json
+
+
+def main() -> None:
+    session, variant = parse_variant(
+        "export_int8",
+        "Quantise best.pt of a variant: raw heads, NHWC, int8 in and out, calibrated on a seeded sample of the "
+        "training split. Writes results/{session}/{variant}/npu/model_int8.tflite and metadata.json.",
+    )
+    layout = session.layout.variant(variant.name)
+    training = read_json(layout.training, "training")
+    check_unchanged(layout.best, training["weights"]["best"])
+    executed = read_json(layout.activations, "activations")["executed"]
+    imgsz, seed = session.train["imgsz"], session.train["seed"]
+    with tempfile.TemporaryDirectory(prefix="evo-models-") as settings:
+        ultralytics_env.prepare(Path(settings))
+        from workflow.evo.models.activations import load_network
+        from workflow.evo.npu.calibration import CalibrationImages
+        from workflow.evo.npu.export import export_int8
+        from workflow.evo.npu.flatbuffer import activations, read_operators
+        from workflow.evo.npu.metadata import describe
+        from workflow.evo.npu.proof import prove
+
+        model = load_network(layout.best)
+        images = CalibrationImages(session.layout.dataset_yaml, imgsz, session.npu.calibration_images, seed)
+        say(f"{variant.name}: calibrating on {len(images)} images of {imgsz} px …")
+        exported = export_int8(model, imgsz, images, layout.model_int8)
+        proof = prove(executed, activations(read_operators(layout.model_int8)))
+        document = describe(
+            layout.model_int8,
+            exported,
+            variant=variant.name,
+            names=[str(name) for name in model.names.values()],
+            imgsz=imgsz,
+            reg_max=int(model.model[-1].reg_max),
+            calibration={"images": len(images), "seed": seed, "split": "train"},
+            activations=proof,
+        )
+    write_json(layout.npu_metadata, "npu_metadata", document)
+    for operator in document["float_operators"]:
+        say(f"warning: {variant.name}: {operator['type']} {operator['name']} stays on the CPU: {operator['why']}")
+    counts = ", ".join(f"{count} {name}" for name, count in proof["found"].items())
+    say(f"{variant.name}: {layout.model_int8.stat().st_size / 1024:,.0f} KiB, {counts}; wrote {layout.model_int8}")
+
+
+def say(text: str) -> None:
+    print(f"export_int8: {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    entry_point(main)

@@ -1,0 +1,60 @@
+"""Compile one untrained variant for every board."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from workflow.evo import ultralytics_env
+from workflow.evo.command_line import parse_variant
+from workflow.evo.data.source import dataset_names
+from workflow.evo.errors import entry_point
+from workflow.evo.files import read_json, write_json
+from workflow.evo.models import graph
+from workflow.evo.npu.boards import board_names, load_board
+
+
+def main() -> None:
+    session, variant = parse_variant(
+        "preflight_npu",
+        "Export and compile the untrained variant for every board of config/boards/: which operators the NPU runs, "
+        "cycles and latency by Vela's estimate, and memory. Writes results/{session}/{variant}/check/npu.json. A "
+        "variant that misses a gate of the configuration is refused by `check` and `train`.",
+    )
+    layout = session.layout.variant(variant.name)
+    nc = len(dataset_names(session))
+    definition, _ = graph.load(variant.yaml, nc)
+    executed = read_json(layout.activations, "activations")["executed"]
+    boards = [load_board(name) for name in board_names()]
+    with tempfile.TemporaryDirectory(prefix="evo-models-") as settings:
+        ultralytics_env.prepare(Path(settings))
+        from workflow.evo.npu.preflight import preflight
+
+        document = preflight(definition, nc, session.train["imgsz"], executed, boards, session.npu.time_limit)
+    for name, board in document["boards"].items():
+        say(f"{variant.name}: {sentence(name, board)}")
+    for name, reason in document["failed"].items():
+        say(f"warning: {variant.name}: {name}: {reason}")
+    write_json(layout.npu_check, "npu", {"variant": variant.name, **document})
+    say(f"wrote {layout.npu_check}")
+
+
+def sentence(name: str, board: dict[str, Any]) -> str:
+    """Return what the compiler said of one board."""
+    placed = f"{name}: {board['ops_percent']:.1f} % of operators on the NPU"
+    if board["estimate"]["latency_ms"] is None:
+        return placed
+    return (
+        f"{placed}, {board['estimate']['latency_ms']:.2f} ms by Vela's estimate, "
+        f"{board['memory']['sram']['used_kib']:,.0f} KiB SRAM"
+    )
+
+
+def say(text: str) -> None:
+    print(f"preflight_npu: {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    entry_point(main)
