@@ -10,7 +10,7 @@ STAMP := .venv/.installed-$(shell cksum < requirements.lock | tr ' ' -)
 unexport PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit test-long lint format lock clean
+.PHONY: help setup demo test test-unit test-long bench-npu lint format lock clean
 
 help: ## Show this list
 	@echo "Usage: make TARGET [PYTHON=python3.11] [CORES=4]"
@@ -51,6 +51,9 @@ test-unit: setup ## Run the unit tests only (seconds)
 
 test-long: setup ## Run the tests that take minutes each
 	@$(BIN)/pytest -m long tests
+
+bench-npu: setup ## Compare the int8 export with Ultralytics' own, side by side (about half an hour)
+	@$(BIN)/python -m tools.bench_npu
 
 lint: setup ## Check style, format and the workflow's good practice
 	@$(BIN)/ruff check .

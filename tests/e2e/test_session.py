@@ -10,6 +10,8 @@ import pytest
 
 from tests.conftest import ROOT, Workspace
 
+BOARD = "ethos-u55-256"
+
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory) -> Workspace:
@@ -46,6 +48,25 @@ def test_the_trained_weights_hold_the_promised_activation(done):
     assert set(training["activations"]["found"]["neck"]) == {"SiLU"}
 
 
+@pytest.mark.parametrize("variant", ["level2_relu", "mine"])
+def test_the_int8_model_runs_on_the_npu_completely_and_has_its_bundle(done, variant):
+    board = done.path(variant, "npu", BOARD)
+    verdict = json.loads((board / "compatibility.json").read_text())
+    assert (verdict["ops_percent"], verdict["npu_blobs"], verdict["cpu_operators"]) == (100, 1, [])
+    metrics = json.loads(done.path(variant, "npu", "metrics_int8.json").read_text())
+    assert {"map50", "map50_95", "precision", "recall", "per_class"} <= set(metrics["val"])
+    assert (board / "deploy" / "MODEL_CARD.md").is_file()
+
+
+@pytest.mark.parametrize("variant", ["level2_relu", "mine"])
+def test_the_untrained_network_compiles_to_what_the_trained_one_does(done, variant):
+    trained = json.loads(done.path(variant, "npu", BOARD, "compatibility.json").read_text())
+    untrained = json.loads(done.path(variant, "check", "npu.json").read_text())["boards"][BOARD]
+    for key in ("operators", "macs", "npu_blobs", "cpu_operators"):
+        assert untrained[key] == trained[key]
+    assert untrained["estimate"]["cycles"] == pytest.approx(trained["estimate"]["cycles"], rel=0.03)
+
+
 def test_nothing_is_left_to_do(done):
     assert done.planned() == {}
 
@@ -79,6 +100,25 @@ def test_arguments_that_change_weights_plan_every_training(done, change):
     assert (run.stdout + run.stderr).count("\nrule train:") == 2
 
 
+@pytest.mark.parametrize("change", ["boards: [ethos-u85-256]", "gate: warn", "max_latency_ms: 0.001", "time_limit: 60"])
+def test_boards_and_gates_plan_no_training(done, change):
+    run = done.snakemake("-n", "--config", f"npu={{{change}}}")
+    assert run.returncode == 0, run.stderr
+    said = run.stdout + run.stderr
+    assert "\nrule train:" not in said and "\nrule preflight_npu:" not in said
+    assert ("\nrule compile_npu:" in said) is change.startswith("boards")
+
+
+def test_another_board_together_with_another_recipe_plans_every_training(done):
+    run = done.snakemake("-n", "--config", "npu={boards: [ethos-u85-256]}", "train={lr0: 0.02}")
+    assert (run.stdout + run.stderr).count("\nrule train:") == 2
+
+
+def test_a_larger_calibration_exports_again_and_trains_nothing(done):
+    planned = done.planned("--config", "npu={calibration_images: 9}")
+    assert "train" not in planned and len(planned["export_int8"]) == 2
+
+
 def test_other_data_plan_every_training(done):
     run = done.snakemake("-n", "--config", "digits={seed: 1}")
     assert (run.stdout + run.stderr).count("\nrule train:") == 2
@@ -100,7 +140,9 @@ def test_a_deleted_model_trains_alone_and_renews_its_evaluation_and_the_reports(
     assert "level2_relu: training 2 epochs from scratch" in run.stderr
     assert done.path("mine", "train", "best.pt").stat().st_mtime_ns == other
     planned = done.planned()
-    assert set(planned) <= {"evaluate", "render_report", "compare_variants", "all"}
+    npu = {"export_int8", "compile_npu", "evaluate_int8", "bundle_deploy"}
+    assert set(planned) <= {"evaluate", *npu, "render_report", "compare_variants", "all"}
+    assert {outputs.split("/")[2] for rule in npu for outputs in planned.get(rule, [])} <= {"level2_relu"}
     assert [outputs.split("/")[2] for outputs in planned["evaluate"]] == ["level2_relu"]
     assert done.snakemake().returncode == 0
     assert done.planned() == {}

@@ -194,7 +194,7 @@ def test_figures_of_other_weights_or_another_model_are_refused(finished):
     layout = finished()
     document = metrics_int8("1" * 64, "2" * 64)
     write_json(layout.metrics_int8, "metrics_int8", document)
-    with pytest.raises(EvoError, match=r"metrics_int8.json: figures of another file") as caught:
+    with pytest.raises(EvoError, match=r"metrics_int8\.json: figures of another file") as caught:
         bundle.build(layout, BOARD)
     assert "\n" not in str(caught.value)
     assert not layout.board(BOARD).deploy.exists()
@@ -204,7 +204,7 @@ def test_a_changed_compiled_model_is_refused(finished):
     layout = finished()
     document = metadata(sha256=sha256_file(layout.model_int8))
     save_model(layout.board(BOARD).compiled, document)
-    with pytest.raises(EvoError, match=r"compatibility.json: figures of another file"):
+    with pytest.raises(EvoError, match=r"compatibility\.json: figures of another file"):
         bundle.build(layout, BOARD)
 
 
@@ -218,7 +218,7 @@ def test_a_compiler_that_changed_the_outputs_is_noticed(tmp_path, change):
     else:
         compiled["outputs"].pop()
     path = save_model(tmp_path / "compiled.tflite", compiled)
-    with pytest.raises(EvoError, match="metadata.json describes"):
+    with pytest.raises(EvoError, match=r"metadata\.json describes"):
         bundle.check_ports(path, document)
 
 

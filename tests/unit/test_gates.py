@@ -83,7 +83,7 @@ def test_warn_only_reports():
 
 def test_a_missed_gate_refuses_the_variant_in_one_line():
     verdict = gate(LEAKY, NPU, check(board(ops=10.0, latency=None)))
-    with pytest.raises(UserError, match="npu: level4_leaky misses 2 gates: ethos-u55-256: 10.0 % of the operators"):
+    with pytest.raises(UserError, match=r"npu: level4_leaky misses 2 gates: ethos-u55-256: 10\.0 % of the operators"):
         refuse_missed(LEAKY, verdict)
 
 

@@ -76,6 +76,6 @@ def test_a_model_that_its_metadata_does_not_describe_is_refused(tmp_path):
     digest = sha256_file(path)
     assert check_model(path, metadata(sha256=digest)) == digest
     path.write_bytes(b"two")
-    with pytest.raises(EvoError, match="not the model of its metadata.json") as caught:
+    with pytest.raises(EvoError, match=r"not the model of its metadata\.json") as caught:
         check_model(path, metadata(sha256=digest))
     assert "\n" not in str(caught.value)

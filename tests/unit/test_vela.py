@@ -18,7 +18,8 @@ from workflow.evo.files import load_schema, sha256_file, write_json
 from workflow.evo.npu import vela
 from workflow.evo.npu.boards import load_board
 from workflow.evo.npu.compatibility import judge
-from workflow.evo.npu.vela import Compiled, CpuOperator, Row, Summary, compile_model, write_operators_csv
+from workflow.evo.npu.vela import Compiled, compile_model, write_operators_csv
+from workflow.evo.npu.vela_report import CpuOperator, Row, Summary
 
 BOARD = load_board("ethos-u55-256")
 ROOT = Path(__file__).resolve().parents[2]
@@ -212,7 +213,9 @@ def test_vela_does_not_outlive_this_program(fake, model, folder, tmp_path):
         "vela.find_vela = lambda: Path(sys.argv[1])\n"
         "vela.compile_model(Path(sys.argv[2]), boards.load_board('ethos-u55-256'), Path(sys.argv[3]), 60)\n"
     )
-    with subprocess.Popen([sys.executable, "-c", code, script, model, folder], cwd=ROOT) as parent:
+    with subprocess.Popen(
+        [sys.executable, "-c", code, script, model, folder], cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}
+    ) as parent:
         deadline = time.monotonic() + 20
         while not (tmp_path / "pid").exists() and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -290,6 +293,7 @@ SPOILED = {
     "empty rows": ": > model_per-layer.csv",
     "half a row": 'head -c 300 "$canned/model_per-layer.csv" > model_per-layer.csv',
     "noise": "head -c 4000 /dev/urandom > model_per-layer.csv",
+    "no total": 'sed "s/16\\.0/nan/" "$canned/model_summary_X.csv" > model_summary_X.csv',
     "no number": 'sed "s/3136/nan/" "$canned/model_per-layer.csv" > model_per-layer.csv',
 }
 

@@ -78,7 +78,9 @@ def evaluation_gpus(session: Session) -> int:
 
 def board_identity(name: str) -> dict[str, Any]:
     """Return what a compilation depends on besides the model: the board's settings and the compiler's version."""
-    return {**asdict(load_board(name)), "vela": importlib.metadata.version("ethos-u-vela")}
+    board = asdict(load_board(name))
+    del board["platform"], board["source"]  # words
+    return {**board, "vela": importlib.metadata.version("ethos-u-vela")}
 
 
 def preflight_identity() -> dict[str, Any]:

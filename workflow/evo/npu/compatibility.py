@@ -13,7 +13,8 @@ from typing import Any
 from ..files import sha256_file
 from .boards import Board
 from .flatbuffer import ETHOS_U, Operator, read_operators
-from .vela import Compiled, same_type
+from .vela import Compiled
+from .vela_report import same_type
 
 KIB = 1024
 

@@ -31,12 +31,12 @@ def decode(raw: Sequence[np.ndarray], metadata: Mapping[str, Any]) -> torch.Tens
     Raises:
         EvoError: the maps are not those that the metadata describes.
     """
+    if len(raw) != len(metadata["outputs"]):
+        raise EvoError(f"{len(raw)} outputs, metadata.json describes {len(metadata['outputs'])}")
     import torch
     from ultralytics.nn.modules.block import DFL
     from ultralytics.utils.tal import dist2bbox, make_anchors
 
-    if len(raw) != len(metadata["outputs"]):
-        raise EvoError(f"{len(raw)} outputs, metadata.json describes {len(metadata['outputs'])}")
     boxes, classes = (
         [_channels_first(raw[output["index"]], output) for output in ordered(metadata["outputs"], kind)]
         for kind in ("box", "class")
