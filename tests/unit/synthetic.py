@@ -10,7 +10,6 @@ from typing import Any
 from workflow.evo.config import NpuSettings, Session
 from workflow.evo.files import sha256_json, write_json
 from workflow.evo.npu.evaluate import difference
-from workflow.evo.npu.gates import gate
 from workflow.evo.npu.proof import expected_activations as expected_operators
 from workflow.evo.variants import LEVEL_SCOPES, PARTS, Variant
 
@@ -241,7 +240,7 @@ def compatibility(
     memory = {"sram": (None if nothing else sram_kib, 4096), "flash": (flash_kib, 4572), "dram": (0.0, None)}
     return {
         "board": board,
-        "accelerator": "ethos-u55-256",
+        "accelerator": board,
         "ops_percent": 100 * (1 - left / 179),
         "macs_percent": 0.0 if nothing else 100.0,
         "operators": {"source": 179, "cpu": left},
@@ -269,24 +268,27 @@ def compatibility(
     }
 
 
-def write_preflight(session: Session, name: str, boards: Iterable[str] | None = None, **facts: Any):
+def write_preflight(
+    session: Session,
+    name: str,
+    boards: Iterable[str] | None = None,
+    failed: Mapping[str, str] | None = None,
+    **facts: Any,
+):
     """Write check/npu.json for the session's boards, or for others; ``facts`` are of `compatibility`."""
-    variant, layout = session.variant(name), session.layout.variant(name)
-    untrained = {
-        board: compatibility(board, digest("untrained", name), **facts) for board in boards or session.npu.boards
-    }
+    source = digest("untrained", name)
     document = {
         "variant": name,
         "nc": len(CLASSES),
         "imgsz": session.train["imgsz"],
         "operators": 179,
         "macs": 118_352_896,
-        "activations": int8_activations(variant),
+        "activations": int8_activations(session.variant(name)),
         "float_operators": [],
-        "boards": untrained,
-        "gate": gate(variant, session.npu, untrained),
+        "boards": {board: compatibility(board, source, **facts) for board in boards or session.npu.boards},
+        "failed": failed or {},
     }
-    write_json(layout.npu_check, "npu", document)
+    write_json(session.layout.variant(name).npu_check, "npu", document)
 
 
 def int8_activations(variant: Variant) -> dict[str, dict[str, int]]:

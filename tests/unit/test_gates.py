@@ -98,6 +98,11 @@ def test_the_calls_of_a_network_say_which_operators_its_int8_model_has():
     assert prove(executed, {"LEAKY_RELU": 27, "LOGISTIC": 30})["found"] == {"LEAKY_RELU": 27, "LOGISTIC": 30}
 
 
+def test_the_second_head_of_an_end_to_end_network_is_not_exported():
+    executed = {"neck": {"relu": 18}, "detect": {"relu": 24, "sigmoid": 1}}
+    assert expected_activations(executed, end2end=True) == {"RELU": 30}
+
+
 def test_a_model_with_other_activations_is_refused_with_both_counts():
     executed = {"backbone": {"relu": 27}, "neck": {"relu": 18}, "detect": {"relu": 12, "sigmoid": 1}}
     with pytest.raises(EvoError, match="has 45 RELU, 12 LOGISTIC, the checked network promises 57 RELU"):

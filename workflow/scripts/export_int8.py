@@ -37,7 +37,7 @@ def main() -> None:
         images = CalibrationImages(session.layout.dataset_yaml, imgsz, session.npu.calibration_images, seed)
         say(f"{variant.name}: calibrating on {len(images)} images of {imgsz} px …")
         exported = export_int8(model, imgsz, images, layout.model_int8)
-        proof = prove(executed, activations(read_operators(layout.model_int8)))
+        proof = prove(executed, activations(read_operators(layout.model_int8)), model.end2end)
         document = describe(
             layout.model_int8,
             exported,

@@ -50,24 +50,30 @@ def evaluate(
     """
     data, present = dataset_splits(dataset_yaml, tuple(splits))
     detector = load_detector(best)
-    _check_classes(detector, data, best)
+    check_classes(detector, data, best)
     placement = {key: arguments[key] for key in ("device", "workers") if arguments.get(key) is not None}
     document: dict[str, Any] = {}
     for split in present:
         print(f"evaluate: {split} …", file=sys.stderr, flush=True)
         document[split], used = _validate(best, dataset_yaml, split, placement, Path(folder) / "plots" / split)
         document["evaluation"] = {"weights_sha256": sha256_file(best), **used}
-        print(f"evaluate: {split}: {_sentence(document[split])}", file=sys.stderr, flush=True)
+        print(f"evaluate: {split}: {sentence(document[split])}", file=sys.stderr, flush=True)
     return document
 
 
-def _sentence(metrics: Mapping[str, Any]) -> str:
+def sentence(metrics: Mapping[str, Any]) -> str:
+    """Return what a person wants to read of the metrics of one split."""
     if metrics["map50"] is None:
         return f"{metrics['images']:,} images without a single object, nothing to measure"
     return f"map50 {metrics['map50']:.3f}, map50_95 {metrics['map50_95']:.3f}, {metrics['images']:,} images"
 
 
-def _check_classes(detector: Any, data: Mapping[str, Any], best: Path) -> None:
+def check_classes(detector: Any, data: Mapping[str, Any], best: Path) -> None:
+    """Refuse weights of another number of classes than the dataset's.
+
+    Raises:
+        EvoError: naming both numbers.
+    """
     classes = len(data.get("names") or ())
     if classes != len(detector.names) and not detector.overrides.get("single_cls"):
         raise EvoError(
@@ -88,7 +94,7 @@ def _validate(
     detector.add_callback("on_val_end", seen.append)
     shutil.rmtree(plots, ignore_errors=True)  # a plot of an earlier run must not pass for one of this
     try:
-        with _quiet(), _plots_finished(), _literal_text():
+        with quiet(), _plots_finished(), _literal_text():
             metrics = detector.val(
                 data=str(Path(dataset_yaml).resolve()),
                 split=split,
@@ -109,13 +115,14 @@ def _validate(
     used = {
         "imgsz": int(validator.args.imgsz),
         "batch": int(validator.args.batch),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
         "versions": {"torch": torch.__version__, "ultralytics": ultralytics.__version__},
     }
     return split_metrics(metrics, validator.names, validator.seen), used
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the name of the CPU and the threads that torch uses of it."""
     import torch
     from ultralytics.utils.torch_utils import get_cpu_info
 
@@ -124,7 +131,7 @@ def _processor() -> str:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Leave only warnings of Ultralytics: its progress bars and tables would fill the log of a rule."""
     from ultralytics.utils import LOGGER
 

@@ -13,7 +13,7 @@ from ..environment import cpu_count
 from ..errors import EvoError
 from ..evaluation.detector import dataset_splits, load_detector
 from ..evaluation.metrics import split_metrics
-from ..evaluation.validation import BATCH, _check_classes, _processor, _quiet, _sentence
+from ..evaluation.validation import BATCH, check_classes, processor, quiet, sentence
 from ..files import sha256_file
 from .decode import decode
 from .interpreter import Int8Model
@@ -82,7 +82,7 @@ def evaluate_int8(
     data, present = dataset_splits(dataset_yaml, tuple(splits))
     digest, imgsz = check_model(model, metadata), int(metadata["imgsz"])
     detector = load_detector(best)
-    _check_classes(detector, data, best)
+    check_classes(detector, data, best)
     if [str(name) for name in detector.names.values()] != metadata["names"]:
         raise EvoError(
             "the int8 model has other classes than the weights",
@@ -93,7 +93,7 @@ def evaluate_int8(
     with Int8Model(model, metadata, threads=min(cpu_count(), BATCH)) as interpreters:
         device = f"{get_cpu_info()}, {interpreters.threads} interpreter{'s' if interpreters.threads > 1 else ''}"
         document["evaluation"] = _setting(digest, imgsz, device, "ai-edge-litert")
-        document["float"]["evaluation"] = _setting(sha256_file(best), imgsz, _processor(), "torch")
+        document["float"]["evaluation"] = _setting(sha256_file(best), imgsz, processor(), "torch")
         for split in present:
             common = (dataset_yaml, split, imgsz, Path(folder))
             document["float"][split] = _validate(load_detector(best), *common, f"evaluate_int8: {split}, float")
@@ -102,7 +102,7 @@ def evaluate_int8(
             document[split] = _validate(stand_in, *common, f"evaluate_int8: {split}, int8")
             document["difference"][split] = difference(document[split], document["float"][split])
             for kind, metrics in (("float", document["float"][split]), ("int8", document[split])):
-                print(f"evaluate_int8: {split}, {kind}: {_sentence(metrics)}", file=sys.stderr, flush=True)
+                print(f"evaluate_int8: {split}, {kind}: {sentence(metrics)}", file=sys.stderr, flush=True)
     return document
 
 
@@ -189,7 +189,7 @@ def _validate(detector: Any, dataset_yaml: Path, split: str, imgsz: int, folder:
     detector.add_callback("on_val_start", start)
     detector.add_callback("on_val_batch_end", lambda _: next(steps[0], None))
     detector.add_callback("on_val_end", seen.append)
-    with _quiet():
+    with quiet():
         metrics = detector.val(
             data=str(Path(dataset_yaml).resolve()),
             split=split,

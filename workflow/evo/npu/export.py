@@ -97,14 +97,22 @@ def export_int8(model: DetectionModel, imgsz: int, calibration: Sequence[np.ndar
         floats, integers = Path(folder) / "float.tflite", Path(folder) / "int8.tflite"
         try:
             import litert_torch
-            from ai_edge_quantizer import quantizer, recipe
+            from ai_edge_quantizer import calibrator, quantizer, recipe, recipe_manager
+            from ai_edge_quantizer.utils.qsv_utils import min_max_update
 
             channels_last = litert_torch.to_channel_last_io(module, args=[0], outputs=list(range(len(traced))))
             litert_torch.convert(channels_last, (torch.zeros(1, imgsz, imgsz, 3),)).export(str(floats))
+            wanted = recipe.static_wi8_ai8()  # inputs and outputs too
+            manager = recipe_manager.RecipeManager()
+            manager.load_quantization_recipe(wanted)
+            # The extremes of all images. The default, a moving average of them, clips what it has seen: with it no
+            # class score above 0.5 could be expressed.
+            ranges = calibrator.Calibrator(str(floats), qsv_update_func=min_max_update)
+            ranges.calibrate({SIGNATURE: _Named(calibration)}, manager)
             quantiser = quantizer.Quantizer(str(floats))
-            quantiser.load_quantization_recipe(recipe.static_wi8_ai8())  # inputs and outputs too
-            ranges = quantiser.calibrate({SIGNATURE: _Named(calibration)})
-            quantiser.quantize(calibration_result=ranges).export_model(str(integers), overwrite=True)
+            quantiser.load_quantization_recipe(wanted)
+            quantised = quantiser.quantize(calibration_result=ranges.get_model_qsvs())
+            quantised.export_model(str(integers), overwrite=True)
         except Exception as error:  # two compilers behind one call: whatever they raise means the same to the user
             reason = " ".join(str(error).split())[:300]
             raise EvoError(f"the network cannot be exported ({type(error).__name__}: {reason})") from error
@@ -140,7 +148,10 @@ class _RawHeads:
         from ultralytics.nn.modules import Detect
         from ultralytics.nn.modules.block import C2f
 
-        network = copy.deepcopy(model).float().cpu().eval().fuse(verbose=False)
+        network = copy.deepcopy(model).float().cpu().eval()
+        if network.end2end:
+            network.end2end = False  # as validation does: its figures are of the one-to-many head and NMS
+        network = network.fuse(verbose=False)
         network.requires_grad_(False)
         for module in network.modules():
             if isinstance(module, Detect):
@@ -159,7 +170,7 @@ class _RawHeads:
                     image = layer(_inputs(layer, image, saved))
                     saved.append(image if layer.i in self.network.save else None)
                 detect = self.network.model[-1]
-                heads = detect.one2one if detect.end2end else detect.one2many
+                heads = detect.one2many
                 features = _inputs(detect, image, saved)
                 return tuple(
                     heads[kind][level](features[level])

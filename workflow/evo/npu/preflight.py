@@ -68,7 +68,7 @@ def preflight(
             "imgsz": imgsz,
             "operators": len(operators),
             "macs": sum(operator.macs for operator in operators),
-            "activations": prove(executed, activations(operators)),
+            "activations": prove(executed, activations(operators), bool(definition.end2end)),
             "float_operators": exported.float_operators(),
             "boards": compiled,
             "failed": failed,

@@ -18,26 +18,32 @@ OPERATORS = {
 """What a torch function becomes in a LiteRT model."""
 
 
-def expected_activations(executed: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+def expected_activations(executed: Mapping[str, Mapping[str, int]], end2end: bool = False) -> dict[str, int]:
     """Return how many activation operators an int8 model has to have.
 
     Args:
         executed: calls per part of one forward pass, from ``activations.json``. A ``sigmoid`` there belongs to the
             decoding of the head, which the exported model leaves to the host.
+        end2end: whether the network has a second, one-to-one head. It is a copy of the first, and not exported.
     """
     calls: Counter[str] = Counter()
-    for part in executed.values():
-        calls.update({OPERATORS.get(name, name.upper()): count for name, count in part.items() if name != "sigmoid"})
+    for part, counts in executed.items():
+        heads = 2 if end2end and part == "detect" else 1
+        calls.update(
+            {OPERATORS.get(name, name.upper()): count // heads for name, count in counts.items() if name != "sigmoid"}
+        )
     return dict(sorted(calls.items()))
 
 
-def prove(executed: Mapping[str, Mapping[str, int]], found: Mapping[str, int]) -> dict[str, dict[str, int]]:
-    """Return the expected and the found counts.
+def prove(
+    executed: Mapping[str, Mapping[str, int]], found: Mapping[str, int], end2end: bool = False
+) -> dict[str, dict[str, int]]:
+    """Return the expected and the found counts; for the arguments see `expected_activations`.
 
     Raises:
         EvoError: they differ; the message has both.
     """
-    expected = expected_activations(executed)
+    expected = expected_activations(executed, end2end)
     if dict(found) != expected:
         raise EvoError(
             f"the int8 model has {_words(found)}, the checked network promises {_words(expected)}",
