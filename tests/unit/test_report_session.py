@@ -14,6 +14,7 @@ from tests.unit.synthetic import (
     write_checks,
     write_done,
     write_metrics,
+    write_npu,
     write_pictures,
     write_shared,
     write_training,
@@ -128,9 +129,10 @@ def test_the_page_is_well_formed_and_loads_nothing(finished):
 
 def test_every_variant_stands_in_both_reports_with_its_figures(finished):
     html, markdown = render(finished)
-    rows = {row[0]: row for row in Page(html).rows if len(row) == 14}
+    rows = {row[0]: row for row in Page(html).rows if len(row) == 16}
     for index, name in enumerate(finished.variant_names):
         assert rows[name][1:3] == ["done", f"{0.3 + index / 50:.3f}"]
+        assert rows[name][8:10] == [f"{0.3 + index / 50 - 0.005:.3f}", "4.27 ms"]
         assert re.search(rf"^\| {name} \|.* {0.3 + index / 50:.3f} \|.*\| done \|$", markdown, re.MULTILINE)
 
 
@@ -162,6 +164,8 @@ def test_a_session_that_is_only_checked_shows_its_networks_and_proofs_but_no_win
     assert 'id="criteria"' not in html
     assert "the file says 80 classes, the dataset 3" in html
     assert "ReLU 27" in markdown
+    assert "| level2_relu | ethos-u55-256 | untrained | 179 of 179, 100.0 % |" in markdown
+    assert 'id="int8"' not in html
     assert_tables_are_whole(markdown)
 
 
@@ -209,7 +213,8 @@ def test_hostile_class_names_are_text(session):
     page = Page(html)
     assert "<script" not in html
     assert "script" not in page.tags
-    assert [row[0] for row in page.rows if row[0] in names] == names * 2  # accuracy per class, objects per class
+    # accuracy per class as int8, accuracy per class, objects per class
+    assert [row[0] for row in page.rows if row[0] in names] == names * 3
     assert "<script" not in markdown
     assert "| &lt;script&gt;alert(1)&lt;/script&gt; |" in markdown
     assert r"| pipe \| \`tick\` \*star\* |" in markdown
@@ -294,10 +299,11 @@ def test_metrics_without_a_value_are_dashes(session):
         write_checks(session, name)
         training = write_training(session, name)
         write_metrics(session, name, split_metrics(None), split_metrics(None), training["weights"]["best"])
+        write_npu(session, name, split_metrics(None), split_metrics(None), training["weights"]["best"])
     html, markdown = render(session)
     page = Page(html)
     row = next(row for row in page.rows if row[:2] == ["level2_relu", "done"])
-    assert row[2:8] == ["—"] * 6
+    assert row[2:9] == ["—"] * 7
     assert "No variant has a measured accuracy yet." in page.text
     assert not NO_VALUE.search(page.text.replace("None recorded.", ""))
     assert not NO_VALUE.search(markdown.replace("\nNone.\n", ""))
@@ -330,7 +336,8 @@ def test_one_variant_alone_is_not_ranked(tmp_path):
     html, markdown = render(session, curves=True)
     page = Page(html)
     assert (
-        "level2_relu reaches mAP50-95 0.400 on val; no other variant is evaluated, so nothing is ranked." in page.text
+        "level2_relu reaches mAP50-95 0.400 on val (as int8 0.395 and 4.27 ms by Vela's estimate on ethos-u55-256); "
+        "no other variant is evaluated, so nothing is ranked." in page.text
     )
     assert 'class="first"' not in html
     assert "criteria" not in page.ids

@@ -108,7 +108,12 @@ def test_the_best_variant_is_ranked_only_beyond_the_noise(session):
     headline = compare(session)["headline"]
     assert (headline["best"], headline["map50_95"], headline["lead"]) == ("level2_leaky", 0.42, 0.04)
     assert headline["within_noise"] == []
-    assert headline["text"] == "level2_leaky has the highest mAP50-95 on val, 0.420, 0.040 ahead of level4_leaky."
+    assert headline["text"] == (
+        "level2_leaky has the highest mAP50-95 on val, 0.420, 0.040 ahead of level4_leaky; "
+        "as int8 0.415 and 4.27 ms by Vela's estimate on ethos-u55-256."
+    )
+    assert (headline["int8_map50_95"], headline["board"]) == (0.415, "ethos-u55-256")
+    assert headline["vela_latency_ms"] == pytest.approx(4.269004)
     assert headline["caveat"].startswith(f"With one seed per variant, differences below {NOISE} are not a ranking")
 
 

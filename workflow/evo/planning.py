@@ -94,6 +94,13 @@ def preflight_identity() -> dict[str, Any]:
     return {"boards": [board_identity(name) for name in board_names()], **exporters}
 
 
+def report_identity(session: Session) -> dict[str, Any]:
+    """Return what the reports depend on besides the results: boards and gates, and how gates are applied."""
+    settings = asdict(session.npu)
+    del settings["time_limit"], settings["calibration_images"]
+    return {**settings, "gates": sha256_file(Path(__file__).parent / "npu" / "gates.py")}
+
+
 def tree_hash(subject: str) -> str:
     """Return a hash of all files of one subject of this library, such as ``reporting``: its code and templates."""
     root = Path(__file__).parent / subject

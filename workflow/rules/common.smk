@@ -13,6 +13,7 @@ from workflow.evo.planning import (
     board_identity,
     evaluation_gpus,
     preflight_identity,
+    report_identity,
     training_threads,
     tree_hash,
     unknown_targets,
@@ -45,6 +46,7 @@ DATA_HASH = or_refuse(session_content_hash, SESSION)
 CLASSES = len(or_refuse(dataset_names, SESSION))
 RECIPES = {v.name: or_refuse(recipe, SESSION, v, DATA_HASH, CLASSES) for v in SESSION.variants}
 PRETRAINED = pretrained_hash(SESSION)
+NPU = report_identity(SESSION)
 REPORTING_HASH = tree_hash("reporting")
 
 # The shell lines call their scripts as `evo NAME LOG …`, by this interpreter, whether or not its environment is activated, from

@@ -6,6 +6,10 @@ rule render_report:
         results=f"{RESULTS}/{{variant}}/train/results.csv",
         metrics=f"{RESULTS}/{{variant}}/evaluate/metrics.json",
         plots=f"{RESULTS}/{{variant}}/evaluate/plots",
+        npu=f"{RESULTS}/{{variant}}/check/npu.json",
+        metadata=f"{RESULTS}/{{variant}}/npu/metadata.json",
+        metrics_int8=f"{RESULTS}/{{variant}}/npu/metrics_int8.json",
+        boards=expand(f"{RESULTS}/{{{{variant}}}}/npu/{{board}}/compatibility.json", board=BOARDS),
     output:
         report=f"{RESULTS}/{{variant}}_training_report.md",
         summary=f"{RESULTS}/{{variant}}_training_summary.json",
@@ -18,6 +22,7 @@ rule render_report:
         "../../environment.yml"
     params:
         reporting=REPORTING_HASH,
+        npu=NPU,
     shell:
         "evo render_report {log} --variant {wildcards.variant}"
 
@@ -41,5 +46,6 @@ rule compare_variants:
         "../../environment.yml"
     params:
         reporting=REPORTING_HASH,
+        npu=NPU,
     shell:
         "evo compare_variants {log}"

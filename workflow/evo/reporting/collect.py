@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +11,50 @@ from ..config import Session
 from ..errors import EvoError
 from ..files import read_json
 from ..layout import VariantLayout
+from ..npu.gates import gate
 from ..training.journal import Journal
-from ..variants import ROOT
+from ..variants import ROOT, Variant
 from .history import read_history
 from .logs import log_file, logged_error
-from .wording import sites
+from .wording import metric, sites
 
 STAGES = {
     "validate_model": ("model", "model"),
     "verify_activations": ("activations", "activations"),
+    "preflight_npu": ("npu_check", "npu"),
     "train": ("training", "training"),
     "evaluate": ("metrics", "metrics"),
+    "export_int8": ("npu_metadata", "npu_metadata"),
+    "compile_npu": ("compatibility", "compatibility"),
+    "evaluate_int8": ("metrics_int8", "metrics_int8"),
 }
-"""The stages of a variant in order: rule, attribute of its `VariantLayout`, schema of the file it writes."""
+"""The stages of a variant in order: rule, attribute of its `VariantLayout` (of the `BoardLayout` where the rule runs
+once per board), schema of the file it writes."""
+
+PER_BOARD = {"compile_npu"}
+"""Stages that run once for each board."""
 
 SHARED_CHECKS = ("check_environment", "check_dataset")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one stage left.
+
+    Attributes:
+        stage: name of the rule.
+        board: the board it ran for; None where it runs once per variant.
+        document: what stands in its file; None when there is no such file, or a damaged one.
+        damage: what is wrong with the file.
+    """
+
+    stage: str
+    board: str | None
+    document: dict[str, Any] | None
+    damage: str | None
+
+    def say(self, text: str) -> str:
+        return f"{self.board}: {text}" if self.board else text
 
 
 def collect_variant(session: Session, name: str) -> dict[str, Any]:
@@ -38,12 +68,13 @@ def collect_variant(session: Session, name: str) -> dict[str, Any]:
     """
     variant = session.variant(name)
     paths = session.layout.variant(name)
-    documents, damage = {}, {}
-    for stage, (attribute, schema) in STAGES.items():
-        documents[stage], damage[stage] = read_if_there(getattr(paths, attribute), schema)
-    training, metrics = documents["train"], documents["evaluate"]
-    stale = _stale(training, metrics)
-    status, stage, reason = _status(session, name, documents, damage, stale)
+    results = _read(paths, session.npu.boards)
+    stale = _stale(results)
+    status, stage, reason = _status(session, name, results, stale)
+    found = {(r.stage, r.board): r.document for r in results if (r.stage, r.board) not in stale}
+    documents = {stage: found.get((stage, None)) for stage in STAGES}
+    compiled = {board: found.get(("compile_npu", board)) for board in session.npu.boards}
+    training = documents["train"]
     return {
         "session": session.name,
         "variant": name,
@@ -55,12 +86,27 @@ def collect_variant(session: Session, name: str) -> dict[str, Any]:
         "reason": reason,
         "model": _without(documents["validate_model"], "schema_version", "definition"),
         "activations": _without(documents["verify_activations"], "schema_version", "variant"),
+        "boards": list(session.npu.boards),
+        "preflight": _preflight(session, variant, documents["preflight_npu"]),
         "training": _training(training),
         "history": _history(paths),
-        "metrics": None if stale else _without(metrics, "schema_version"),
+        "metrics": _without(documents["evaluate"], "schema_version"),
+        "export": _without(documents["export_int8"], "schema_version", "variant"),
+        "npu": {board: _without(facts, "schema_version") for board, facts in compiled.items() if facts} or None,
+        "int8": _without(documents["evaluate_int8"], "schema_version"),
         "incidents": training["incidents"] if training else Journal(paths.checkpoints).incidents(),
         "plots": _plots(session, paths),
     }
+
+
+def _read(paths: VariantLayout, boards: Iterable[str]) -> list[Result]:
+    """Return what each stage left, in the order of the stages and boards."""
+    results = []
+    for stage, (attribute, schema) in STAGES.items():
+        for board in tuple(boards) if stage in PER_BOARD else (None,):
+            path = getattr(paths.board(board) if board else paths, attribute)
+            results.append(Result(stage, board, *read_if_there(path, schema)))
+    return results
 
 
 def read_if_there(path: Path, schema: str) -> tuple[dict[str, Any] | None, str | None]:
@@ -74,30 +120,32 @@ def read_if_there(path: Path, schema: str) -> tuple[dict[str, Any] | None, str |
 
 
 def _status(
-    session: Session,
-    name: str,
-    documents: Mapping[str, dict[str, Any] | None],
-    damage: Mapping[str, str | None],
-    stale: str | None,
+    session: Session, name: str, results: list[Result], stale: Mapping[tuple[str, str | None], str]
 ) -> tuple[str, str, str | None]:
-    for stage, problem in damage.items():
-        if problem:
-            return "failed", stage, problem
-    for stage, contradiction in (("train", _unverified(documents["train"])), ("evaluate", stale)):
+    for result in results:
+        if result.damage:
+            return "failed", result.stage, result.say(result.damage)
+    for result in results:
+        contradiction = _broken_promise(result) or stale.get((result.stage, result.board))
         if contradiction:
-            return "failed", stage, contradiction
-    if documents["train"] and documents["evaluate"]:
-        return "done", "evaluate", None
-    stage = next(stage for stage in STAGES if documents[stage] is None)
-    error = logged_error(log_file(session.layout.root, stage, name))
-    if error:
-        return "failed", stage, error
-    if stage == "train":
+            return "failed", result.stage, result.say(contradiction)
+    absent = [result for result in results if result.document is None]
+    if not absent:
+        return "done", results[-1].stage, None
+    trained = any(result.stage == "train" and result.document for result in results)
+    candidates = absent if trained else absent[:1]  # what follows the training runs side by side
+    for result in candidates:
+        if error := logged_error(log_file(session.layout.root, result.stage, name, result.board)):
+            return "failed", result.stage, result.say(error)
+    # A variant that was trained before there was a preflight does not wait for it.
+    first = next((result for result in candidates if result.stage != "preflight_npu"), candidates[0])
+    if first.stage in {"preflight_npu", "train"}:
         for check in SHARED_CHECKS:
             if error := logged_error(log_file(session.layout.root, check)):
                 return "failed", check, error
-        return "missing", stage, _unfinished(session.layout.variant(name))
-    return "missing", stage, "not run yet"
+    if first.stage == "train":
+        return "missing", first.stage, _unfinished(session.layout.variant(name))
+    return "missing", first.stage, first.say("not run yet")
 
 
 def _unfinished(paths: VariantLayout) -> str:
@@ -116,18 +164,57 @@ def _history(paths: VariantLayout) -> dict[str, list[float | None]]:
     return read_history(paths.results_csv) or read_history(paths.checkpoints / "work" / "results.csv")
 
 
-def _unverified(training: Mapping[str, Any] | None) -> str | None:
-    if training is None or training["activations"]["verified"]:
-        return None
-    found = training["activations"]["found"]
-    rows = [f"{part} has {sites(found[part])}" for part in found]
-    return "best.pt does not have the activations that its level promises: " + "; ".join(rows)
+def _broken_promise(result: Result) -> str | None:
+    """Return what a result says against itself; its figures are shown nevertheless."""
+    if result.stage == "train" and result.document and not result.document["activations"]["verified"]:
+        found = result.document["activations"]["found"]
+        rows = [f"{part} has {sites(found[part])}" for part in found]
+        return "best.pt does not have the activations that its level promises: " + "; ".join(rows)
+    if result.stage == "evaluate_int8" and result.document:
+        lost = [
+            f"{name} {metric(entry['float'])} to {metric(entry['int8'])} ({split})"
+            for split, changes in result.document["difference"].items()
+            for name, entry in changes["per_class"].items()
+            if entry["collapsed"]
+        ]
+        if lost:
+            return "the int8 model has lost more than half of the AP50-95 of: " + "; ".join(lost)
+    return None
 
 
-def _stale(training: Mapping[str, Any] | None, metrics: Mapping[str, Any] | None) -> str | None:
-    if not training or not metrics or training["weights"]["best"] == metrics["evaluation"]["weights_sha256"]:
+def _stale(results: list[Result]) -> dict[tuple[str, str | None], str]:
+    """Return, by stage and board, the results that are of another file than the one there is. None of them is shown."""
+    documents = {(result.stage, result.board): result.document for result in results}
+    training, metrics, export, int8 = (
+        documents[stage, None] for stage in ("train", "evaluate", "export_int8", "evaluate_int8")
+    )
+    best = training["weights"]["best"] if training else None
+    model = export["sha256"] if export else None
+    other_weights = "{} is of other weights than training.json: run snakemake again".format
+    other_model = "{} is of another model than metadata.json: run snakemake again".format
+    compiled = {key: document for key, document in documents.items() if key[0] == "compile_npu" and document}
+    found = {}
+    if best and metrics and metrics["evaluation"]["weights_sha256"] != best:
+        found["evaluate", None] = other_weights("metrics.json")
+    if model:
+        for key, document in compiled.items():
+            if document["sha256"]["source"] != model:
+                found[key] = other_model("compatibility.json")
+    if model and int8 and int8["evaluation"]["weights_sha256"] != model:
+        found["evaluate_int8", None] = other_model("metrics_int8.json")
+    elif best and int8 and int8["float"]["evaluation"]["weights_sha256"] != best:
+        found["evaluate_int8", None] = other_weights("metrics_int8.json")
+        if model:  # it was evaluated beside those weights: it is made of them, and so is what was compiled of it
+            found["export_int8", None] = other_weights("metadata.json")
+            found = {key: other_weights("compatibility.json") for key in compiled} | found
+    return found
+
+
+def _preflight(session: Session, variant: Variant, document: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return ``npu.json`` with the verdict of the session's gates on it."""
+    if document is None:
         return None
-    return "metrics.json is of other weights than training.json: run snakemake again"
+    return {**_without(document, "schema_version", "variant"), "gate": gate(variant, session.npu, document)}
 
 
 def _training(document: Mapping[str, Any] | None) -> dict[str, Any] | None:

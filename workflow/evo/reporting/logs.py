@@ -12,10 +12,12 @@ MAX_LINES = 3
 _CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
-def log_file(root: Path, rule: str, variant: str | None = None) -> Path:
-    """Return the log of a rule, ``{root}/logs/{rule}/{variant}.log`` or ``{root}/logs/{rule}.log``."""
+def log_file(root: Path, rule: str, variant: str | None = None, board: str | None = None) -> Path:
+    """Return the log of a rule: ``{root}/logs/{rule}.log``, ``…/{rule}/{variant}.log``, ``…/{variant}.{board}.log``."""
     logs = Path(root) / "logs"
-    return logs / rule / f"{variant}.log" if variant else logs / f"{rule}.log"
+    if variant is None:
+        return logs / f"{rule}.log"
+    return logs / rule / (f"{variant}.{board}.log" if board else f"{variant}.log")
 
 
 def logged_error(path: Path) -> str | None:

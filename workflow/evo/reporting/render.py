@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,13 @@ FILTERS = {
     "count": wording.count,
     "duration": wording.duration,
     "ms": wording.milliseconds,
+    "latency": wording.latency,
+    "signed": wording.signed,
+    "percent": wording.percent,
+    "placed": wording.placed,
+    "used": wording.used,
+    "preset": wording.preset,
+    "kib": wording.kibibytes,
     "mib": wording.mebibytes,
     "hash": wording.short_hash,
     "sites": wording.sites,
@@ -30,7 +37,7 @@ FILTERS = {
     ),
 }
 NO_MEASUREMENT = {"schema_version", "findings", "expected", "disk_needed_gib"}
-"""Keys of environment.json that do not say what the session ran on: findings stand apart, estimates nowhere."""
+"""Keys of environment.json that do not say what the session ran on: findings stand apart, forecasts nowhere."""
 
 ESTIMATES = {"cpu_training"}
 """Findings of the environment check that are a forecast: of no use once the training has been measured."""
@@ -46,7 +53,13 @@ PROVENANCE = (
 
 def variant_markdown(summary: Mapping[str, Any]) -> str:
     """Return ``{variant}_training_report.md``; links are relative to the session's folder."""
-    return _markdown("variant.md.j2", v=summary)
+    checked = value_at(summary, ("preflight", "boards")) or {}
+    return _markdown(
+        "variant.md.j2",
+        v=summary,
+        placements=_placements([summary], summary["boards"]),
+        others={board: facts for board, facts in checked.items() if board not in summary["boards"]},
+    )
 
 
 def session_markdown(summary: Mapping[str, Any]) -> str:
@@ -59,7 +72,7 @@ def session_csv(summary: Mapping[str, Any]) -> str:
     stream = io.StringIO()
     writer = csv.DictWriter(stream, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(csv_rows(summary["variants"]))
+    writer.writerows(csv_rows(summary["variants"], summary["boards"][0]))
     return stream.getvalue()
 
 
@@ -89,7 +102,15 @@ def session_html(summary: Mapping[str, Any], root: Path) -> str:
 def _views(summary: Mapping[str, Any]) -> dict[str, Any]:
     """Return what both session reports lay out the same way."""
     variants, finished = summary["variants"], done(summary["variants"])
+    placements = _placements(variants, summary["boards"])
+    quantised = [v for v in variants if v["int8"]]
     return {
+        "board": summary["boards"][0],
+        "placements": placements,
+        "presets": _presets(placements),
+        "left": [row for row in placements if row["facts"]["cpu_operators"]],
+        "quantised": quantised,
+        "int8_classes": _int8_classes(quantised),
         "finished": finished,
         "open": [v for v in variants if v["status"] != "done"],
         "tested": any(value_at(v, ("metrics", "test")) for v in finished),
@@ -101,6 +122,42 @@ def _views(summary: Mapping[str, Any]) -> dict[str, Any]:
         "environment": {k: v for k, v in (summary["environment"] or {}).items() if k not in NO_MEASUREMENT},
         "remarks": [f for f in value_at(summary, ("environment", "findings")) or () if f["code"] not in ESTIMATES],
     }
+
+
+def _placements(variants: list[Mapping[str, Any]], boards: Iterable[str]) -> list[dict[str, Any]]:
+    """Return what the compiler made of each variant on each board, one row per pair of which anything is known.
+
+    ``facts`` are of the trained network where that is compiled, otherwise of the untrained one.
+    """
+    rows = []
+    for variant in variants:
+        for board in boards:
+            trained = value_at(variant, ("npu", board))
+            untrained = value_at(variant, ("preflight", "boards", board))
+            if trained or untrained:
+                rows.append(
+                    {
+                        "variant": variant["variant"],
+                        "board": board,
+                        "trained": trained,
+                        "untrained": untrained,
+                        "facts": trained or untrained,
+                        "gate": wording.verdict(variant["preflight"], board),
+                    }
+                )
+    return rows
+
+
+def _presets(placements: list[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Return each board with what its estimates assume: once where all variants were compiled alike."""
+    return list(dict.fromkeys((row["board"], wording.preset(row["facts"])) for row in placements))
+
+
+def _int8_classes(quantised: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return per class what int8 makes of its map50_95 on val, for each variant that was evaluated as int8."""
+    changes = [v["int8"]["difference"]["val"]["per_class"] for v in quantised]
+    names = {name: None for per_class in changes for name in per_class}  # in order, each once
+    return [{"name": name, "entries": [per_class.get(name) for per_class in changes]} for name in names]
 
 
 def _classes(finished: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -125,6 +182,7 @@ def _proofs(variants: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
         if check is None:
             continue
         trained = value_at(variant, ("training", "activations"))
+        int8 = value_at(variant, ("export", "activations"))
         rows.append(
             {
                 "variant": variant["variant"],
@@ -140,6 +198,7 @@ def _proofs(variants: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 ],
                 "verified": check["verified"],
                 "trained": trained and trained["verified"],
+                "int8": int8 and {**int8, "verified": int8["found"] == int8["expected"]},
             }
         )
     return rows
