@@ -40,6 +40,8 @@ rule check:
         expand(f"{RESULTS}/{{variant}}/check/npu.json", variant=VARIANTS),
     log:
         f"{RESULTS}/logs/check.log",
+    conda:
+        "environment.yml"
     shell:
         "evo check {log}"
 

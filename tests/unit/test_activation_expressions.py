@@ -59,8 +59,11 @@ def test_anything_else_is_refused_with_the_nearest_valid_answer(text, message):
 
 @given(st.text(max_size=60))
 def test_no_text_makes_the_reader_fail_in_another_way(text):
-    with pytest.raises(NotAnActivationError):
-        parse(text)
+    try:
+        found = parse(text)
+    except NotAnActivationError:
+        return
+    assert found.name in CLASSES
 
 
 @given(st.floats(0.001, 0.999), st.booleans())

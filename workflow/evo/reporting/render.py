@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def session_html(summary: Mapping[str, Any], root: Path) -> str:
     """
     from markupsafe import Markup
 
-    environment = _environment(autoescape=True)
+    environment = _html_environment()
     drawn = figures.styles(summary["variants"])
     trained = [v for v in summary["variants"] if v["history"]]
     return environment.get_template("report.html.j2").render(
@@ -234,10 +235,20 @@ def _pictures(summary: Mapping[str, Any], root: Path) -> list[dict[str, str]]:
 
 
 def _markdown(template: str, **values: Any) -> str:
+    return _markdown_environment().get_template(template).render(**values)
+
+
+@cache
+def _html_environment() -> Any:
+    return _environment(autoescape=True)
+
+
+@cache
+def _markdown_environment() -> Any:
     environment = _environment(autoescape=False, finalize=escape)
     environment.filters["path"] = link_target
     environment.filters["raw"] = Markdown
-    return environment.get_template(template).render(**values)
+    return environment
 
 
 def _environment(**settings: Any) -> Any:
