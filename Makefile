@@ -44,11 +44,11 @@ demo: setup ## Train, evaluate and report six variants on the embedded digits, i
 	@echo "The report: results/demo/report.html"
 
 test: setup ## Run every test but the ones marked long
-	@$(BIN)/pytest -n $(CORES) tests/unit
+	@$(BIN)/pytest -n auto tests/unit
 	@$(BIN)/pytest -m "not long" tests/workflow tests/faults tests/e2e
 
 test-unit: setup ## Run the unit tests only (seconds)
-	@$(BIN)/pytest -n $(CORES) tests/unit
+	@$(BIN)/pytest -n auto tests/unit
 
 test-long: setup ## Run the tests that take minutes each
 	@$(BIN)/pytest -m long tests
