@@ -17,6 +17,7 @@ rule preflight_npu:
         "evo preflight_npu {log} --variant {wildcards.variant}"
 
 
+# Below `train`: these need no GPU and fill the processors beside the next training, which should not wait for them.
 rule export_int8:
     input:
         best=f"{RESULTS}/{{variant}}/train/best.pt",
@@ -30,7 +31,7 @@ rule export_int8:
         f"{RESULTS}/logs/export_int8/{{variant}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/export_int8/{{variant}}.tsv"
-    priority: 60
+    priority: 40
     conda:
         "../../environment.yml"
     params:
@@ -56,7 +57,7 @@ rule compile_npu:
         f"{RESULTS}/logs/compile_npu/{{variant}}.{{board}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/compile_npu/{{variant}}.{{board}}.tsv"
-    priority: 60
+    priority: 40
     conda:
         "../../environment.yml"
     params:
@@ -78,7 +79,7 @@ rule evaluate_int8:
         f"{RESULTS}/logs/evaluate_int8/{{variant}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/evaluate_int8/{{variant}}.tsv"
-    priority: 60
+    priority: 40
     conda:
         "../../environment.yml"
     params:
@@ -101,7 +102,7 @@ rule bundle_deploy:
         f"{RESULTS}/logs/bundle_deploy/{{variant}}.{{board}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/bundle_deploy/{{variant}}.{{board}}.tsv"
-    priority: 70
+    priority: 45
     conda:
         "../../environment.yml"
     shell:
