@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from .config import Session, load_session_files
+from .npu.boards import Board, load_board
 from .variants import Variant
 
 
@@ -32,14 +33,39 @@ def parse_session(script: str, description: str) -> Session:
     return load_session_files(session_parser(script, description).parse_args().config)
 
 
+def variant_parser(script: str, description: str) -> argparse.ArgumentParser:
+    """Return `session_parser` with ``--variant``."""
+    parser = session_parser(script, description)
+    parser.add_argument("--variant", required=True, metavar="NAME", help="variant of the session, e.g. level2_relu")
+    return parser
+
+
+def session_and_variant(arguments: argparse.Namespace) -> tuple[Session, Variant]:
+    """Load the session that a command line of `variant_parser` names, and its variant.
+
+    Raises:
+        UserError: the configuration is wrong, or the session has no such variant.
+    """
+    session = load_session_files(arguments.config)
+    return session, session.variant(arguments.variant)
+
+
 def parse_variant(script: str, description: str) -> tuple[Session, Variant]:
     """Parse the command line of a script that works on one ``--variant`` of the session.
 
     Raises:
         UserError: the configuration is wrong, or the session has no such variant.
     """
-    parser = session_parser(script, description)
-    parser.add_argument("--variant", required=True, metavar="NAME", help="variant of the session, e.g. level2_relu")
+    return session_and_variant(variant_parser(script, description).parse_args())
+
+
+def parse_board(script: str, description: str) -> tuple[Session, Variant, Board]:
+    """Parse the command line of a script that works on one ``--variant`` for one ``--board``.
+
+    Raises:
+        UserError: the configuration is wrong, or there is no such variant or board.
+    """
+    parser = variant_parser(script, description)
+    parser.add_argument("--board", required=True, metavar="NAME", help="board of config/boards, e.g. ethos-u55-256")
     arguments = parser.parse_args()
-    session = load_session_files(arguments.config)
-    return session, session.variant(arguments.variant)
+    return *session_and_variant(arguments), load_board(arguments.board)

@@ -76,6 +76,11 @@ def evaluation_gpus(session: Session) -> int:
     return int(str(session.train.get("device")) != "cpu")
 
 
+def interpreter_threads() -> int:
+    """Return the processors of an int8 evaluation: half of them, since a training may run beside it."""
+    return max(cpu_count() // 2, 1)
+
+
 def board_identity(name: str) -> dict[str, Any]:
     """Return what a compilation depends on besides the model: the board's settings and the compiler's version."""
     board = asdict(load_board(name))

@@ -12,6 +12,7 @@ from workflow.evo.errors import UserError
 from workflow.evo.planning import (
     board_identity,
     evaluation_gpus,
+    interpreter_threads,
     preflight_identity,
     report_identity,
     training_threads,

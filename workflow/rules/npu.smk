@@ -82,10 +82,11 @@ rule evaluate_int8:
     priority: 40
     conda:
         "../../environment.yml"
+    threads: interpreter_threads()
     params:
         splits=SESSION.splits,
     shell:
-        "evo evaluate_int8 {log} --variant {wildcards.variant}"
+        "evo evaluate_int8 {log} --variant {wildcards.variant} --threads {threads}"
 
 
 rule bundle_deploy:

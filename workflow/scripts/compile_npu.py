@@ -5,31 +5,21 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from workflow.evo.command_line import session_parser
-from workflow.evo.config import load_session_files
+from workflow.evo.command_line import parse_board
 from workflow.evo.errors import entry_point
 from workflow.evo.files import write_json
-from workflow.evo.npu.boards import Board, load_board
+from workflow.evo.npu.boards import Board
 from workflow.evo.npu.compatibility import judge
 from workflow.evo.npu.vela import compile_model, write_operators_csv
 
 
 def main() -> None:
-    parser = session_parser(
+    session, variant, board = parse_board(
         "compile_npu",
         "Compile model_int8.tflite of a variant with Vela for one board. Writes model_int8_vela.tflite, "
         "compatibility.json (placement by our own count, Vela's estimate, memory against the board's) and "
         "operators.csv into results/{session}/{variant}/npu/{board}/.",
     )
-    parser.add_argument("--variant", required=True, metavar="NAME", help="variant of the session, e.g. level2_relu")
-    parser.add_argument(
-        "--board", required=True, metavar="NAME", help="board of config/boards, or the path of another board file"
-    )
-    arguments = parser.parse_args()
-    session = load_session_files(arguments.config)
-    variant = session.variant(arguments.variant)
-    configured = {board.name: board for board in map(load_board, session.npu.boards)}
-    board = configured.get(arguments.board) or load_board(arguments.board)
     layout = session.layout.variant(variant.name)
     target = layout.board(board.name)
     compiled = compile_model(layout.model_int8, board, target.folder, session.npu.time_limit)

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from workflow.evo import ultralytics_env
-from workflow.evo.command_line import parse_variant
+from workflow.evo.command_line import session_and_variant, variant_parser
 from workflow.evo.errors import entry_point
 from workflow.evo.evaluation.detector import check_unchanged
 from workflow.evo.files import read_json, write_json
@@ -15,12 +15,15 @@ from workflow.evo.npu.evaluate import check_collapse, check_model, evaluate_int8
 
 
 def main() -> None:
-    session, variant = parse_variant(
+    parser = variant_parser(
         "evaluate_int8",
         "Evaluate model_int8.tflite of a variant on val, and on test when the dataset has it, and best.pt on the same "
         "square input. Writes results/{session}/{variant}/npu/metrics_int8.json. Fails, after writing it, when the "
         "int8 model has lost a class that the float network finds.",
     )
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="interpreters side by side (default: 1)")
+    arguments = parser.parse_args()
+    session, variant = session_and_variant(arguments)
     layout = session.layout.variant(variant.name)
     training, metadata = read_json(layout.training, "training"), read_json(layout.npu_metadata, "npu_metadata")
     check_unchanged(layout.best, training["weights"]["best"])
@@ -28,7 +31,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="evo-evaluate-int8-") as scratch:
         ultralytics_env.prepare(Path(scratch) / "settings")
         document = evaluate_int8(
-            layout.model_int8, metadata, layout.best, session.layout.dataset_yaml, session.splits, Path(scratch) / "val"
+            layout.model_int8,
+            metadata,
+            layout.best,
+            session.layout.dataset_yaml,
+            session.splits,
+            Path(scratch) / "val",
+            threads=max(arguments.threads, 1),
         )
     write_json(layout.metrics_int8, "metrics_int8", document)
     check_collapse(document, layout.model_int8)  # Snakemake deletes the file of a failed job: the message has it all

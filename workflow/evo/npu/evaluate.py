@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data.progress import track
-from ..environment import cpu_count
 from ..errors import EvoError
 from ..evaluation.detector import dataset_splits, load_detector
 from ..evaluation.metrics import split_metrics
@@ -55,6 +54,7 @@ def evaluate_int8(
     dataset_yaml: Path,
     splits: Iterable[str],
     folder: Path,
+    threads: int = 1,
 ) -> dict[str, Any]:
     """Evaluate the int8 model and the weights that it comes from on those of ``splits`` that the dataset has.
 
@@ -69,6 +69,7 @@ def evaluate_int8(
         dataset_yaml: the dataset as Ultralytics reads it.
         splits: ``val``, ``test``.
         folder: scratch folder of the validator. Besides, Ultralytics writes its label cache beside the labels.
+        threads: interpreters side by side; more than a batch has images is of no use.
 
     Returns:
         A document of ``metrics_int8.schema.json``.
@@ -90,7 +91,7 @@ def evaluate_int8(
             hint="delete it and run snakemake again",
         )
     document: dict[str, Any] = {"float": {}, "difference": {}}
-    with Int8Model(model, metadata, threads=min(cpu_count(), BATCH)) as interpreters:
+    with Int8Model(model, metadata, threads=min(threads, BATCH)) as interpreters:
         device = f"{get_cpu_info()}, {interpreters.threads} interpreter{'s' if interpreters.threads > 1 else ''}"
         document["evaluation"] = _setting(digest, imgsz, device, "ai-edge-litert")
         document["float"]["evaluation"] = _setting(sha256_file(best), imgsz, processor(), "torch")
