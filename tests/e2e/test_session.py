@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
-from tests.conftest import ROOT, Workspace
+from tests.conftest import ROOT, Workspace, environment
 
 BOARD = "ethos-u55-256"
 
@@ -107,6 +109,26 @@ def test_boards_and_gates_plan_no_training(done, change):
     said = run.stdout + run.stderr
     assert "\nrule train:" not in said and "\nrule preflight_npu:" not in said
     assert ("\nrule compile_npu:" in said) is change.startswith("boards")
+
+
+def test_a_missed_gate_fails_the_check_and_refuses_the_training(done):
+    gates = ["--config", "npu={max_latency_ms: 0.001}"]
+    checked = done.snakemake("check", *gates)
+    assert checked.returncode != 0
+    assert "by Vela's estimate, 0.001 ms are allowed" in checked.stderr
+    (done.folder / "strict.yaml").write_text("npu: {max_latency_ms: 0.001}\n")
+    train = subprocess.run(
+        [sys.executable, "-m", "workflow.scripts.train", "--config", done.config, "strict.yaml", "--variant", "mine"],
+        cwd=done.folder,
+        env=environment(PYTHONPATH=str(ROOT)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert train.returncode == 2
+    errors = [line for line in train.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and "npu: mine misses a gate: ethos-u55-256: " in errors[0]
+    assert done.snakemake("check").returncode == 0
 
 
 def test_another_board_together_with_another_recipe_plans_every_training(done):

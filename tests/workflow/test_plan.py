@@ -95,6 +95,9 @@ def test_check_plans_every_check_and_no_training(workspace):
         ({"train": {"batch": "16"}}, "'batch: '16''"),
         ({"train": {"resume": True}}, "'resume' is set by the workflow"),
         ({"data": "nowhere/data.yaml"}, "nowhere/data.yaml"),
+        ({"npu": {"boards": ["ethos-u55-265"]}}, "did you mean 'ethos-u55-256'?"),
+        ({"npu": {"calibration_images": 1}}, "'npu.calibration_images'"),
+        ({"npu": {"gate": "fial"}}, "did you mean 'fail'?"),
     ],
 )
 def test_bad_configuration_is_refused_in_one_line_with_exit_code_2(workspace, overlay, said):
