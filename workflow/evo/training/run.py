@@ -162,8 +162,10 @@ class _Training:
             store=self.store,
             recipe=self.recipe,
             generation=generation,
+            batch=self.session.train["batch"],
             stop_request=self.stop_request,
             say=self.console.say,
+            note=self._incident,
         )
         try:
             with explain_os_errors(self.layout.checkpoints, "training"):
