@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -41,12 +41,29 @@ def begin_epoch(loader: Any, seed: int, epoch: int) -> None:
     np.random.seed(value)
     torch.manual_seed(value)  # those of the GPUs as well
     loader.reset()
+    if not isinstance(loader.batch_sampler, OneEpoch):
+        object.__setattr__(loader, "batch_sampler", OneEpoch(loader.batch_sampler.sampler))
     loader.generator.manual_seed(value)  # the order of the images, and the seeds of the workers
     dataset = loader.dataset
     if dataset.augment and dataset.cache != "ram":
         # Mosaic takes its other images from those loaded last. Which these were depends on the epoch before.
         dataset.ims, dataset.im_hw0, dataset.im_hw = ([None] * dataset.ni for _ in range(3))
         dataset.buffer = random.sample(range(dataset.ni), dataset.max_buffer_length)
+
+
+class OneEpoch:
+    """Ends with the epoch. Ultralytics' own sampler repeats for ever, and the worker processes, which run ahead, would
+    load images of an epoch that is not theirs.
+
+    Attributes:
+        sampler: torch's batch sampler; the loader reads its length here.
+    """
+
+    def __init__(self, sampler: Any):
+        self.sampler = sampler
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self.sampler)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from .checkpoints import CheckpointStore, Generation
 from .determinism import Conditions, begin_epoch
 from .process import StopRequest
 from .progress import Progress
+from .soundness import BadNumbers, bad_losses, bad_tensors
 
 STATE = "state.pt"
 LIBRARY_OOM_RETRIES = 3  # the trainer gives up when its counter is here (engine/trainer.py)
@@ -35,12 +36,12 @@ LIBRARY_OOM_RETRIES = 3  # the trainer gives up when its counter is here (engine
 class VariantTrainer(DetectionTrainer):
     """Trains one variant.
 
-    It differs from its base class in six places: the network is built from the checked definition and its activation
+    It differs from its base class in seven places: the network is built from the checked definition and its activation
     scope applied; a checkpoint is a generation in a `CheckpointStore`; training continues from the newest one without
     Ultralytics' own `resume`, which cannot tell one run from another; every epoch starts from a state that follows from
     the run's seed and its number, and gradients that wait for a step are kept, so that what is continued ends as if it
-    had never been interrupted; a stop request ends it between two batches; and an out-of-memory is always raised, since
-    the caller owns the policy.
+    had never been interrupted; a stop request ends it between two batches; an out-of-memory is always raised, since
+    the caller owns the policy; and so are numbers gone bad, which the base class rolls back without a word.
 
     Args:
         batch: the configured images per batch, of which ``overrides`` may hold a fraction after an out-of-memory.
@@ -68,6 +69,7 @@ class VariantTrainer(DetectionTrainer):
         self.peak_gpu_mib: float | None = None
         self.accumulation: Accumulation
         self.batch_index = -1  # within the epoch
+        self.validating = False
         self._restored_gradients: dict[str, torch.Tensor] = {}
         super().__init__(overrides=overrides)
         for event in ("on_train_batch_end", "on_val_batch_end"):
@@ -76,7 +78,15 @@ class VariantTrainer(DetectionTrainer):
         self.add_callback(
             "on_train_batch_start", lambda trainer: setattr(trainer, "batch_index", trainer.batch_index + 1)
         )
+        self.add_callback("on_train_epoch_end", VariantTrainer._epoch_trained)
         Progress(say).attach(self)
+
+    @property
+    def place(self) -> str:
+        """Where the training is, for messages."""
+        done = self.generation.epoch if self.generation else 0
+        epoch = f"epoch {getattr(self, 'epoch', done) + 1}"
+        return f"the validation of {epoch}" if self.validating else epoch
 
     # The network -------------------------------------------------------------------------------------------------
 
@@ -210,7 +220,7 @@ class VariantTrainer(DetectionTrainer):
     @staticmethod
     def _epoch_start(trainer: VariantTrainer) -> None:
         begin_epoch(trainer.train_loader, trainer.args.seed, trainer.epoch)
-        trainer.batch_index = -1
+        trainer.batch_index, trainer.validating = -1, False
         trainer._oom_retries = LIBRARY_OOM_RETRIES  # raise instead of halving in place: one owner of the policy
         if trainer._restored_gradients:  # not before: the training loop clears all gradients when it starts
             restore_gradients(unwrap_model(trainer.model), trainer._restored_gradients)
@@ -230,6 +240,31 @@ class VariantTrainer(DetectionTrainer):
         """Let ``optimizer: auto`` choose by the configured batch size, so that a halved one changes no optimizer."""
         steps = math.ceil(len(self.train_loader.dataset) / max(self.configured_batch, self.args.nbs))
         return super().build_optimizer(*args, **{**kwargs, "iterations": steps * self.epochs})
+
+    # Soundness ---------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _epoch_trained(trainer: VariantTrainer) -> None:
+        """Look at the numbers of an epoch, before its validation.
+
+        Raises:
+            BadNumbers: weights are lost, or will be with the next step.
+        """
+        for what, model in (("the network", unwrap_model(trainer.model)), ("the moving average", trainer.ema.ema)):
+            if names := bad_tensors(model):
+                raise BadNumbers(f"{len(names)} tensors of {what} hold NaN or infinity, {names[0]} first")
+        if losses := bad_losses(trainer.tloss):
+            message = f"the loss became {', '.join(losses)} in {trainer.place}"
+            if not trainer.scaler.is_enabled():
+                raise BadNumbers(message)
+            trainer.note("bad_batch", f"{message}: mixed precision left out the step, and all weights are sound")
+        trainer.validating = True
+
+    def _handle_nan_recovery(self, epoch: int) -> bool:
+        """Raise where the base class would roll back."""
+        if self.fitness is not None and not math.isfinite(self.fitness):
+            raise BadNumbers(f"the fitness became {self.fitness:g}")
+        return False
 
     # Stops -------------------------------------------------------------------------------------------------------
 
