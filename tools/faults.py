@@ -56,6 +56,8 @@ head:
 DIGITS = {"train": 12, "val": 4, "test": 0, "size": 64, "seed": 0}
 EPOCHS = 6
 KILLS_PER_RUN = 4
+AGAIN = 100
+"""Exit code of a process that the workflow's own script would start again at once."""
 BASE = {
     "epochs": EPOCHS,
     "imgsz": 64,
@@ -115,6 +117,7 @@ class Bench:
         import workflow.evo.training.run
         import workflow.evo.training.trainer  # noqa: F401
 
+        self._threads = torch.get_num_threads()
         torch.set_num_threads(1)
         gc.collect()
         gc.freeze()
@@ -124,6 +127,10 @@ class Bench:
         self.document = check(self.dataset, self.folder / "hashes.json", progress=False)
 
     def close(self) -> None:
+        import torch
+
+        gc.unfreeze()
+        torch.set_num_threads(self._threads)
         os.chdir(self._before)
 
     def session(self, setup: Setup, **train: Any) -> Session:
@@ -143,7 +150,7 @@ class Bench:
         shutil.rmtree(session.layout.variant(VARIANT).folder, ignore_errors=True)
 
     def train(self, session: Session, prepare: Callable[[], None] = lambda: None, kill: Kill | None = None) -> int:
-        """Train in a forked process until it ends or is killed; return its exit code, negative for a signal.
+        """Train in a forked process until it ends or is killed; return its exit code, `AGAIN`, or minus the signal.
 
         Args:
             prepare: called in that process first, to change what it meets.
@@ -176,6 +183,7 @@ class Kill:
 def _train_here(session: Session, log: Path, prepare: Callable[[], None], kill: Kill | None, told: int) -> int:
     from workflow.evo.training import run
     from workflow.evo.training.console import Console
+    from workflow.evo.training.recovery import StartAgain
 
     with log.open("a") as stream:
         os.dup2(stream.fileno(), 1)
@@ -188,6 +196,8 @@ def _train_here(session: Session, log: Path, prepare: Callable[[], None], kill: 
         prepare()
         with _watched_phases(kill, told):
             run.train(session, VARIANT, Console(VARIANT))
+    except StartAgain:
+        return AGAIN
     except EvoError as error:
         print(f"error: {error}", flush=True)
         return error.exit_code
