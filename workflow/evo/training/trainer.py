@@ -160,7 +160,8 @@ class VariantTrainer(DetectionTrainer):
         if self.generation is None:
             return
         folder = self.generation.folder
-        state = torch.load(folder / STATE, map_location=self.device, weights_only=True)
+        # On the CPU: a GPU that had just enough memory for the training has none for a second copy of everything.
+        state = torch.load(folder / STATE, map_location="cpu", weights_only=True)
         unwrap_model(self.model).load_state_dict(state["model"])
         self.ema.ema.load_state_dict(state["ema"])
         self.ema.updates = state["updates"]
@@ -197,7 +198,7 @@ class VariantTrainer(DetectionTrainer):
         batches = len(self.train_loader)
         if state["batches"] == batches:
             self.accumulation.last_step = state["last_step"]
-            self._restored_gradients = state["gradients"]
+            self._restored_gradients = {name: grad.to(self.device) for name, grad in state["gradients"].items()}
         else:  # another batch size: batches are numbered anew, and waiting gradients belong to another step
             self.accumulation.last_step = self.start_epoch * batches - 1
 
