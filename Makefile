@@ -1,6 +1,7 @@
 # Every target makes what it needs in .venv first. No activated environment is used, and none disturbs.
 
 PYTHON ?= python3
+N ?= 200
 CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 
 BIN := .venv/bin
@@ -10,7 +11,7 @@ STAMP := .venv/.installed-$(shell cksum < requirements.lock | tr ' ' -)
 unexport PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit test-long bench-npu lint format lock clean
+.PHONY: help setup demo test test-unit test-long faults bench-npu lint format lock clean
 
 help: ## Show this list
 	@echo "Usage: make TARGET [PYTHON=python3.11] [CORES=4]"
@@ -52,6 +53,9 @@ test-unit: setup ## Run the unit tests only (seconds)
 
 test-long: setup ## Run the tests that take minutes each
 	@$(BIN)/pytest -m long tests
+
+faults: setup ## Kill trainings N times at random instants and compare what they end with, bit for bit
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tools.faults --kills $(N)
 
 bench-npu: setup ## Compare the int8 export with Ultralytics' own, side by side (about half an hour)
 	@$(BIN)/python -m tools.bench_npu

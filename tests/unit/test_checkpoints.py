@@ -100,6 +100,27 @@ def test_a_missing_manifest_falls_back_to_the_generation_before(store):
     assert newest(store) == (1, ["epoch00002: unreadable manifest (FileNotFoundError)"])
 
 
+@pytest.mark.parametrize("bit", range(8))
+def test_no_flipped_bit_in_a_manifest_passes_for_another_epoch_or_recipe(store, bit):
+    write(store, 1)
+    write(store, 2)
+    manifest = store.folder / "epoch00002" / MANIFEST
+    whole = manifest.read_bytes()
+    for position in range(len(whole)):
+        manifest.write_bytes(whole[:position] + bytes([whole[position] ^ 1 << bit]) + whole[position + 1 :])
+        if json.loads(whole) != _read(manifest):
+            epoch, told = newest(store)
+            assert epoch == 1 and len(told) == 1
+            assert store.set_aside(RECIPE) is None, "a damaged one is not of another recipe"
+
+
+def _read(path):
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError:
+        return None
+
+
 def test_with_both_generations_damaged_the_run_starts_afresh_and_its_checkpoints_are_kept(store):
     write(store, 99)
     write(store, 100)

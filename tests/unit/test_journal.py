@@ -55,6 +55,25 @@ def test_a_forgotten_run_starts_afresh(folder):
     assert Journal(folder).start_attempt("recipe", 16) is False
 
 
+def test_a_run_that_stopped_for_good_says_why_until_it_is_pardoned(folder):
+    journal = Journal(folder)
+    journal.start_attempt("recipe", 16)
+    assert journal.stopped("recipe") is None
+    journal.run["bad_numbers"] = 5
+    journal.stop("numbers went bad in epoch 5 again")
+    assert Journal(folder).stopped("recipe") == "numbers went bad in epoch 5 again"
+    assert Journal(folder).stopped("another recipe") is None
+    Journal(folder).pardon()
+    assert Journal(folder).stopped("recipe") is None
+    assert "bad_numbers" not in Journal(folder).run
+    assert Journal(folder).run["attempts"] == 1
+
+
+def test_a_pardon_where_nothing_stopped_writes_nothing(folder):
+    Journal(folder).pardon()
+    assert not folder.exists()
+
+
 @pytest.mark.parametrize("content", [b"", b'{"recipe": "rec', b"\xff\x00"], ids=["empty", "cut", "binary"])
 def test_a_damaged_run_file_starts_afresh(folder, content):
     Journal(folder).start_attempt("recipe", 16)

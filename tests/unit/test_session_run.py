@@ -137,6 +137,15 @@ def test_a_deleted_output_of_a_delivered_training_asks_for_a_new_one_of_that_var
     assert Journal(other.checkpoints).run["attempts"] == 1
 
 
+def test_a_training_that_had_stopped_for_good_is_tried_again(session):
+    layout = session.layout.variant(NAME)
+    journal = Journal(layout.checkpoints)
+    journal.start_attempt("recipe", 4)
+    journal.stop("out of memory even at batch 1")
+    session_run.start(session)
+    assert Journal(layout.checkpoints).stopped("recipe") is None
+
+
 def test_a_complete_delivery_keeps_its_checkpoint(session):
     layout = trained(session, NAME)
     session_run.end(session)

@@ -119,6 +119,7 @@ def test_a_value_of_the_wrong_type_is_refused(name, value, reason):
         ("seed", -1, "must be 0 or more"),
         ("patience", -1, "must be 0 or more"),
         ("workers", -1, "must be 0 or more"),
+        ("time", 0.5, "must be left out: a run that ends by the clock gives other weights every time"),
         ("nbs", 0, "must be 1 or more"),
         ("mosaic", 1.5, "must lie between 0 and 1"),
         ("lr0", -0.1, "must lie between 0 and 1"),

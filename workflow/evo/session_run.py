@@ -18,7 +18,8 @@ _open_sessions = contextlib.ExitStack()
 
 
 def start(session: Session) -> None:
-    """Lock the session for this process, write ``config.json`` for its jobs, and honour deleted weights.
+    """Lock the session for this process, write ``config.json`` for its jobs, honour deleted weights,
+    and let trainings that had stopped for good try again.
 
     The kernel drops the lock with the process, whatever kills it: there is no stale lock to remove.
 
@@ -32,6 +33,7 @@ def start(session: Session) -> None:
     write_atomically(session.layout.config, json.dumps(session.document, indent=2) + "\n")
     for name in session.variant_names:
         layout = session.layout.variant(name)
+        Journal(layout.checkpoints).pardon()
         marker = layout.checkpoints / DELIVERED
         if marker.exists() and not _complete(layout):
             # Someone deleted what had been handed over: that asks for a new training, not for the old weights.

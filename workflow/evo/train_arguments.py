@@ -201,6 +201,8 @@ def _special(name: str, value: Any) -> str | None:
         return f"'device: {value!r}' must be one device: variants train one at a time, each on one GPU"
     if name == "device" and str(value) == "-1":
         return "'device: -1' would pick a GPU behind the workflow's back, leave it out: a free one is leased"
+    if name == "time":
+        return f"'time: {value!r}' must be left out: a run that ends by the clock gives other weights every time"
     if name == "workers" and number and value < 0:
         return f"'workers: {value}' must be 0 or more"
     if name == "pretrained" and value is not False and not str(value).endswith(".pt"):

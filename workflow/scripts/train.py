@@ -12,7 +12,8 @@ from workflow.evo.command_line import parse_variant
 from workflow.evo.errors import EvoError, entry_point
 from workflow.evo.training.console import Console
 from workflow.evo.training.process import die_with_parent
-from workflow.evo.training.run import OutOfMemory, train
+from workflow.evo.training.recovery import StartAgain
+from workflow.evo.training.run import train
 
 
 def main() -> None:
@@ -21,7 +22,7 @@ def main() -> None:
     console = Console(variant.name)
     try:
         train(session, variant.name, console)
-    except OutOfMemory:
+    except StartAgain:
         # A fresh process is the only one with all of its memory back.
         console.give_back()
         os.execv(sys.executable, sys.orig_argv)

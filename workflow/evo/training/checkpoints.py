@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..files import explain_os_errors, sha256_file, write_atomically
+from ..files import explain_os_errors, sha256_file, sha256_json, write_atomically
 
 MANIFEST = "manifest.json"
+DIGEST = "digest"
+"""Key of the manifest's own SHA-256: a flipped bit in it must not pass for another epoch or another recipe."""
 KEPT = 2
 DELIVERED = "delivered"
 """Marks checkpoints whose training was handed over completely: see `workflow.evo.session_run`."""
@@ -72,7 +74,7 @@ class CheckpointStore:
                     "batch": batch,
                     "sha256": {path.name: sha256_file(path) for path in sorted(draft.iterdir())},
                 }
-                write_atomically(draft / MANIFEST, json.dumps(manifest, indent=2))
+                write_atomically(draft / MANIFEST, json.dumps({**manifest, DIGEST: sha256_json(manifest)}, indent=2))
                 for path in (*draft.iterdir(), draft):
                     _fsync(path)
                 final = self.folder / f"epoch{epoch:05d}"
@@ -91,12 +93,12 @@ class CheckpointStore:
         """Return the newest undamaged generation of ``recipe``; tell ``on_damage(folder, reason)`` of the others."""
         for folder in self._folders():
             try:
-                manifest = json.loads((folder / MANIFEST).read_text())
+                manifest = _read_manifest(folder)
                 wrong = [name for name, digest in manifest["sha256"].items() if _digest(folder / name) != digest]
                 generation = Generation(
                     folder, manifest["recipe"], manifest["epoch"], manifest["finished"], manifest["batch"]
                 )
-            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            except _UNREADABLE as error:
                 on_damage(folder, f"unreadable manifest ({type(error).__name__})")
                 continue
             if wrong:
@@ -132,10 +134,21 @@ def _digest(path: Path) -> str | None:
     return sha256_file(path) if path.is_file() else None
 
 
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    """Return an intact manifest; any of `_UNREADABLE` otherwise."""
+    manifest = json.loads((folder / MANIFEST).read_text())
+    if manifest.pop(DIGEST) != sha256_json(manifest):
+        raise ValueError("the manifest does not match its own digest")
+    return manifest
+
+
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
+
+
 def _recipe(folder: Path) -> Any:
     try:
-        return json.loads((folder / MANIFEST).read_text())["recipe"]
-    except (OSError, ValueError, KeyError, TypeError):
+        return _read_manifest(folder)["recipe"]
+    except _UNREADABLE:
         return None
 
 

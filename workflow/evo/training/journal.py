@@ -21,7 +21,8 @@ class Journal:
 
     Attributes:
         run: ``recipe``, ``started`` (ISO 8601), ``attempts`` and ``batch`` (images; lower than configured after an
-            out-of-memory).
+            out-of-memory); ``images``, what the dataset held when it began; ``bad_numbers``, the epoch that was tried
+            once more; ``stopped``, why no attempt makes sense.
     """
 
     def __init__(self, folder: Path):
@@ -45,6 +46,21 @@ class Journal:
 
     def save(self) -> None:
         write_atomically(self._run_file, json.dumps(self.run, indent=2) + "\n")
+
+    def stop(self, reason: str) -> None:
+        """Note that a further attempt at this recipe would come to the same end."""
+        self.run["stopped"] = reason
+        self.save()
+
+    def stopped(self, recipe: str) -> str | None:
+        """Return why no further attempt at ``recipe`` makes sense, if so."""
+        return self.run.get("stopped") if self.run.get("recipe") == recipe else None
+
+    def pardon(self) -> None:
+        """Allow further attempts: somebody gave the command again, and may have mended what was wrong."""
+        if "stopped" in self.run:
+            self.run = {key: value for key, value in self.run.items() if key not in {"stopped", "bad_numbers"}}
+            self.save()
 
     def forget(self) -> None:
         """Let the next attempt be the first of a new run."""

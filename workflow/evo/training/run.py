@@ -24,12 +24,8 @@ from .journal import Journal, now
 from .process import StopRequest, sole_owner
 from .recipe import recipe as recipe_hash
 from .recipe import recipe_document
-
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED")
-
-
-class OutOfMemory(EvoError):
-    """The batch did not fit and has been halved: start the training process again, with fresh memory."""
+from .recovery import Recovery
+from .watchdog import Watchdog, prepare_stacks
 
 
 def train(session: Session, name: str, console: Console) -> None:
@@ -46,7 +42,7 @@ def train(session: Session, name: str, console: Console) -> None:
     Raises:
         UserError: a check of this variant has not passed.
         Preempted: a signal asked the run to stop; everything up to the last finished epoch is kept.
-        OutOfMemory: the batch was halved; call again in a new process.
+        StartAgain: call again in a new process.
         EvoError: anything else that stops the run, in one line.
     """
     variant = session.variant(name)
@@ -83,6 +79,8 @@ class _Training:
 
     def run(self) -> None:
         self._require_checks()
+        if reason := self.journal.stopped(self.recipe):
+            raise EvoError(reason)
         (self.layout.checkpoints / DELIVERED).unlink(missing_ok=True)
         again = self.journal.start_attempt(self.recipe, self.session.train["batch"])
         aside = self.store.set_aside(self.recipe)
@@ -162,15 +160,23 @@ class _Training:
             store=self.store,
             recipe=self.recipe,
             generation=generation,
+            batch=self.session.train["batch"],
             stop_request=self.stop_request,
             say=self.console.say,
+            note=self._incident,
         )
+        recovery = Recovery(self.session, self.variant.name, self.journal, self.console)
+        trainer.add_callback("on_pretrain_routine_end", recovery.require_same_images)
+        prepare_stacks()
         try:
-            with explain_os_errors(self.layout.checkpoints, "training"):
+            with (
+                explain_os_errors(self.layout.checkpoints, "training"),
+                Watchdog(lambda: recovery.end_stalled(trainer)) as watchdog,
+            ):
+                watchdog.attach(trainer)
                 trainer.train()
-        except (RuntimeError, MemoryError) as error:
-            if isinstance(error, MemoryError) or any(text in str(error) for text in OUT_OF_MEMORY):
-                self._halve_batch(trainer.batch_size, trainer.epoch + 1 if hasattr(trainer, "epoch") else 1, error)
+        except Exception as error:
+            recovery.handle(trainer, error)
             raise
         finally:
             used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -180,26 +186,6 @@ class _Training:
         if finished is None or not finished.finished:
             raise EvoError("the training ended without its last checkpoint", where=self.layout.checkpoints)
         return finished
-
-    def _halve_batch(self, batch: int, epoch: int, error: BaseException) -> None:
-        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        nbs = self.session.train["nbs"]
-        if batch <= 1:
-            raise EvoError(
-                f"out of memory even at batch 1 ({first_line})",
-                where=self.variant.name,
-                hint="lower train.imgsz, or use a device with more memory",
-            ) from error
-        half = batch // 2
-        self.journal.run["batch"] = half
-        self.journal.save()
-        message = (
-            f"out of memory in epoch {epoch} at batch {batch}: continued at batch {half}, "
-            f"nominal batch size {nbs} kept (accumulation {max(round(nbs / half), 1)})"
-        )
-        self._incident("out_of_memory", message, epoch=epoch, batch_before=batch, batch_after=half, error=first_line)
-        self.console.say(message)
-        raise OutOfMemory(message) from error
 
     def _publish(self, generation: Generation) -> None:
         """Put the finished weights where the rules look for them; ``training.json`` comes last."""

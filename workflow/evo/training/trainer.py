@@ -6,6 +6,7 @@ Import it only after `workflow.evo.ultralytics_env.prepare`.
 from __future__ import annotations
 
 import io
+import math
 import os
 import shutil
 import time
@@ -21,22 +22,30 @@ from ..errors import Preempted
 from ..models import activations, build
 from ..models.definition import Definition
 from ..models.transfer import transfer
+from .accumulation import Accumulation, pending_gradients, restore_gradients
 from .checkpoints import CheckpointStore, Generation
-from .console import duration
+from .determinism import Conditions, begin_epoch
 from .process import StopRequest
+from .progress import Progress
+from .soundness import BadNumbers, bad_losses, bad_tensors
 
 STATE = "state.pt"
-PROGRESS_SECONDS = 30.0
 LIBRARY_OOM_RETRIES = 3  # the trainer gives up when its counter is here (engine/trainer.py)
 
 
 class VariantTrainer(DetectionTrainer):
     """Trains one variant.
 
-    It differs from its base class in five places: the network is built from the checked definition and its activation
+    It differs from its base class in seven places: the network is built from the checked definition and its activation
     scope applied; a checkpoint is a generation in a `CheckpointStore`; training continues from the newest one without
-    Ultralytics' own `resume`, which cannot tell one run from another; a stop request ends it between two batches; and
-    an out-of-memory is always raised, since the caller owns the policy.
+    Ultralytics' own `resume`, which cannot tell one run from another; every epoch starts from a state that follows from
+    the run's seed and its number, and gradients that wait for a step are kept, so that what is continued ends as if it
+    had never been interrupted; a stop request ends it between two batches; an out-of-memory is always raised, since
+    the caller owns the policy; and so are numbers gone bad, which the base class rolls back without a word.
+
+    Args:
+        batch: the configured images per batch, of which ``overrides`` may hold a fraction after an out-of-memory.
+        note: gets the kind and the message of an incident.
     """
 
     def __init__(
@@ -47,22 +56,37 @@ class VariantTrainer(DetectionTrainer):
         store: CheckpointStore,
         recipe: str,
         generation: Generation | None,
+        batch: int,
         stop_request: StopRequest,
         say: Callable[[str], None],
+        note: Callable[[str, str], None],
     ):
         self.definition, self.store, self.recipe, self.generation = definition, store, recipe, generation
-        self.stop_request, self.say = stop_request, say
+        self.configured_batch = batch
+        self.stop_request, self.say, self.note = stop_request, say, note
         self.transfer: tuple[int, int] | None = None  # (matched, total) tensors of pretrained weights
         self.history: list[dict[str, Any]] = []
         self.peak_gpu_mib: float | None = None
-        self._spoke = time.monotonic()
+        self.accumulation: Accumulation
+        self.batch_index = -1  # within the epoch
+        self.validating = False
+        self._restored_gradients: dict[str, torch.Tensor] = {}
         super().__init__(overrides=overrides)
         for event in ("on_train_batch_end", "on_val_batch_end"):
             self.add_callback(event, lambda _: self._heed_stop())
         self.add_callback("on_train_epoch_start", VariantTrainer._epoch_start)
-        self.add_callback("on_train_batch_start", lambda trainer: setattr(trainer, "_batch", trainer._batch + 1))
-        self.add_callback("on_train_batch_end", VariantTrainer._tell_batch)
-        self.add_callback("on_fit_epoch_end", VariantTrainer._tell_epoch)
+        self.add_callback(
+            "on_train_batch_start", lambda trainer: setattr(trainer, "batch_index", trainer.batch_index + 1)
+        )
+        self.add_callback("on_train_epoch_end", VariantTrainer._epoch_trained)
+        Progress(say).attach(self)
+
+    @property
+    def place(self) -> str:
+        """Where the training is, for messages."""
+        done = self.generation.epoch if self.generation else 0
+        epoch = f"epoch {getattr(self, 'epoch', done) + 1}"
+        return f"the validation of {epoch}" if self.validating else epoch
 
     # The network -------------------------------------------------------------------------------------------------
 
@@ -116,8 +140,14 @@ class VariantTrainer(DetectionTrainer):
             "updates": self.ema.updates,
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
+            "gradients": pending_gradients(unwrap_model(self.model)),
+            "last_step": self.accumulation.last_step,
+            "batches": len(self.train_loader),
+            "conditions": self._conditions().document(),
             "epoch": self.epoch,
             "best_fitness": _plain(self.best_fitness),
+            "fitness": _plain(self.fitness),
+            "metrics": {name: _plain(value) for name, value in self.metrics.items()},
             "stopper": {name: _plain(value) for name, value in vars(self.stopper).items()},
             "elapsed": time.time() - self.train_time_start,
             "history": self.history,
@@ -130,18 +160,32 @@ class VariantTrainer(DetectionTrainer):
         if self.generation is None:
             return
         folder = self.generation.folder
-        state = torch.load(folder / STATE, map_location=self.device, weights_only=True)
+        # On the CPU: a GPU that had just enough memory for the training has none for a second copy of everything.
+        state = torch.load(folder / STATE, map_location="cpu", weights_only=True)
         unwrap_model(self.model).load_state_dict(state["model"])
         self.ema.ema.load_state_dict(state["ema"])
         self.ema.updates = state["updates"]
-        decays = [group["weight_decay"] for group in self.optimizer.param_groups]
+        # Of this process, not of the checkpoint: the weight decay goes with the batch size, which an out-of-memory may
+        # have halved, and whether Adam is fused with the device.
+        kept = ("weight_decay", "fused")
+        own = [{key: group[key] for key in kept if key in group} for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
-        for group, decay in zip(self.optimizer.param_groups, decays, strict=True):
-            group["weight_decay"] = decay  # computed for this batch size, which an out-of-memory may have halved
-        self.scaler.load_state_dict(state["scaler"])
-        self.best_fitness = state["best_fitness"]
+        for group, values in zip(self.optimizer.param_groups, own, strict=True):
+            group.update(values)
+        if state["scaler"]:  # empty when it was off, as on a CPU
+            self.scaler.load_state_dict(state["scaler"])
+        self.best_fitness, self.fitness, self.metrics = state["best_fitness"], state["fitness"], state["metrics"]
         vars(self.stopper).update(state["stopper"])
         self.start_epoch = state["epoch"] + 1
+        self._resume_accumulation(state)
+        self._resume_loss_schedule()
+        if differences := self._conditions().differences(state["conditions"]):
+            message = (
+                f"continued after epoch {self.start_epoch} under other conditions ({'; '.join(differences)}): "
+                "valid, but not bit for bit what one uninterrupted run gives"
+            )
+            self.say(message)
+            self.note("inexact", message)
         self.history = list(state["history"])
         self.transfer = tuple(state["transfer"]) if state["transfer"] else None
         self.peak_gpu_mib = state["peak_gpu_mib"]
@@ -150,10 +194,80 @@ class VariantTrainer(DetectionTrainer):
         elapsed = state["elapsed"]
         self.add_callback("on_train_start", lambda t: setattr(t, "train_time_start", t.train_time_start - elapsed))
 
+    def _resume_accumulation(self, state: dict[str, Any]) -> None:
+        batches = len(self.train_loader)
+        if state["batches"] == batches:
+            self.accumulation.last_step = state["last_step"]
+            self._restored_gradients = {name: grad.to(self.device) for name, grad in state["gradients"].items()}
+        else:  # another batch size: batches are numbered anew, and waiting gradients belong to another step
+            self.accumulation.last_step = self.start_epoch * batches - 1
+
+    def _resume_loss_schedule(self) -> None:
+        """Set the weights of an end-to-end loss, which shift with every epoch, as the base class does on its resume."""
+        model = unwrap_model(self.model)
+        if getattr(model.model[-1], "one2one_cv2", None) is not None:
+            model.criterion = model.init_criterion()
+            model.criterion.updates = self.start_epoch - 1
+            model.criterion.update()
+
+    def _conditions(self) -> Conditions:
+        return Conditions.of(self.train_loader, self.batch_size, self.device)
+
     def final_eval(self) -> None:
         """Leave the weights as they are: the rule `evaluate` measures them, and the caller strips and publishes."""
 
-    # Stops, memory, progress -------------------------------------------------------------------------------------
+    # Exactness ---------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _epoch_start(trainer: VariantTrainer) -> None:
+        begin_epoch(trainer.train_loader, trainer.args.seed, trainer.epoch)
+        trainer.batch_index, trainer.validating = -1, False
+        trainer._oom_retries = LIBRARY_OOM_RETRIES  # raise instead of halving in place: one owner of the policy
+        if trainer._restored_gradients:  # not before: the training loop clears all gradients when it starts
+            restore_gradients(unwrap_model(trainer.model), trainer._restored_gradients)
+            trainer._restored_gradients = {}
+
+    def _build_train_pipeline(self) -> None:
+        super()._build_train_pipeline()
+        self.accumulation = Accumulation(self.accumulate, self._get_warmup_iterations(len(self.train_loader)))
+        self.accumulate = 1  # so that the training loop calls optimizer_step after every batch
+
+    def optimizer_step(self) -> None:
+        """Step when enough batches have come together."""
+        if self.accumulation.step_due(self.batch_index + len(self.train_loader) * self.epoch):
+            super().optimizer_step()
+
+    def build_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
+        """Let ``optimizer: auto`` choose by the configured batch size, so that a halved one changes no optimizer."""
+        steps = math.ceil(len(self.train_loader.dataset) / max(self.configured_batch, self.args.nbs))
+        return super().build_optimizer(*args, **{**kwargs, "iterations": steps * self.epochs})
+
+    # Soundness ---------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _epoch_trained(trainer: VariantTrainer) -> None:
+        """Look at the numbers of an epoch, before its validation.
+
+        Raises:
+            BadNumbers: weights are lost, or will be with the next step.
+        """
+        for what, model in (("the network", unwrap_model(trainer.model)), ("the moving average", trainer.ema.ema)):
+            if names := bad_tensors(model):
+                raise BadNumbers(f"{len(names)} tensors of {what} hold NaN or infinity, {names[0]} first")
+        if losses := bad_losses(trainer.tloss):
+            message = f"the loss became {', '.join(losses)} in {trainer.place}"
+            if not trainer.scaler.is_enabled():
+                raise BadNumbers(message)
+            trainer.note("bad_batch", f"{message}: mixed precision left out the step, and all weights are sound")
+        trainer.validating = True
+
+    def _handle_nan_recovery(self, epoch: int) -> bool:
+        """Raise where the base class would roll back."""
+        if self.fitness is not None and not math.isfinite(self.fitness):
+            raise BadNumbers(f"the fitness became {self.fitness:g}")
+        return False
+
+    # Stops -------------------------------------------------------------------------------------------------------
 
     def _heed_stop(self) -> None:
         if self.stop_request.signal is not None:
@@ -164,43 +278,6 @@ class VariantTrainer(DetectionTrainer):
                 where=self.definition.path.name,
                 hint="run the same command again to continue",
             )
-
-    @staticmethod
-    def _epoch_start(trainer: VariantTrainer) -> None:
-        trainer._batch = 0
-        trainer._oom_retries = LIBRARY_OOM_RETRIES  # raise instead of halving in place: one owner of the policy
-
-    def _eta(self, done: float) -> str:
-        """Remaining time by the mean of the last five epochs; ``done`` is the number of finished epochs."""
-        recent = [entry["seconds"] for entry in self.history[-5:]]
-        return duration((self.epochs - done) * sum(recent) / len(recent)) if recent else "after the first epoch"
-
-    def _memory(self) -> str:
-        return f"{self._get_memory():.1f} GiB GPU" if self.device.type == "cuda" else self.device.type.upper()
-
-    @staticmethod
-    def _tell_batch(trainer: VariantTrainer) -> None:
-        if time.monotonic() - trainer._spoke >= PROGRESS_SECONDS:
-            total = len(trainer.train_loader)
-            trainer._speak(
-                f"epoch {trainer.epoch + 1}/{trainer.epochs} batch {trainer._batch}/{total}",
-                trainer.epoch + trainer._batch / total,
-            )
-
-    @staticmethod
-    def _tell_epoch(trainer: VariantTrainer) -> None:
-        trainer._speak(f"epoch {trainer.epoch + 1}/{trainer.epochs}", trainer.epoch + 1, trainer.metrics)
-
-    def _speak(self, where: str, done: float, metrics: dict[str, float] | None = None) -> None:
-        self._spoke = time.monotonic()
-        parts = [where, *(f"{name.removesuffix('_loss')} {float(value):.3f}" for name, value in self.tloss.items())]
-        if metrics:
-            parts += [
-                f"map50 {metrics['metrics/mAP50(B)']:.3f}",
-                f"map50_95 {metrics['metrics/mAP50-95(B)']:.3f}",
-                f"{self.history[-1]['seconds']:.1f} s",
-            ]
-        self.say("  ".join([*parts, self._memory(), f"ETA {self._eta(done)}"]))
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,266 @@
+"""What stops a training from inside: memory, numbers, files, a loader that hangs. Nothing is lost, and it is told."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import signal
+import time
+
+import pytest
+
+from tools.faults import AGAIN, EPOCHS, SETUPS, VARIANT, differences, outcome, uninterrupted
+from workflow.evo.training.journal import Journal
+
+PLAIN, WITH_WORKERS = SETUPS[1], SETUPS[2]
+
+
+@pytest.fixture
+def session(bench):
+    session = bench.session(PLAIN)
+    bench.clear(session)
+    return session
+
+
+@pytest.fixture(scope="module")
+def reference(bench):
+    return uninterrupted(bench, bench.session(PLAIN))[0]
+
+
+def incidents(session, kind):
+    journal = Journal(session.layout.variant(VARIANT).checkpoints)
+    return [item for item in journal.incidents() if item["kind"] == kind]
+
+
+def train_on(bench, session, prepare):
+    """Train as the workflow's script does: again, as long as it asks for a new process."""
+    for _ in range(5):
+        code = bench.train(session, prepare)
+        if code != AGAIN:
+            return code
+    raise AssertionError("it starts again for ever")
+
+
+def log(session):
+    return (session.layout.variant(VARIANT).folder / "train.log").read_text()
+
+
+def errors(session):
+    return [line for line in log(session).splitlines() if line.startswith("error: ")]
+
+
+def in_epoch(number, act, name="preprocess_batch"):
+    """Return what makes a method of the trainer call ``act(trainer, …)`` first, in epochs from ``number`` on."""
+
+    def prepare():
+        from workflow.evo.training.trainer import VariantTrainer
+
+        original = getattr(VariantTrainer, name)
+
+        def changed(trainer, *arguments):
+            if trainer.epoch + 1 >= number:
+                act(trainer, *arguments)
+            return original(trainer, *arguments)
+
+        setattr(VariantTrainer, name, changed)
+
+    return prepare
+
+
+# Memory
+
+
+def too_large(fits):
+    def refuse(trainer, *_):
+        if trainer.batch_size > fits:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    return refuse
+
+
+@pytest.mark.parametrize(
+    ("epoch", "method", "place"),
+    [
+        (1, "preprocess_batch", "epoch 1"),
+        (3, "preprocess_batch", "epoch 3"),
+        (3, "validate", "the validation of epoch 3"),
+    ],
+)
+def test_memory_that_runs_out_halves_the_batch_and_every_epoch_is_trained(bench, session, epoch, method, place):
+    assert train_on(bench, session, in_epoch(epoch, too_large(2), method)) == 0
+    (halved,) = incidents(session, "out_of_memory")
+    assert halved["message"] == (
+        f"out of memory in {place} at batch 4: continued at batch 2, nominal batch size 20 kept (accumulation 10)"
+    )
+    training = json.loads(session.layout.variant(VARIANT).training.read_text())
+    assert [entry["batch"] for entry in training["epochs"]] == [4] * (epoch - 1) + [2] * (EPOCHS - epoch + 1)
+    inexact = incidents(session, "inexact")
+    assert len(inexact) == (epoch > 1)
+    assert all("batch 2 instead of 4" in item["message"] for item in inexact)
+
+
+def test_a_data_loader_process_that_the_kernel_kills_halves_the_batch(bench):
+    session = bench.session(WITH_WORKERS)
+    bench.clear(session)
+
+    def kill_worker(trainer, *_):
+        if trainer.batch_size > 2:
+            os.kill(trainer.train_loader.iterator._workers[0].pid, signal.SIGKILL)
+            time.sleep(1)
+
+    assert train_on(bench, session, in_epoch(3, kill_worker)) == 0
+    (halved,) = incidents(session, "out_of_memory")
+    assert "a data loader process was killed, as the kernel does when memory runs out, in epoch 3" in halved["message"]
+    assert (halved["batch_before"], halved["batch_after"]) == (4, 2)
+    training = json.loads(session.layout.variant(VARIANT).training.read_text())
+    assert [entry["batch"] for entry in training["epochs"]] == [4] * 2 + [2] * 4
+
+
+def test_without_memory_for_one_image_it_stops_for_good(bench, session):
+    assert train_on(bench, session, in_epoch(2, too_large(0))) == 1
+    assert "out of memory even at batch 1" in errors(session)[-1]
+    assert bench.train(session) == 1, "a retry of the job stops at once"
+    assert errors(session)[-1] == errors(session)[-2]
+    Journal(session.layout.variant(VARIANT).checkpoints).pardon()
+    assert bench.train(session) == 0, "the command given again tries again"
+
+
+@pytest.mark.parametrize("batch", [4, 8])
+def test_a_halved_batch_above_the_nominal_size_has_the_weight_decay_of_its_own(bench, batch):
+    """Ultralytics: weight_decay * batch * accumulate / nbs. With nbs 4: twice as much for batch 8 as for batch 4."""
+    session = bench.session(SETUPS[0], batch=8)
+    bench.clear(session)
+    assert train_on(bench, session, in_epoch(2, too_large(batch))) == 0
+    decays = {value for name, value in outcome(session).items() if name.endswith("weight_decay") and value}
+    assert decays == {0.0005 * batch / 4}
+
+
+# Conditions
+
+
+def test_another_processor_is_named_as_a_reason_why_the_bits_may_differ(bench, session):
+    def another_processor():
+        from workflow.evo.training import determinism
+
+        determinism.cpu_name = lambda: "another processor"
+
+    assert bench.train(session, in_epoch(3, lambda *_: os.kill(os.getpid(), signal.SIGKILL))) == -signal.SIGKILL
+    assert bench.train(session, another_processor) == 0
+    (inexact,) = incidents(session, "inexact")
+    assert "continued after epoch 2 under other conditions (device another processor" in inexact["message"]
+    assert "not bit for bit" in inexact["message"]
+
+
+# Numbers
+
+
+def poison(trainer, *_):
+    import torch
+
+    with torch.no_grad():
+        next(trainer.model.parameters()).fill_(float("nan"))
+
+
+def test_numbers_that_stay_bad_are_tried_once_more_and_then_stop(bench, session):
+    assert train_on(bench, session, in_epoch(3, poison)) == 1
+    first, second = incidents(session, "bad_numbers")
+    assert first["message"].startswith("numbers went bad in epoch 3: ")
+    assert first["message"].endswith("; tried once more from the checkpoint of epoch 2")
+    assert "numbers went bad in epoch 3 again" in second["message"] and "lower train.lr0" in second["message"]
+    assert "tensors of the network hold NaN or infinity" in errors(session)[-1]
+    newest = max(session.layout.variant(VARIANT).checkpoints.glob("epoch*"))
+    assert newest.name == "epoch00002"
+    assert bench.train(session, in_epoch(3, poison)) == 1, "a retry of the job stops at once"
+    assert len(incidents(session, "bad_numbers")) == 2
+
+
+def test_numbers_that_were_bad_once_cost_nothing(bench, session, reference):
+    happened = bench.folder / "happened"
+
+    def poison_once(trainer, *_):
+        if not happened.exists():
+            happened.touch()
+            poison(trainer)
+
+    assert train_on(bench, session, in_epoch(3, poison_once)) == 0
+    assert len(incidents(session, "bad_numbers")) == 1
+    assert differences(reference, outcome(session)) == []
+
+
+def test_a_bad_loss_stops_also_when_it_has_reached_no_weight(bench, session):
+    """With accumulation the gradients of a bad batch wait, and the weights are still sound when the epoch ends."""
+
+    def overflow(trainer, *_):
+        trainer.tloss = {**trainer.tloss, "box_loss": trainer.tloss["box_loss"] * float("inf")}
+
+    assert bench.train(session, in_epoch(2, overflow, "optimizer_step")) == AGAIN
+    (bad,) = incidents(session, "bad_numbers")
+    assert bad["message"] == (
+        "numbers went bad in epoch 2: the loss became box_loss inf in epoch 2; "
+        "tried once more from the checkpoint of epoch 1"
+    )
+
+
+# Files
+
+
+def test_an_image_that_vanishes_stops_the_run_and_once_back_it_ends_the_same(bench, session, reference):
+    image = sorted((session.layout.data / "images" / "train").iterdir())[5].absolute()
+    aside = bench.folder / "aside"
+
+    def vanish(*_):
+        if image.is_symlink():
+            image.rename(aside)
+
+    assert bench.train(session, in_epoch(3, vanish)) == 1
+    (missing,) = incidents(session, "missing_file")
+    assert "an image of the dataset could not be read any more in epoch 3: " in missing["message"]
+    assert missing["file"].endswith(image.name)
+    assert "put it back, then run the same command again" in errors(session)[-1]
+
+    assert bench.train(session) == 1
+    assert "the split train has 11 images" in errors(session)[-1] and "had 12 images" in errors(session)[-1]
+
+    aside.rename(image)
+    assert bench.train(session) == 0
+    assert differences(reference, outcome(session)) == []
+
+
+# A loader that hangs
+
+
+@pytest.mark.parametrize("setup", [PLAIN, WITH_WORKERS], ids=["in process", "two processes"])
+def test_a_loader_that_hangs_is_ended_with_its_stack_in_the_log(bench, setup, reference):
+    session = bench.session(setup)
+    bench.clear(session)
+
+    def hang_in_epoch_3():
+        from ultralytics.data.dataset import YOLODataset
+
+        from workflow.evo.training import run, trainer
+        from workflow.evo.training.watchdog import Watchdog
+
+        run.Watchdog = functools.partial(Watchdog, seconds=2.0, tick=0.1)
+        epochs = []
+        begin = trainer.begin_epoch
+        trainer.begin_epoch = lambda loader, seed, epoch: (epochs.append(epoch), begin(loader, seed, epoch))
+        load = YOLODataset.load_image
+
+        def fall_asleep(dataset, *arguments):
+            if dataset.augment and epochs and epochs[-1] == 2:
+                time.sleep(600)
+            return load(dataset, *arguments)
+
+        YOLODataset.load_image = fall_asleep
+
+    started = time.monotonic()
+    assert bench.train(session, hang_in_epoch_3) == 1
+    assert time.monotonic() - started < 60
+    (stalled,) = incidents(session, "stalled")
+    assert stalled["message"] == "the data loader gave no batch for 10 minutes in epoch 3: stopped"
+    assert "where this training hangs:" in log(session) and "in fall_asleep" in log(session)
+    assert "the data loader gave no batch" in errors(session)[-1]
+    assert bench.train(session) == 0
+    if setup == PLAIN:
+        assert differences(reference, outcome(session)) == []

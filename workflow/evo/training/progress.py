@@ -1,0 +1,55 @@
+"""Tells the person at the terminal how far a training is, as callbacks of Ultralytics' trainer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .console import duration
+
+if TYPE_CHECKING:
+    from .trainer import VariantTrainer
+
+PROGRESS_SECONDS = 30.0
+
+
+class Progress:
+    """One line per epoch, and one every half minute within a long epoch."""
+
+    def __init__(self, say: Callable[[str], None]):
+        self.say = say
+        self._spoke = time.monotonic()
+
+    def attach(self, trainer: VariantTrainer) -> None:
+        trainer.add_callback("on_train_batch_end", self._tell_batch)
+        trainer.add_callback("on_fit_epoch_end", self._tell_epoch)
+
+    def _tell_batch(self, trainer: Any) -> None:
+        if time.monotonic() - self._spoke >= PROGRESS_SECONDS:
+            total, batch = len(trainer.train_loader), trainer.batch_index + 1
+            self._speak(
+                trainer, f"epoch {trainer.epoch + 1}/{trainer.epochs} batch {batch}/{total}", batch / total, None
+            )
+
+    def _tell_epoch(self, trainer: Any) -> None:
+        self._speak(trainer, f"epoch {trainer.epoch + 1}/{trainer.epochs}", 1, trainer.metrics)
+
+    def _speak(self, trainer: Any, where: str, share: float, metrics: dict[str, float] | None) -> None:
+        self._spoke = time.monotonic()
+        parts = [where, *(f"{name.removesuffix('_loss')} {float(value):.3f}" for name, value in trainer.tloss.items())]
+        if metrics:
+            parts += [
+                f"map50 {metrics['metrics/mAP50(B)']:.3f}",
+                f"map50_95 {metrics['metrics/mAP50-95(B)']:.3f}",
+                f"{trainer.history[-1]['seconds']:.1f} s",
+            ]
+        gpu = trainer.device.type == "cuda"
+        memory = f"{trainer._get_memory():.1f} GiB GPU" if gpu else trainer.device.type.upper()
+        self.say("  ".join([*parts, memory, f"ETA {_eta(trainer, trainer.epoch + share)}"]))
+
+
+def _eta(trainer: Any, done: float) -> str:
+    """Remaining time by the mean of the last five epochs; ``done`` is the number of finished epochs."""
+    recent = [entry["seconds"] for entry in trainer.history[-5:]]
+    return duration((trainer.epochs - done) * sum(recent) / len(recent)) if recent else "after the first epoch"

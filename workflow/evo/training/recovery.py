@@ -1,0 +1,130 @@
+"""What is done about a training that cannot go on as it is: the one owner of that policy.
+
+Memory that runs out halves the batch, in a new process. Numbers gone bad are tried once more from the last checkpoint.
+A vanished file and a data loader that hangs stop the training. Each is an incident in plain words.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from ..config import Session
+from ..errors import EvoError
+from .console import Console
+from .failures import first_line, missing_image, out_of_memory
+from .journal import Journal
+from .soundness import BadNumbers
+from .watchdog import STALL_SECONDS, end_process, print_stacks
+
+if TYPE_CHECKING:
+    from .trainer import VariantTrainer
+
+SMALLEST_BATCH = 1
+
+
+class StartAgain(EvoError):
+    """The training goes on in a new process: with fresh memory and half the batch, or from sound numbers."""
+
+
+class Recovery:
+    """Handles the failures of one variant's training."""
+
+    def __init__(self, session: Session, variant: str, journal: Journal, console: Console):
+        self.session, self.variant, self.journal, self.console = session, variant, journal, console
+
+    def handle(self, trainer: VariantTrainer, error: Exception) -> None:
+        """Act on what a training raised; return when it is nothing that is known here.
+
+        Raises:
+            StartAgain: call the training again in a new process.
+            EvoError: it stops, for the reason that the error gives.
+        """
+        if isinstance(error, BadNumbers):
+            self._try_once_more(trainer, error)
+        if isinstance(error, EvoError):
+            return
+        if what := out_of_memory(error):
+            self._halve_batch(trainer, what, error)
+        if image := missing_image(error):
+            message = f"an image of the dataset could not be read any more in {trainer.place}: {image}"
+            self.journal.incident("missing_file", message, file=image)
+            raise EvoError(
+                message, hint="put it back, then run the same command again: finished epochs are kept"
+            ) from error
+
+    def _halve_batch(self, trainer: VariantTrainer, what: str, error: Exception) -> NoReturn:
+        """Halve the batch and keep the nominal one: as many images as before make a step of the optimizer."""
+        batch, reason, nbs = trainer.batch_size, first_line(error), self.session.train["nbs"]
+        if batch <= SMALLEST_BATCH:
+            stop = EvoError(
+                f"{what} even at batch {batch} ({reason})",
+                where=self.variant,
+                hint="lower train.imgsz, or use a device with more memory",
+            )
+            self._stop_for_good("out_of_memory", stop, error)
+        half = max(batch // 2, SMALLEST_BATCH)
+        self.journal.run["batch"] = half
+        self.journal.save()
+        message = (
+            f"{what} in {trainer.place} at batch {batch}: continued at batch {half}, "
+            f"nominal batch size {nbs} kept (accumulation {max(round(nbs / half), 1)})"
+        )
+        self.journal.incident("out_of_memory", message, batch_before=batch, batch_after=half, error=reason)
+        self.console.say(message)
+        raise StartAgain(message) from error
+
+    def _try_once_more(self, trainer: VariantTrainer, error: BadNumbers) -> NoReturn:
+        """Go back to the last checkpoint once: a fault of the hardware does not repeat, one of the recipe does."""
+        epoch = trainer.epoch + 1
+        if self.journal.run.get("bad_numbers") == epoch:
+            stop = EvoError(
+                f"numbers went bad in epoch {epoch} again: {error}",
+                where=self.variant,
+                hint="lower train.lr0, lengthen train.warmup_epochs, or set train.amp to false",
+            )
+            self._stop_for_good("bad_numbers", stop, error)
+        self.journal.run["bad_numbers"] = epoch
+        self.journal.save()
+        source = f"the checkpoint of epoch {epoch - 1}" if epoch > 1 else "the start"
+        message = f"numbers went bad in epoch {epoch}: {error}; tried once more from {source}"
+        self.journal.incident("bad_numbers", message, epoch=epoch)
+        self.console.say(message)
+        raise StartAgain(message) from error
+
+    def _stop_for_good(self, kind: str, stop: EvoError, error: Exception) -> NoReturn:
+        """Stop, and let the retries of this job stop at once: each would train for hours to the same end."""
+        self.journal.incident(kind, str(stop))
+        self.journal.stop(str(stop))
+        raise stop from error
+
+    def require_same_images(self, trainer: VariantTrainer) -> None:
+        """Refuse to go on with a dataset that lost files since the run began: Ultralytics leaves out what is gone."""
+        found = {}
+        for split, loader in (("train", trainer.train_loader), ("val", trainer.test_loader)):
+            objects = sum(len(label["cls"]) for label in loader.dataset.labels)
+            found[split] = f"{loader.dataset.ni} images with {objects} objects"
+        known = self.journal.run.setdefault("images", found)
+        self.journal.save()
+        for split, content in found.items():
+            if content != known[split]:
+                message = f"the split {split} has {content} now, and had {known[split]} when this training began"
+                self.journal.incident("missing_file", message)
+                raise EvoError(
+                    message,
+                    where=self.session.layout.dataset_yaml,
+                    hint="put the missing files back, then run the same command again",
+                )
+
+    def end_stalled(self, trainer: VariantTrainer) -> NoReturn:
+        """End a training that hangs; called from the thread of the watchdog."""
+        print_stacks()
+        stop = EvoError(
+            f"the data loader gave no batch for {STALL_SECONDS / 60:g} minutes in {trainer.place}: stopped",
+            where=self.variant,
+            hint="the log of this job shows where it hangs; once the dataset can be read, run the same command again",
+        )
+        self.journal.incident("stalled", stop.what)
+        self.console.give_back()
+        print(f"error: {stop}", file=sys.stderr, flush=True)
+        end_process(stop.exit_code)

@@ -1,0 +1,36 @@
+"""Whether the numbers of a training are still numbers.
+
+Ultralytics looks at the last loss of an epoch only, and rolls back to an older optimizer and to weights in half
+precision (engine/trainer.py, ``_handle_nan_recovery``): what comes out is no longer what its recipe gives.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..errors import EvoError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class BadNumbers(EvoError):
+    """A loss, a weight or the fitness is NaN or infinite; nothing of that epoch has been kept."""
+
+
+def bad_losses(losses: Mapping[str, Any]) -> list[str]:
+    """Return the mean losses of an epoch that are no finite number, as ``box_loss nan``."""
+    return [f"{name} {float(value):g}" for name, value in losses.items() if not math.isfinite(float(value))]
+
+
+def bad_tensors(model: nn.Module) -> list[str]:
+    """Return the names of weights and buffers that hold NaN or an infinity."""
+    import torch
+
+    return [
+        name
+        for name, tensor in model.state_dict().items()
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all())
+    ]
