@@ -40,7 +40,7 @@ entry_point(main)
 def train(workspace):
     """Run the training of a checked variant on a device that has memory for few images, from some epoch on."""
     workspace.change(grid={"levels": [4], "activations": ["relu"]})
-    checked = workspace.snakemake("--until", "verify_activations", "check_dataset")
+    checked = workspace.snakemake("--until", "preflight_npu", "check_dataset")
     assert checked.returncode == 0, checked.stderr
 
     def run(fits: int, epoch: int) -> subprocess.CompletedProcess[str]:
