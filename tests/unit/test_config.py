@@ -303,3 +303,17 @@ def test_a_missing_configuration_file_is_named_by_its_absolute_path(tmp_path):
 def test_a_folder_is_no_configuration_file(tmp_path):
     with pytest.raises(UserError, match="cannot be read"):
         read_yaml(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("0.5", 0.5), ("15", 15.0), ("1e1", 10.0), ("null", None), ("None", None), (12, 12), (None, None)],
+)
+def test_a_limit_of_the_command_line_is_a_number_or_null(text, value):
+    assert load_session({}, {"npu": {"max_latency_ms": text}}).npu.max_latency_ms == value
+
+
+def test_a_limit_that_is_no_number_is_refused():
+    assert "'npu.max_latency_ms' must be a number or null, not 'quick'" in refusal(
+        {}, {"npu": {"max_latency_ms": "quick"}}
+    )

@@ -22,6 +22,8 @@ KINDS = {
     "object": "a table of keys and values",
     "array": "a list",
     "integer": "a whole number",
+    "number": "a number",
+    "null": "null",
     "string": "text",
 }
 
@@ -147,11 +149,16 @@ def _convert(value: Any, schema: Mapping[str, Any]) -> Any:
         return {key: _convert(item, properties.get(key, further)) for key, item in value.items()}
     if isinstance(value, list):
         return [_convert(item, schema.get("items", {})) for item in value]
-    if isinstance(value, str) and kind == "integer":
-        try:
-            return int(value)
-        except ValueError:
-            return value
+    kinds = kind if isinstance(kind, list) else [kind]
+    if isinstance(value, str) and "null" in kinds and value.lower() in {"null", "none", "~"}:
+        return None
+    if isinstance(value, str):
+        for number, read in (("integer", int), ("number", float)):
+            if number in kinds:
+                try:
+                    return read(value)
+                except ValueError:
+                    return value
     if kind == "string" and value is not None and not isinstance(value, str):
         return str(value)
     return value
@@ -186,7 +193,8 @@ def _explain(error: Any) -> str:
         )
         return f"unknown {noun} {error.instance!r} in {at}, {did_you_mean(error.instance, error.validator_value)}"
     if error.validator == "type":
-        return f"{at} must be {KINDS[error.validator_value]}, not {error.instance!r}"
+        kinds = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
+        return f"{at} must be {' or '.join(KINDS[kind] for kind in kinds)}, not {error.instance!r}"
     if error.validator == "contains":
         return f"{at} must name {error.validator_value['const']!r}, not only {error.instance!r}"
     if error.validator == "required":
