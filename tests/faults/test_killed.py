@@ -5,28 +5,45 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.conftest import environment
+from tests.conftest import Workspace, environment
 
 EPOCHS = 6
 VARIANT = "level4_relu"
 
 
-@pytest.fixture
-def session(workspace):
-    """A session of one variant whose epochs are long enough to be hit by a signal."""
+def one_variant(folder: Path) -> Workspace:
+    """A session whose epochs are long enough to be hit by a signal."""
+    workspace = Workspace(folder)
     workspace.change(
         grid={"levels": [4], "activations": ["relu"]},
         digits={"train": 24},
         train={"epochs": EPOCHS, "imgsz": 96},
     )
     return workspace
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory) -> Workspace:
+    """The session after its checks, which are the same for every test."""
+    workspace = one_variant(tmp_path_factory.mktemp("checked"))
+    run = workspace.snakemake("check")
+    assert run.returncode == 0, run.stderr
+    return workspace
+
+
+@pytest.fixture
+def session(checked, tmp_path) -> Workspace:
+    shutil.copytree(checked.folder, tmp_path / "session", symlinks=True)
+    return one_variant(tmp_path / "session")
 
 
 def start(workspace) -> subprocess.Popen[bytes]:
