@@ -108,9 +108,7 @@ def _stock(
     """Ultralytics' own int8 export."""
     from ultralytics import YOLO
 
-    place = folder / "stock" / name
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
+    place = _emptied(folder / "stock" / name)
     weights = place / f"{name}.pt"
     shutil.copyfile(best, weights)
     made = YOLO(str(weights)).export(format="litert", quantize=8, data=str(dataset), imgsz=options.imgsz)
@@ -129,9 +127,7 @@ def _ours(
     from workflow.evo.npu.export import export_int8
     from workflow.evo.npu.metadata import describe
 
-    place = folder / "ours" / name
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
+    place = _emptied(folder / "ours" / name)
     network, model = load_network(best), place / "model_int8.tflite"
     images = CalibrationImages(dataset, options.imgsz, 128, 0)
     exported = export_int8(network, options.imgsz, images, model)
@@ -151,6 +147,12 @@ def _ours(
         "int8": found[options.split]["map50_95"],
     }
     return {"path": "this workflow", **_compiled(model, board, place), **accuracy}
+
+
+def _emptied(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def _compiled(model: Path, board: Board, place: Path) -> dict[str, Any]:

@@ -66,6 +66,6 @@ def parse_board(script: str, description: str) -> tuple[Session, Variant, Board]
         UserError: the configuration is wrong, or there is no such variant or board.
     """
     parser = variant_parser(script, description)
-    parser.add_argument("--board", required=True, metavar="NAME", help="board of config/boards, e.g. ethos-u55-256")
+    parser.add_argument("--board", required=True, metavar="NAME", help="board of config/boards, or the path of another")
     arguments = parser.parse_args()
     return *session_and_variant(arguments), load_board(arguments.board)

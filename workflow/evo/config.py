@@ -16,16 +16,9 @@ from .files import load_schema
 from .layout import SessionLayout
 from .npu.boards import load_board
 from .variants import ACTIVATIONS, LEVEL_NAMES, Variant, model_file, variant_name
+from .violations import kinds, unknown_keys, violations, where
 
 DEMO = "demo"
-KINDS = {
-    "object": "a table of keys and values",
-    "array": "a list",
-    "integer": "a whole number",
-    "number": "a number",
-    "null": "null",
-    "string": "text",
-}
 
 
 @dataclass(frozen=True)
@@ -177,24 +170,18 @@ def _with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:
 
 def _explain(error: Any) -> str:
     """Return one sentence for a schema violation: which key, what is wrong, the nearest valid answer."""
-    where = ".".join(str(part) for part in error.absolute_path)
-    at = f"'{where}'" if where else "the configuration"
+    at = f"'{where(error)}'" if where(error) else "the configuration"
     if "propertyNames" in error.absolute_schema_path:
         return f"the name {error.instance!r} in {at}: letters, digits, '-' and '_' only, a letter first"
     if error.validator == "additionalProperties":
-        known = error.schema.get("properties", {})
-        unknown = [key for key in error.instance if key not in known]
-        return "; ".join(
-            f"unknown key '{f'{where}.' if where else ''}{key}', {did_you_mean(key, known)}" for key in unknown
-        )
+        return unknown_keys(error)
     if error.validator == "enum":
         noun = {"levels": "level", "activations": "activation", "splits": "split"}.get(
             str(error.absolute_path[0 if len(error.absolute_path) == 1 else -2]), "value"
         )
         return f"unknown {noun} {error.instance!r} in {at}, {did_you_mean(error.instance, error.validator_value)}"
     if error.validator == "type":
-        kinds = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
-        return f"{at} must be {' or '.join(KINDS[kind] for kind in kinds)}, not {error.instance!r}"
+        return f"{at} must be {kinds(error)}, not {error.instance!r}"
     if error.validator == "contains":
         return f"{at} must name {error.validator_value['const']!r}, not only {error.instance!r}"
     if error.validator == "required":
@@ -202,20 +189,6 @@ def _explain(error: Any) -> str:
     if error.validator == "pattern":
         return f"{at} is {error.instance!r}: letters, digits, '-' and '_' only, a letter or digit first"
     return f"{at}: {error.message}"
-
-
-def _violations(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[Any]:
-    """Return the schema's violations in the order of the keys; of a wrong type, that one only."""
-    import jsonschema
-
-    def whole(_checker: object, value: object) -> bool:  # JSON Schema takes 2.0 for an integer, file names do not
-        return isinstance(value, int) and not isinstance(value, bool)
-
-    types = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", whole)
-    validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=types)
-    errors = sorted(validator(schema).iter_errors(config), key=lambda error: list(map(str, error.absolute_path)))
-    mistyped = [error.absolute_path for error in errors if error.validator == "type"]
-    return [error for error in errors if error.validator != "enum" or error.absolute_path not in mistyped]
 
 
 def load_session(config: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Session:
@@ -230,7 +203,7 @@ def load_session(config: Mapping[str, Any], overrides: Mapping[str, Any] | None 
     """
     config = merge(config, convert_overrides(overrides or {}))
     schema = load_schema("config")
-    if errors := _violations(config, schema):
+    if errors := violations(config, schema):
         raise UserError("; ".join(_explain(error) for error in errors), where="configuration")
     document = _with_defaults(config, schema)
     train_arguments.check(document["train"])

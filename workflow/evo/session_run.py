@@ -18,8 +18,9 @@ _open_sessions = contextlib.ExitStack()
 
 
 def start(session: Session) -> None:
-    """Lock the session for this process, write ``config.json`` for its jobs, honour deleted weights,
-    and let trainings that had stopped for good try again.
+    """Lock the session for this process, write ``config.json`` for its jobs, and honour what a person did meanwhile.
+
+    Deleted weights ask for a new training; giving the command again lets a training that stopped for good try again.
 
     The kernel drops the lock with the process, whatever kills it: there is no stale lock to remove.
 

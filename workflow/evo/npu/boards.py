@@ -12,6 +12,7 @@ import yaml
 
 from ..errors import UserError, did_you_mean
 from ..files import load_schema
+from ..violations import kinds, unknown_keys, violations, where
 
 BOARDS = Path(__file__).resolve().parents[3] / "config" / "boards"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -76,8 +77,9 @@ def load_board(name: str) -> Board:
             raise UserError(f"unknown board {name!r}", where="board", hint=did_you_mean(name, board_names()))
     document = _read(path)
     schema = load_schema("board")
-    if sentences := _violations(document, schema):
-        raise UserError("; ".join(sentences), where=path)
+    sentences = map(_explain, violations(document, schema))
+    if told := list(dict.fromkeys(sentences)):  # each missing key is an error of its own, with the same explanation
+        raise UserError("; ".join(told), where=path)
     defaults = {key: sub["default"] for key, sub in schema["properties"].items() if "default" in sub}
     board = Board(name=path.stem, **{**defaults, **document})
     generation = board.accelerator.rpartition("-")[0].replace("-", "_")  # ethos-u55-256: ethos_u55
@@ -102,33 +104,15 @@ def _read(path: Path) -> dict[str, Any]:
     return document
 
 
-def _violations(document: Mapping[Any, Any], schema: Mapping[str, Any]) -> list[str]:
-    """Return a sentence per violation of the schema, in the order of the keys."""
-    import jsonschema
-
-    def whole(_checker: object, value: object) -> bool:  # JSON Schema takes 2.0 for an integer, the memory sizes do not
-        return isinstance(value, int) and not isinstance(value, bool)
-
-    types = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", whole)
-    validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=types)
-    errors = sorted(validator(schema).iter_errors(document), key=lambda error: list(map(str, error.absolute_path)))
-    mistyped = [error.absolute_path for error in errors if error.validator == "type"]
-    told = [_explain(error) for error in errors if error.validator == "type" or error.absolute_path not in mistyped]
-    return list(dict.fromkeys(told))  # each missing key is an error of its own, with the same explanation
-
-
 def _explain(error: Any) -> str:
-    key = ".".join(str(part) for part in error.absolute_path)
+    """Return one sentence for a schema violation."""
+    key = where(error)
     if error.validator == "additionalProperties":
-        known, prefix = error.schema["properties"], f"{key}." if key else ""
-        unknown = [name for name in error.instance if name not in known]
-        return "; ".join(f"unknown key '{prefix}{name}', {did_you_mean(name, known)}" for name in unknown)
+        return unknown_keys(error)
     if error.validator == "enum":
         return f"unknown {key} {error.instance!r}, {did_you_mean(error.instance, error.validator_value)}"
     if error.validator == "type":
-        kinds = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
-        named = {"integer": "a whole number", "number": "a number", "string": "text", "object": "a table"}
-        return f"'{key}' must be {' or '.join(named.get(kind, kind) for kind in kinds)}, not {error.instance!r}"
+        return f"'{key}' must be {kinds(error)}, not {error.instance!r}"
     if error.validator == "required":
         missing = [f"'{name}'" for name in error.validator_value if name not in error.instance]
         return f"missing: {', '.join(missing)}"

@@ -13,6 +13,7 @@ from ..files import explain_os_errors, read_json, sha256_file, write_atomically
 from ..layout import VariantLayout
 from ..reporting import wording
 from ..reporting.markdown import Markdown, escape
+from ..templates import environment
 from .evaluate import check_model
 from .flatbuffer import Tensor, io
 from .header import header_values
@@ -60,7 +61,11 @@ def labels(names: list[str]) -> str:
 
 def render_header(metadata: Mapping[str, Any], compiled_sha256: str) -> str:
     """Return ``model.h``."""
-    return _environment().get_template("model.h.j2").render(header_values(metadata, compiled_sha256))
+    return (
+        environment(TEMPLATES, autoescape=False)
+        .get_template("model.h.j2")
+        .render(header_values(metadata, compiled_sha256))
+    )
 
 
 def render_card(documents: Mapping[str, Any], metadata: Mapping[str, Any], compiled_sha256: str) -> str:
@@ -71,15 +76,15 @@ def render_card(documents: Mapping[str, Any], metadata: Mapping[str, Any], compi
         metadata: ``metadata.json``.
         compiled_sha256: of the compiled model.
     """
-    environment = _environment(finalize=escape)
-    environment.filters.update(
+    card = environment(TEMPLATES, autoescape=False, finalize=escape)
+    card.filters.update(
         metric=wording.metric,
         signed=lambda value: wording.DASH if value is None else f"{value:+.3f}",
         count=wording.count,
         listed=wording.listed,
         raw=Markdown,
     )
-    return environment.get_template("MODEL_CARD.md.j2").render(
+    return card.get_template("MODEL_CARD.md.j2").render(
         **documents,
         m=metadata,
         compiled_sha256=compiled_sha256,
@@ -172,17 +177,3 @@ def write_folder(target: Path, files: Mapping[str, str | bytes]) -> None:
             if target.exists():
                 target.replace(Path(scratch) / "old")  # a folder with content cannot be renamed over
             draft.replace(target)
-
-
-def _environment(**settings: Any) -> Any:
-    import jinja2
-
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-        **settings,
-    )

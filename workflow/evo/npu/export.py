@@ -90,7 +90,7 @@ def export_int8(model: DetectionModel, imgsz: int, calibration: Sequence[np.ndar
     """
     import torch
 
-    module = _RawHeads.of(model)
+    module = raw_heads(model)
     strides = [int(stride) for stride in model.stride]
     traced = [Head(kind, level, stride) for level, stride in enumerate(strides) for kind in ("box", "class")]
     with tempfile.TemporaryDirectory(prefix="evo-export-") as folder, _quiet():
@@ -138,47 +138,43 @@ class _Named(Sequence[dict[str, Any]]):
         return {INPUT: self.images[index]}
 
 
-class _RawHeads:
-    """The network up to the convolutions of its head: per level one box map and one class map."""
+def raw_heads(model: DetectionModel) -> nn.Module:
+    """Return a fused copy of a network that ends with the convolutions of its head.
 
-    @staticmethod
-    def of(model: DetectionModel) -> nn.Module:
-        """Return a fused copy of a network that gives (box, class) of each level, NCHW, finest level first."""
-        from torch import nn
-        from ultralytics.nn.modules import Detect
-        from ultralytics.nn.modules.block import C2f
+    It gives a box map and a class map per level, NCHW, finest level first: no decoding.
+    """
+    from torch import nn
+    from ultralytics.nn.modules import Detect
+    from ultralytics.nn.modules.block import C2f
 
-        network = copy.deepcopy(model).float().cpu().eval()
-        if network.end2end:
-            network.end2end = False  # as validation does: its figures are of the one-to-many head and NMS
-        network = network.fuse(verbose=False)
-        network.requires_grad_(False)
-        for module in network.modules():
-            if isinstance(module, Detect):
-                module.export, module.format, module.dynamic = True, "litert", False
-            elif isinstance(module, C2f):
-                module.forward = module.forward_split
+    network = copy.deepcopy(model).float().cpu().eval()
+    if network.end2end:
+        network.end2end = False  # as validation does: its figures are of the one-to-many head and NMS
+    network = network.fuse(verbose=False)
+    network.requires_grad_(False)
+    for module in network.modules():
+        if isinstance(module, Detect):
+            module.export, module.format, module.dynamic = True, "litert", False
+        elif isinstance(module, C2f):
+            module.forward = module.forward_split
 
-        class Raw(nn.Module):
-            def __init__(self) -> None:
-                super().__init__()
-                self.network = network
+    class RawHeads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
 
-            def forward(self, image: Any) -> tuple[Any, ...]:
-                saved: list[Any] = []
-                for layer in self.network.model[:-1]:
-                    image = layer(_inputs(layer, image, saved))
-                    saved.append(image if layer.i in self.network.save else None)
-                detect = self.network.model[-1]
-                heads = detect.one2many
-                features = _inputs(detect, image, saved)
-                return tuple(
-                    heads[kind][level](features[level])
-                    for level in range(detect.nl)
-                    for kind in ("box_head", "cls_head")
-                )
+        def forward(self, image: Any) -> tuple[Any, ...]:
+            saved: list[Any] = []
+            for layer in self.network.model[:-1]:
+                image = layer(_inputs(layer, image, saved))
+                saved.append(image if layer.i in self.network.save else None)
+            detect = self.network.model[-1]
+            features, heads = _inputs(detect, image, saved), detect.one2many
+            return tuple(
+                heads[kind][level](features[level]) for level in range(detect.nl) for kind in ("box_head", "cls_head")
+            )
 
-        return Raw().eval()
+    return RawHeads().eval()
 
 
 def _inputs(layer: Any, previous: Any, saved: list[Any]) -> Any:

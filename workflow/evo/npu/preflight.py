@@ -52,17 +52,15 @@ def preflight(
         model = Path(folder) / "untrained.tflite"
         exported = export_int8(build(definition, nc), imgsz, noise_images(imgsz), model)
         operators = read_operators(model)
-        compiled, failed = {}, {}
+        verdicts, failures = {}, {}
         for board in boards:
             try:
-                compiled[board.name] = judge(
-                    model, compile_model(model, board, Path(folder) / board.name, time_limit), board
-                )
+                compiled = compile_model(model, board, Path(folder) / board.name, time_limit)
+                verdicts[board.name] = judge(model, compiled, board)
             except EvoError as error:
-                failed[board.name] = str(error)
-                first = error
-        if not compiled:
-            raise first
+                failures[board.name] = error
+        if not verdicts:
+            raise next(iter(failures.values()))
         return {
             "nc": nc,
             "imgsz": imgsz,
@@ -70,6 +68,6 @@ def preflight(
             "macs": sum(operator.macs for operator in operators),
             "activations": prove(executed, activations(operators), bool(definition.end2end)),
             "float_operators": exported.float_operators(),
-            "boards": compiled,
-            "failed": failed,
+            "boards": verdicts,
+            "failed": {name: str(error) for name, error in failures.items()},
         }

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ..templates import environment
 from ..variants import PARTS
 from . import figures, wording
 from .compare import CRITERIA, CSV_COLUMNS, csv_rows, done, value_at
@@ -252,16 +253,7 @@ def _markdown_environment() -> Any:
 
 
 def _environment(**settings: Any) -> Any:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        **settings,
-    )
-    environment.filters.update(FILTERS)
-    environment.globals["at"] = value_at
-    return environment
+    found = environment(TEMPLATES, **settings)
+    found.filters.update(FILTERS)
+    found.globals["at"] = value_at
+    return found

@@ -105,27 +105,24 @@ class _Training:
 
     def _require_checks(self) -> None:
         """Refuse a network whose checks have not passed, also when this script is called by hand."""
-        for path, schema, rule in (
-            (self.layout.model, "model", "validate_model"),
-            (self.layout.activations, "activations", "verify_activations"),
-            (self.layout.npu_check, "npu", "preflight_npu"),
-        ):
-            if not path.is_file():
-                raise UserError(
-                    f"{rule} has not passed for this variant",
-                    where=path.resolve(),
-                    hint=f"run `snakemake {path}` first",
-                )
-            document = read_json(path, schema)
-            if schema == "model" and document["fingerprint"] != self.document["model"]:
-                raise UserError(
-                    "the model file changed after it was checked", where=self.variant.yaml, hint=f"run {rule} again"
-                )
-            if schema == "npu":
-                verdict = gate(self.variant, self.session.npu, document)
-                for missed in verdict["missed"]:
-                    self.console.say(f"gate missed: {missed}")
-                refuse_missed(self.variant, verdict)
+        model = self._check(self.layout.model, "model", "validate_model")
+        if model["fingerprint"] != self.document["model"]:
+            raise UserError(
+                "the model file changed after it was checked", where=self.variant.yaml, hint="run validate_model again"
+            )
+        self._check(self.layout.activations, "activations", "verify_activations")
+        verdict = gate(self.variant, self.session.npu, self._check(self.layout.npu_check, "npu", "preflight_npu"))
+        for missed in verdict["missed"]:
+            self.console.say(f"gate missed: {missed}")
+        refuse_missed(self.variant, verdict)
+
+    def _check(self, path: Path, schema: str, rule: str) -> dict[str, Any]:
+        """Return the document that a check has left."""
+        if not path.is_file():
+            raise UserError(
+                f"{rule} has not passed for this variant", where=path.resolve(), hint=f"run `snakemake {path}` first"
+            )
+        return read_json(path, schema)
 
     def _incident(self, kind: str, message: str, **details: Any) -> None:
         self.journal.incident(kind, message, **details)
