@@ -43,6 +43,8 @@ def main() -> None:
         help="model YAML to train, or weights; may be repeated (default: yolov8n with ReLU, LeakyReLU and SiLU)",
     )
     options = parser.parse_args()
+    if options.data and not options.data.is_file():
+        raise UserError(f"dataset YAML not found: {options.data.resolve()}", where="--data")
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     ultralytics_env.prepare(folder / "settings")

@@ -317,3 +317,16 @@ def test_a_limit_that_is_no_number_is_refused():
     assert "'npu.max_latency_ms' must be a number or null, not 'quick'" in refusal(
         {}, {"npu": {"max_latency_ms": "quick"}}
     )
+
+
+def test_a_folder_or_a_link_to_itself_is_no_weights_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.pt").mkdir()
+    (tmp_path / "loop.pt").symlink_to("loop.pt")
+    key = "configuration key 'train.pretrained': weights file: "
+    assert refusal({"train": {"pretrained": "folder.pt"}}).startswith(f"{key}{tmp_path}/folder.pt is a folder")
+    assert refusal({"train": {"pretrained": "loop.pt"}}).startswith(f"{key}{tmp_path}/loop.pt is a link to itself")
+
+
+def test_an_empty_list_of_boards_is_refused():
+    assert "'npu.boards' is an empty list: name one at least" in refusal({"npu": {"boards": []}})

@@ -184,8 +184,8 @@ def _explain(error: Any) -> str:
         return f"{at} must be {kinds(error)}, not {error.instance!r}"
     if error.validator == "contains":
         return f"{at} must name {error.validator_value['const']!r}, not only {error.instance!r}"
-    if error.validator == "required":
-        return f"{at}: {error.message}"
+    if error.validator == "minItems":
+        return f"{at} is an empty list: name one at least"
     if error.validator == "pattern":
         return f"{at} is {error.instance!r}: letters, digits, '-' and '_' only, a letter or digit first"
     return f"{at}: {error.message}"
@@ -238,9 +238,15 @@ def _npu(block: Mapping[str, Any]) -> NpuSettings:
 
 def _existing(path: str, key: str, what: str, *further: str) -> Path:
     """Return the absolute path of an existing file, or refuse with the absolute path tried and its nearest sibling."""
-    absolute = Path(path).resolve()
+    key = f"configuration key '{key}'"
+    try:
+        absolute = Path(path).resolve()
+    except (OSError, RuntimeError) as error:  # Python 3.11 and 3.12 raise RuntimeError for links in a circle
+        raise UserError(f"{what}: {Path(path).absolute()} is a link to itself", where=key, hint="mend it") from error
     if absolute.is_file():
         return absolute
+    if absolute.is_dir():
+        raise UserError(f"{what}: {absolute} is a folder", where=key, hint="name a file in it")
     pattern = "*.pt" if absolute.suffix == ".pt" else "[!.]*.y*ml"
     siblings = sorted(item.name for item in absolute.parent.glob(pattern)) if absolute.parent.is_dir() else []
     close = nearest(absolute.name, [*siblings, *further])
@@ -248,7 +254,7 @@ def _existing(path: str, key: str, what: str, *further: str) -> Path:
         hint = f"did you mean '{close}'?"
     else:
         hint = f"paths in the configuration are relative to the working directory {Path.cwd()}"
-    raise UserError(f"{what} not found: {absolute}", where=f"configuration key '{key}'", hint=hint)
+    raise UserError(f"{what} not found: {absolute}", where=key, hint=hint)
 
 
 def _variants(document: Mapping[str, Any]) -> tuple[Variant, ...]:
