@@ -10,6 +10,7 @@ from workflow.evo.errors import entry_point
 from workflow.evo.files import read_json
 from workflow.evo.npu.boards import load_board
 from workflow.evo.npu.gates import gate, refuse_missed
+from workflow.evo.reporting import wording
 from workflow.evo.variants import Variant
 
 WIDTH = 140  # columns where no terminal tells: a log, a pipe
@@ -55,13 +56,9 @@ def table(session: Session, found: list[tuple[Variant, dict[str, Any] | None]]) 
         if check is None:
             result.add_row(variant.name, "—", "not checked")
             continue
+        gated = {"gate": gate(variant, session.npu, check)}
         for name in session.npu.boards:
-            missed = [
-                text.removeprefix(f"{name}: ")
-                for text in gate(variant, session.npu, check)["missed"]
-                if text.startswith(f"{name}: ")
-            ]
-            result.add_row(variant.name, name, "; ".join(missed) or "passed", *_figures(check["boards"].get(name)))
+            result.add_row(variant.name, name, wording.verdict(gated, name), *_figures(check["boards"].get(name)))
     for name in session.npu.boards:
         board = load_board(name)
         result.caption += f"\n{name}: {board.system_config}, {board.memory_mode}, {board.clock_mhz:g} MHz."
@@ -73,22 +70,13 @@ def _figures(board: dict[str, Any] | None) -> list[str]:
         return []
     estimate, memory = board["estimate"], board["memory"]
     return [
-        f"{board['ops_percent']:.1f} %",
-        _figure(board["macs_percent"], ".1f", " %"),
-        _figure(estimate["cycles"], ","),
-        _figure(estimate["latency_ms"], ".2f", " ms"),
-        _used(memory["sram"]),
-        _used(memory["flash"]),
+        wording.placed(board),
+        wording.percent(board["macs_percent"]),
+        wording.count(estimate["cycles"]),
+        wording.latency(estimate["latency_ms"]),
+        wording.used(memory["sram"]),
+        wording.used(memory["flash"]),
     ]
-
-
-def _figure(value: float | None, form: str, unit: str = "") -> str:
-    return "—" if value is None else f"{value:{form}}{unit}"
-
-
-def _used(memory: dict[str, Any]) -> str:
-    used = _figure(memory["used_kib"], ",.0f")
-    return f"{used} of {memory['budget_kib']:,.0f} KiB" if memory["budget_kib"] else f"{used} KiB"
 
 
 if __name__ == "__main__":

@@ -145,19 +145,23 @@ def difference(int8: Mapping[str, Any], floating: Mapping[str, Any]) -> dict[str
     return {**totals, "per_class": per_class}
 
 
+def lost_classes(document: Mapping[str, Any]) -> list[str]:
+    """Return the collapsed classes of a ``metrics_int8.json`` with their AP50-95: ``'cat' 0.400 to 0.100 (val)``."""
+    return [
+        f"'{name}' {entry['float']:.3f} to {entry['int8']:.3f} ({split})"
+        for split, changes in document["difference"].items()
+        for name, entry in changes["per_class"].items()
+        if entry["collapsed"]
+    ]
+
+
 def check_collapse(document: Mapping[str, Any], model: Path) -> None:
     """Refuse an int8 model that has lost a class.
 
     Raises:
         EvoError: naming every such class with its AP50-95 in float and in int8.
     """
-    lost = [
-        f"'{name}' {entry['float']:.3f} to {entry['int8']:.3f} ({split})"
-        for split, changes in document["difference"].items()
-        for name, entry in changes["per_class"].items()
-        if entry["collapsed"]
-    ]
-    if lost:
+    if lost := lost_classes(document):
         raise EvoError(
             f"quantisation loses more than half of the AP50-95 of {len(lost)} class{'es' if len(lost) > 1 else ''}: "
             + ", ".join(lost),

@@ -11,12 +11,13 @@ from ..config import Session
 from ..errors import EvoError
 from ..files import read_json
 from ..layout import VariantLayout
+from ..npu.evaluate import lost_classes
 from ..npu.gates import gate
 from ..training.journal import Journal
 from ..variants import ROOT, Variant
 from .history import read_history
 from .logs import log_file, logged_error
-from .wording import metric, sites
+from .wording import sites
 
 STAGES = {
     "validate_model": ("model", "model"),
@@ -170,15 +171,8 @@ def _broken_promise(result: Result) -> str | None:
         found = result.document["activations"]["found"]
         rows = [f"{part} has {sites(found[part])}" for part in found]
         return "best.pt does not have the activations that its level promises: " + "; ".join(rows)
-    if result.stage == "evaluate_int8" and result.document:
-        lost = [
-            f"{name} {metric(entry['float'])} to {metric(entry['int8'])} ({split})"
-            for split, changes in result.document["difference"].items()
-            for name, entry in changes["per_class"].items()
-            if entry["collapsed"]
-        ]
-        if lost:
-            return "the int8 model has lost more than half of the AP50-95 of: " + "; ".join(lost)
+    if result.stage == "evaluate_int8" and result.document and (lost := lost_classes(result.document)):
+        return "the int8 model has lost more than half of the AP50-95 of: " + "; ".join(lost)
     return None
 
 
