@@ -314,7 +314,7 @@ def test_a_class_that_int8_loses_is_marked_and_fails_the_variant(session):
     assert status(session) == (
         "failed",
         "evaluate_int8",
-        "the int8 model has lost more than half of the AP50-95 of: platelet 0.400 to 0.100 (val)",
+        "the int8 model has lost more than half of the AP50-95 of: 'platelet' 0.400 to 0.100 (val)",
     )
     text = report(session)
     assert "| platelet | 0.400 | 0.100 | -0.300 | **collapsed** |" in text

@@ -13,7 +13,7 @@ from workflow.evo.npu.gates import gate, refuse_missed
 from workflow.evo.reporting import wording
 from workflow.evo.variants import Variant
 
-WIDTH = 140  # columns where no terminal tells: a log, a pipe
+WIDTH = 170  # columns where no terminal tells: a log, a pipe
 
 
 def main() -> None:
