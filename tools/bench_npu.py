@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from workflow.evo import ultralytics_env
+from workflow.evo.data.dataset import load_dataset
 from workflow.evo.data.digits import draw
+from workflow.evo.data.view import link
 from workflow.evo.errors import UserError, entry_point
 from workflow.evo.files import sha256_file, write_atomically
 from workflow.evo.npu.boards import Board, board_names, load_board
@@ -43,12 +45,10 @@ def main() -> None:
         help="model YAML to train, or weights; may be repeated (default: yolov8n with ReLU, LeakyReLU and SiLU)",
     )
     options = parser.parse_args()
-    if options.data and not options.data.is_file():
-        raise UserError(f"dataset YAML not found: {options.data.resolve()}", where="--data")
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     ultralytics_env.prepare(folder / "settings")
-    dataset = options.data.resolve() if options.data else draw(folder / "digits", DIGITS).resolve()
+    dataset = link(load_dataset(options.data or draw(folder / "digits", DIGITS)), folder / "data")
     board, rows = load_board(options.board), []
     for name, path in _models(options.model, folder).items():
         best = path if path.suffix == ".pt" else _train(name, path, dataset, options, folder)
