@@ -36,6 +36,34 @@ entry_point(main)
 """
 
 
+PROBE = """
+import json, sys
+from pathlib import Path
+from workflow.evo import ultralytics_env
+from workflow.evo.config import load_session_files
+ultralytics_env.prepare(Path("settings"))
+from workflow.evo.models.definition import load_definition
+from workflow.evo.training import memory
+from workflow.evo.training.run import trainer_arguments
+from workflow.evo.training.trainer import NetworkTrainer
+session = load_session_files([Path(sys.argv[1])])
+variant = session.variant(sys.argv[2])
+prepare, steps = NetworkTrainer.preprocess_batch, []
+
+def refuse(trainer, batch):
+    if len(batch["img"]) > 2:
+        raise RuntimeError("CUDA out of memory.")
+    steps.append(len(batch["img"]))
+    return prepare(trainer, batch)
+
+NetworkTrainer.preprocess_batch = refuse
+arguments = trainer_arguments(session, variant, batch=4, save_dir=session.layout.root, leased=False)
+train = memory.train_one_epoch(load_definition(variant.yaml), print)
+tried = memory.probe(arguments, train, session.layout.data)
+print(json.dumps({"tried": tried, "steps": steps}))
+"""
+
+
 @pytest.fixture
 def train(workspace):
     """Run the training of a checked variant on a device that has memory for few images, from some epoch on."""
@@ -82,3 +110,17 @@ def test_not_even_one_image_fits(train):
     assert len(lines) == 1
     assert "out of memory even at batch 1" in lines[0] and "lower train.imgsz" in lines[0]
     assert not workspace.path(VARIANT, "train", "best.pt").exists()
+
+
+def test_the_memory_check_takes_real_steps_and_finds_the_batch_that_fits(train):
+    workspace, _ = train
+    command = [sys.executable, "-c", PROBE, workspace.path("config.json"), VARIANT]
+    settings = {"cwd": workspace.folder, "env": environment(PYTHONPATH=str(ROOT)), "text": True, "check": True}
+    found = json.loads(subprocess.run(command, stdout=subprocess.PIPE, **settings).stdout.splitlines()[-1])
+    assert [(entry["batch"], entry["fits"]) for entry in found["tried"]] == [(4, False), (2, True)]
+    assert found["steps"] == [2, 2, 2]
+
+    script = [sys.executable, "-m", "workflow.scripts.check_memory", "--config", workspace.path("config.json")]
+    subprocess.run([*script, "--variant", VARIANT], **settings)
+    document = json.loads(workspace.path(VARIANT, "check", "memory.json").read_text())
+    assert document["skipped"] == "no GPU to try it on" and document["tried"] == []

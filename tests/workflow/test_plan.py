@@ -82,6 +82,13 @@ def test_check_plans_every_check_and_no_training(workspace):
     assert "train" not in planned
 
 
+def test_memory_is_checked_before_a_training_unless_it_runs_on_the_cpu(workspace):
+    assert "check_memory" not in workspace.planned()
+    workspace.change(train={"device": None})
+    assert len(workspace.planned()["check_memory"]) == 2
+    assert "check_memory" not in workspace.planned("check")
+
+
 @pytest.mark.parametrize(
     ("overlay", "said"),
     [

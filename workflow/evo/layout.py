@@ -55,6 +55,11 @@ class VariantLayout:
         return self.folder / "check" / "npu.json"
 
     @property
+    def memory(self) -> Path:
+        """Which batch fits into the memory of the GPU."""
+        return self.folder / "check" / "memory.json"
+
+    @property
     def train(self) -> Path:
         return self.folder / "train"
 

@@ -73,7 +73,12 @@ def training_threads(session: Session) -> int:
 
 def evaluation_gpus(session: Session) -> int:
     """Return the GPU tokens of an evaluation: it leases a GPU as a training does, unless all runs on the CPU."""
-    return int(str(session.train.get("device")) != "cpu")
+    return int(memory_is_checked(session))
+
+
+def memory_is_checked(session: Session) -> bool:
+    """Return whether `check_memory` belongs to the plan: not where everything is told to run on the CPU."""
+    return str(session.train.get("device")) != "cpu"
 
 
 def interpreter_threads() -> int:

@@ -13,6 +13,7 @@ from workflow.evo.planning import (
     board_identity,
     evaluation_gpus,
     interpreter_threads,
+    memory_is_checked,
     preflight_identity,
     report_identity,
     training_threads,
@@ -83,6 +84,10 @@ def get_drawn_dataset():
 
 def get_recipe(wildcards):
     return RECIPES[wildcards.variant]
+
+
+def get_memory_check(wildcards):
+    return f"{RESULTS}/{wildcards.variant}/check/memory.json" if memory_is_checked(SESSION) else []
 
 
 def start_session():

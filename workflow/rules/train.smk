@@ -1,3 +1,26 @@
+# Seconds on the GPU before hours on it. Above `train`, so that every variant is tried before the first one trains.
+rule check_memory:
+    input:
+        fingerprint=f"{RESULTS}/data/fingerprint.json",
+        dataset=f"{RESULTS}/data/dataset.yaml",
+        activations=f"{RESULTS}/{{variant}}/check/activations.json",
+    output:
+        f"{RESULTS}/{{variant}}/check/memory.json",
+    log:
+        f"{RESULTS}/logs/check_memory/{{variant}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/check_memory/{{variant}}.tsv"
+    priority: 90
+    conda:
+        "../../environment.yml"
+    resources:
+        gpu=1,
+    params:
+        recipe=get_recipe,
+    shell:
+        "evo check_memory {log} --variant {wildcards.variant}"
+
+
 # Trains again when the recipe changes: a hash of everything that the weights depend on. A check runs again only for a part
 # of that, so that it never trains again what need not be. (`ancient` is no help: while an input is made again, Snakemake
 # does not look at the parameters of a job behind it.) The checkpoints are no output: Snakemake deletes the outputs of a
@@ -10,6 +33,7 @@ rule train:
         model=f"{RESULTS}/{{variant}}/check/model.json",
         activations=f"{RESULTS}/{{variant}}/check/activations.json",
         npu=f"{RESULTS}/{{variant}}/check/npu.json",
+        memory=get_memory_check,
     output:
         best=ensure(f"{RESULTS}/{{variant}}/train/best.pt", non_empty=True),
         last=ensure(f"{RESULTS}/{{variant}}/train/last.pt", non_empty=True),

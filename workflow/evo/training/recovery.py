@@ -7,10 +7,12 @@ A vanished file and a data loader that hangs stop the training. Each is an incid
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from ..config import Session
 from ..errors import EvoError
+from ..files import read_json
 from .console import Console
 from .failures import first_line, missing_image, out_of_memory
 from .journal import Journal
@@ -53,9 +55,27 @@ class Recovery:
                 message, hint="put it back, then run the same command again: finished epochs are kept"
             ) from error
 
+    def heed_memory_check(self, path: Path, recipe: str) -> None:
+        """Begin at the batch that fits, where `check_memory` found that the configured one does not."""
+        if not path.is_file():
+            return
+        found = read_json(path, "memory")
+        if found["recipe"] != recipe or found["fitting_batch"] in {None, self.journal.run["batch"]}:
+            return
+        batch, half = self.journal.run["batch"], found["fitting_batch"]
+        self.journal.run["batch"] = half
+        self.journal.save()
+        message = f"batch {batch} does not fit into the memory of {found['device']}: began {self._smaller(half)}"
+        self.journal.incident("memory_check", message, batch_before=batch, batch_after=half)
+        self.console.say(message)
+
+    def _smaller(self, batch: int) -> str:
+        """Tell of a smaller batch; the nominal one stays, so that as many images as before make an optimizer step."""
+        nbs = self.session.train["nbs"]
+        return f"at batch {batch}, nominal batch size {nbs} kept (accumulation {max(round(nbs / batch), 1)})"
+
     def _halve_batch(self, trainer: VariantTrainer, what: str, error: Exception) -> NoReturn:
-        """Halve the batch and keep the nominal one: as many images as before make a step of the optimizer."""
-        batch, reason, nbs = trainer.batch_size, first_line(error), self.session.train["nbs"]
+        batch, reason = trainer.batch_size, first_line(error)
         if batch <= SMALLEST_BATCH:
             stop = EvoError(
                 f"{what} even at batch {batch} ({reason})",
@@ -66,10 +86,7 @@ class Recovery:
         half = max(batch // 2, SMALLEST_BATCH)
         self.journal.run["batch"] = half
         self.journal.save()
-        message = (
-            f"{what} in {trainer.place} at batch {batch}: continued at batch {half}, "
-            f"nominal batch size {nbs} kept (accumulation {max(round(nbs / half), 1)})"
-        )
+        message = f"{what} in {trainer.place} at batch {batch}: continued {self._smaller(half)}"
         self.journal.incident("out_of_memory", message, batch_before=batch, batch_after=half, error=reason)
         self.console.say(message)
         raise StartAgain(message) from error

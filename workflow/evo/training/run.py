@@ -56,6 +56,32 @@ def train(session: Session, name: str, console: Console) -> None:
         _Training(session, variant, layout, stop_request, console, gpu).run()
 
 
+def trainer_arguments(
+    session: Session, variant: Variant, *, batch: int, save_dir: Path, leased: bool
+) -> dict[str, Any]:
+    """Return the arguments of the trainer.
+
+    Args:
+        batch: images per batch, which may be fewer than configured.
+        save_dir: the trainer's own folder.
+        leased: whether a GPU is leased: it is then the only visible one, whatever its configured number.
+    """
+    chosen = {name: value for name, value in session.train.items() if value is not None}
+    if leased:
+        chosen.pop("device", None)
+    return {
+        "plots": False,  # the rule `evaluate` draws
+        "verbose": False,
+        **chosen,
+        "batch": batch,
+        "task": "detect",
+        "model": str(variant.yaml),
+        "data": str(session.layout.dataset_yaml.resolve()),
+        "save_dir": str(save_dir.resolve()),
+        "exist_ok": True,
+    }
+
+
 class _Training:
     def __init__(
         self,
@@ -76,6 +102,7 @@ class _Training:
         self.recipe = recipe_hash(session, variant, self.data["content_hash"], self.nc)
         self.store = CheckpointStore(layout.checkpoints)
         self.journal = Journal(layout.checkpoints)
+        self.recovery = Recovery(session, variant.name, self.journal, console)
 
     def run(self) -> None:
         self._require_checks()
@@ -83,6 +110,8 @@ class _Training:
             raise EvoError(reason)
         (self.layout.checkpoints / DELIVERED).unlink(missing_ok=True)
         again = self.journal.start_attempt(self.recipe, self.session.train["batch"])
+        if not again:
+            self.recovery.heed_memory_check(self.layout.memory, self.recipe)
         aside = self.store.set_aside(self.recipe)
         if aside is not None:
             self._incident("recipe", f"the recipe changed: trained afresh, earlier checkpoints are in {aside}")
@@ -132,27 +161,17 @@ class _Training:
         self.console.say(message)
         self._incident("damaged_checkpoint", message)
 
-    def _arguments(self) -> dict[str, Any]:
-        chosen = {name: value for name, value in self.session.train.items() if value is not None}
-        if self.gpu is not None:
-            chosen.pop("device", None)  # the leased GPU is the only visible one, whatever its number
-        return {
-            "plots": False,  # the rule `evaluate` draws
-            "verbose": False,
-            **chosen,
-            "batch": self.journal.run["batch"],
-            "task": "detect",
-            "model": str(self.variant.yaml),
-            "data": str(self.session.layout.dataset_yaml.resolve()),
-            "save_dir": str((self.layout.checkpoints / "work").resolve()),
-            "exist_ok": True,
-        }
-
     def _train(self, generation: Generation | None) -> Generation:
         from .trainer import VariantTrainer
 
         trainer = VariantTrainer(
-            self._arguments(),
+            trainer_arguments(
+                self.session,
+                self.variant,
+                batch=self.journal.run["batch"],
+                save_dir=self.layout.checkpoints / "work",
+                leased=self.gpu is not None,
+            ),
             definition=self.definition,
             store=self.store,
             recipe=self.recipe,
@@ -162,18 +181,17 @@ class _Training:
             say=self.console.say,
             note=self._incident,
         )
-        recovery = Recovery(self.session, self.variant.name, self.journal, self.console)
-        trainer.add_callback("on_pretrain_routine_end", recovery.require_same_images)
+        trainer.add_callback("on_pretrain_routine_end", self.recovery.require_same_images)
         prepare_stacks()
         try:
             with (
                 explain_os_errors(self.layout.checkpoints, "training"),
-                Watchdog(lambda: recovery.end_stalled(trainer)) as watchdog,
+                Watchdog(lambda: self.recovery.end_stalled(trainer)) as watchdog,
             ):
                 watchdog.attach(trainer)
                 trainer.train()
         except Exception as error:
-            recovery.handle(trainer, error)
+            self.recovery.handle(trainer, error)
             raise
         finally:
             used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -33,15 +33,45 @@ STATE = "state.pt"
 LIBRARY_OOM_RETRIES = 3  # the trainer gives up when its counter is here (engine/trainer.py)
 
 
-class VariantTrainer(DetectionTrainer):
+class NetworkTrainer(DetectionTrainer):
+    """Ultralytics' detection trainer for the network of a checked definition.
+
+    The activation scope is applied, pretrained weights are transferred tensor by tensor, and an out-of-memory is always
+    raised, since the caller owns the policy.
+    """
+
+    def __init__(self, overrides: dict[str, Any], *, definition: Definition, say: Callable[[str], None]):
+        self.definition, self.say = definition, say
+        self.transfer: tuple[int, int] | None = None  # (matched, total) tensors of pretrained weights
+        super().__init__(overrides=overrides)
+        self.add_callback("on_train_epoch_start", NetworkTrainer._raise_out_of_memory)
+
+    def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> torch.nn.Module:
+        """Build the variant from its checked definition (``cfg`` is the same file) and transfer ``weights``."""
+        model = build.build(self.definition, self.data["nc"], self.data["channels"])
+        self.set_model_names_for_load(model)
+        if weights is not None:
+            self.transfer = transfer(model, weights)
+            self.say(f"pretrained weights: {self.transfer[0]} of {self.transfer[1]} tensors matched")
+        activations.verify(model, self.definition, self.data["nc"])
+        return model
+
+    def final_eval(self) -> None:
+        """Leave the weights as they are: the rule `evaluate` measures them, and the caller strips and publishes."""
+
+    @staticmethod
+    def _raise_out_of_memory(trainer: NetworkTrainer) -> None:
+        trainer._oom_retries = LIBRARY_OOM_RETRIES
+
+
+class VariantTrainer(NetworkTrainer):
     """Trains one variant.
 
-    It differs from its base class in seven places: the network is built from the checked definition and its activation
-    scope applied; a checkpoint is a generation in a `CheckpointStore`; training continues from the newest one without
-    Ultralytics' own `resume`, which cannot tell one run from another; every epoch starts from a state that follows from
-    the run's seed and its number, and gradients that wait for a step are kept, so that what is continued ends as if it
-    had never been interrupted; a stop request ends it between two batches; an out-of-memory is always raised, since
-    the caller owns the policy; and so are numbers gone bad, which the base class rolls back without a word.
+    It differs from its base class in five places: a checkpoint is a generation in a `CheckpointStore`; training
+    continues from the newest one without Ultralytics' own `resume`, which cannot tell one run from another; every epoch
+    starts from a state that follows from the run's seed and its number, and gradients that wait for a step are kept, so
+    that what is continued ends as if it had never been interrupted; a stop request ends it between two batches; numbers
+    gone bad are raised, which Ultralytics rolls back without a word.
 
     Args:
         batch: the configured images per batch, of which ``overrides`` may hold a fraction after an out-of-memory.
@@ -61,17 +91,16 @@ class VariantTrainer(DetectionTrainer):
         say: Callable[[str], None],
         note: Callable[[str, str], None],
     ):
-        self.definition, self.store, self.recipe, self.generation = definition, store, recipe, generation
+        self.store, self.recipe, self.generation = store, recipe, generation
         self.configured_batch = batch
-        self.stop_request, self.say, self.note = stop_request, say, note
-        self.transfer: tuple[int, int] | None = None  # (matched, total) tensors of pretrained weights
+        self.stop_request, self.note = stop_request, note
         self.history: list[dict[str, Any]] = []
         self.peak_gpu_mib: float | None = None
         self.accumulation: Accumulation
         self.batch_index = -1  # within the epoch
         self.validating = False
         self._restored_gradients: dict[str, torch.Tensor] = {}
-        super().__init__(overrides=overrides)
+        super().__init__(overrides, definition=definition, say=say)
         for event in ("on_train_batch_end", "on_val_batch_end"):
             self.add_callback(event, lambda _: self._heed_stop())
         self.add_callback("on_train_epoch_start", VariantTrainer._epoch_start)
@@ -87,18 +116,6 @@ class VariantTrainer(DetectionTrainer):
         done = self.generation.epoch if self.generation else 0
         epoch = f"epoch {getattr(self, 'epoch', done) + 1}"
         return f"the validation of {epoch}" if self.validating else epoch
-
-    # The network -------------------------------------------------------------------------------------------------
-
-    def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> torch.nn.Module:
-        """Build the variant from its checked definition (``cfg`` is the same file) and transfer ``weights``."""
-        model = build.build(self.definition, self.data["nc"], self.data["channels"])
-        self.set_model_names_for_load(model)
-        if weights is not None:
-            self.transfer = transfer(model, weights)
-            self.say(f"pretrained weights: {self.transfer[0]} of {self.transfer[1]} tensors matched")
-        activations.verify(model, self.definition, self.data["nc"])
-        return model
 
     # Checkpoints -------------------------------------------------------------------------------------------------
 
@@ -213,16 +230,12 @@ class VariantTrainer(DetectionTrainer):
     def _conditions(self) -> Conditions:
         return Conditions.of(self.train_loader, self.batch_size, self.device)
 
-    def final_eval(self) -> None:
-        """Leave the weights as they are: the rule `evaluate` measures them, and the caller strips and publishes."""
-
     # Exactness ---------------------------------------------------------------------------------------------------
 
     @staticmethod
     def _epoch_start(trainer: VariantTrainer) -> None:
         begin_epoch(trainer.train_loader, trainer.args.seed, trainer.epoch)
         trainer.batch_index, trainer.validating = -1, False
-        trainer._oom_retries = LIBRARY_OOM_RETRIES  # raise instead of halving in place: one owner of the policy
         if trainer._restored_gradients:  # not before: the training loop clears all gradients when it starts
             restore_gradients(unwrap_model(trainer.model), trainer._restored_gradients)
             trainer._restored_gradients = {}

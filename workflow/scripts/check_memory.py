@@ -1,0 +1,95 @@
+"""Try a few real training steps on the GPU, with the dataset's densest images, and tell which batch fits.
+
+Writes results/{session}/{variant}/check/memory.json, which `train` begins with. Without a GPU there is nothing to try.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from workflow.evo import ultralytics_env
+from workflow.evo.command_line import parse_variant
+from workflow.evo.config import Session
+from workflow.evo.data.source import dataset_names
+from workflow.evo.errors import EvoError, entry_point
+from workflow.evo.files import read_json, write_json
+from workflow.evo.models.definition import load_definition
+from workflow.evo.training import memory
+from workflow.evo.training.console import Console
+from workflow.evo.training.gpu import lease
+from workflow.evo.training.process import die_with_parent
+from workflow.evo.training.recipe import recipe
+from workflow.evo.training.run import trainer_arguments
+from workflow.evo.variants import Variant
+
+
+def main() -> None:
+    die_with_parent()
+    session, variant = parse_variant("check_memory", __doc__)
+    console = Console(variant.name)
+    try:
+        with lease(session.train.get("device"), console.say) as gpu, tempfile.TemporaryDirectory() as settings:
+            ultralytics_env.prepare(Path(settings))
+            document = check(session, variant, console, leased=gpu is not None)
+    except EvoError:
+        console.give_back()
+        raise
+    layout = session.layout.variant(variant.name)
+    write_json(layout.memory, "memory", {"variant": variant.name, **document})
+    console.say(summary(document))
+
+
+def check(session: Session, variant: Variant, console: Console, *, leased: bool) -> dict[str, Any]:
+    """Return the facts of ``memory.schema.json``.
+
+    Raises:
+        EvoError: not even one image fits.
+    """
+    import torch
+
+    data = session.layout.data
+    fingerprint = read_json(session.layout.fingerprint, "fingerprint")
+    identity = recipe(session, variant, fingerprint["content_hash"], len(dataset_names(session)))
+    nothing = dict.fromkeys(("device", "total_mib", "free_mib", "objects", "fitting_batch"))
+    if not torch.cuda.is_available() or str(session.train.get("device")) in {"cpu", "mps"}:
+        return {"recipe": identity, "skipped": "no GPU to try it on", **nothing, "tried": []}
+    free, total = torch.cuda.mem_get_info()
+    arguments = trainer_arguments(
+        session, variant, batch=session.train["batch"], save_dir=session.layout.root, leased=leased
+    )
+    train = memory.train_one_epoch(load_definition(variant.yaml), console.say)
+    tried = memory.probe(arguments, train, data)
+    if not tried[-1]["fits"]:
+        raise EvoError(
+            f"not even one image of {session.train['imgsz']} px fits into the memory of "
+            f"{torch.cuda.get_device_name()}: {tried[-1]['error']}",
+            where=variant.name,
+            hint="lower train.imgsz, use a GPU with more memory, or end what else uses this one (see nvidia-smi)",
+        )
+    return {
+        "recipe": identity,
+        "skipped": None,
+        "device": torch.cuda.get_device_name(),
+        "total_mib": round(total / memory.MIB, 1),
+        "free_mib": round(free / memory.MIB, 1),
+        "objects": memory.most_objects(data),
+        "fitting_batch": tried[-1]["batch"],
+        "tried": tried,
+    }
+
+
+def summary(document: dict[str, Any]) -> str:
+    """Return one line for people."""
+    if document["skipped"]:
+        return f"memory is not checked: {document['skipped']}"
+    last = document["tried"][-1]
+    words = f"batch {last['batch']} takes {last['reserved_mib']:,.0f} MiB of {document['total_mib']:,.0f} on the GPU"
+    if len(document["tried"]) > 1:
+        words += f"; batch {document['tried'][0]['batch']} does not fit, so training begins at {last['batch']}"
+    return words
+
+
+if __name__ == "__main__":
+    entry_point(main)
