@@ -115,12 +115,13 @@ def test_not_even_one_image_fits(train):
 def test_the_memory_check_takes_real_steps_and_finds_the_batch_that_fits(train):
     workspace, _ = train
     command = [sys.executable, "-c", PROBE, workspace.path("config.json"), VARIANT]
-    settings = {"cwd": workspace.folder, "env": environment(PYTHONPATH=str(ROOT)), "text": True, "check": True}
-    found = json.loads(subprocess.run(command, stdout=subprocess.PIPE, **settings).stdout.splitlines()[-1])
+    place = {"cwd": workspace.folder, "env": environment(PYTHONPATH=str(ROOT))}
+    said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, **place).stdout
+    found = json.loads(said.splitlines()[-1])
     assert [(entry["batch"], entry["fits"]) for entry in found["tried"]] == [(4, False), (2, True)]
     assert found["steps"] == [2, 2, 2]
 
     script = [sys.executable, "-m", "workflow.scripts.check_memory", "--config", workspace.path("config.json")]
-    subprocess.run([*script, "--variant", VARIANT], **settings)
+    subprocess.run([*script, "--variant", VARIANT], check=True, **place)
     document = json.loads(workspace.path(VARIANT, "check", "memory.json").read_text())
     assert document["skipped"] == "no GPU to try it on" and document["tried"] == []

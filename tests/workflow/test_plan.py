@@ -6,6 +6,7 @@ import resource
 import subprocess
 
 import pytest
+import yaml
 
 from tests.conftest import ROOT, SNAKEMAKE, environment
 
@@ -84,7 +85,9 @@ def test_check_plans_every_check_and_no_training(workspace):
 
 def test_memory_is_checked_before_a_training_unless_it_runs_on_the_cpu(workspace):
     assert "check_memory" not in workspace.planned()
-    workspace.change(train={"device": None})
+    config = yaml.safe_load(workspace.config.read_text())
+    del config["train"]["device"]
+    workspace.write(config)
     assert len(workspace.planned()["check_memory"]) == 2
     assert "check_memory" not in workspace.planned("check")
 
