@@ -137,6 +137,29 @@ def test_decoding_raw_maps_is_what_detect_predicts(level, reg_max):
     assert predicted.std(2).min() > 0, "equal constants would prove nothing"
 
 
+def test_weights_rounded_by_their_effect_stay_on_the_grid_and_change_the_outputs_less():
+    import torch
+
+    from workflow.evo.npu.rounding import round_rows
+
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.randn(8, 36, generator=generator)
+    inputs = torch.randn(500, 6, generator=generator) @ torch.randn(6, 36, generator=generator)  # they depend
+    inputs = torch.relu(inputs + 0.1 * torch.randn(500, 36, generator=generator))
+    inputs[:, 5] = 0  # a dead channel
+    scale = weights.abs().amax(1, keepdim=True) / 127
+    nearest = torch.round(weights / scale) * scale
+    rounded = round_rows(weights, inputs.T @ inputs / len(inputs))
+    steps = rounded / scale
+    assert torch.allclose(steps, steps.round(), atol=1e-3) and steps.abs().max() < 127.01
+    assert torch.allclose(rounded.abs().amax(1), weights.abs().amax(1)), "the quantiser would find another scale"
+
+    def error(changed):
+        return float(((changed - weights) @ inputs.T).square().mean())
+
+    assert error(rounded) < 0.5 * error(nearest)
+
+
 def test_a_map_of_another_shape_is_refused(trained):
     metadata = metadata_of(trained)
     raw = [np.zeros(output["shape"], np.float32) for output in metadata["outputs"]]

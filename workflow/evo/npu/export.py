@@ -1,11 +1,12 @@
 """From a float network to an int8 LiteRT model whose every operator an Ethos-U can run.
 
-Three things make the difference to Ultralytics' own export:
+Four things make the difference to Ultralytics' own export:
 
 - raw heads: the graph ends at the convolutions of the detection head, and the host decodes. Decoding inside the graph
   makes all boxes share one int8 scale, which costs accuracy;
 - NHWC and integer inputs and outputs: no transposes and no conversions for the CPU;
-- float islands are folded (`workflow.evo.npu.fold`).
+- float islands are folded (`workflow.evo.npu.fold`);
+- weights are rounded by what they do to the outputs of their layer (`workflow.evo.npu.rounding`).
 
 Call `workflow.evo.ultralytics_env.prepare` before anything here.
 """
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import EvoError
 from .flatbuffer import CONVERSIONS, Operator, float_islands, read_model, read_operators
 from .fold import Fold, fold_leaky_relu
+from .rounding import round_weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from ultralytics.nn.tasks import DetectionModel
 
 SIGNATURE, INPUT = "serving_default", "args_0"
+ROUNDING_IMAGES = 32
+"""Of the calibration images those that decide how weights are rounded; more change nothing that can be measured."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,9 @@ class Exported:
         return "the quantiser has no integer form of it"
 
 
-def export_int8(model: DetectionModel, imgsz: int, calibration: Sequence[np.ndarray], target: Path) -> Exported:
+def export_int8(
+    model: DetectionModel, imgsz: int, calibration: Sequence[np.ndarray], target: Path, *, rounding: bool = True
+) -> Exported:
     """Quantise a network and write it to ``target``.
 
     Args:
@@ -84,6 +90,7 @@ def export_int8(model: DetectionModel, imgsz: int, calibration: Sequence[np.ndar
         imgsz: edge of the square input in pixels.
         calibration: images as evaluation sees them, (1, imgsz, imgsz, 3) float32 in 0 to 1, RGB.
         target: the ``.tflite`` file.
+        rounding: whether weights are rounded by their effect; placement and cycles do not depend on it.
 
     Raises:
         EvoError: the converter or the quantiser gave up, with its reason.
@@ -91,6 +98,9 @@ def export_int8(model: DetectionModel, imgsz: int, calibration: Sequence[np.ndar
     import torch
 
     module = raw_heads(model)
+    if rounding:
+        every = max(len(calibration) // ROUNDING_IMAGES, 1)
+        round_weights(module, (calibration[index] for index in range(0, len(calibration), every)))
     strides = [int(stride) for stride in model.stride]
     traced = [Head(kind, level, stride) for level, stride in enumerate(strides) for kind in ("box", "class")]
     with tempfile.TemporaryDirectory(prefix="evo-export-") as folder, _quiet():

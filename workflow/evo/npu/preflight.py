@@ -50,7 +50,7 @@ def preflight(
     """
     with tempfile.TemporaryDirectory(prefix="evo-preflight-") as folder:
         model = Path(folder) / "untrained.tflite"
-        exported = export_int8(build(definition, nc), imgsz, noise_images(imgsz), model)
+        exported = export_int8(build(definition, nc), imgsz, noise_images(imgsz), model, rounding=False)
         operators = read_operators(model)
         verdicts, failures = {}, {}
         for board in boards:
