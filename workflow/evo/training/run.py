@@ -151,6 +151,8 @@ class _Training:
     def _train(self, generation: Generation | None) -> Generation:
         from .trainer import VariantTrainer
 
+        recovery = Recovery(self.session, self.variant.name, self.journal, self.console)
+        recovery.look_back()
         trainer = VariantTrainer(
             self._arguments(),
             definition=self.definition,
@@ -162,7 +164,7 @@ class _Training:
             say=self.console.say,
             note=self._incident,
         )
-        recovery = Recovery(self.session, self.variant.name, self.journal, self.console)
+        trainer.add_callback("on_train_epoch_start", recovery.note_running)
         trainer.add_callback("on_pretrain_routine_end", recovery.require_same_images)
         prepare_stacks()
         try:
@@ -176,6 +178,7 @@ class _Training:
             recovery.handle(trainer, error)
             raise
         finally:
+            recovery.note_end()
             used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             self.journal.run["ram_mib"] = round(max(used, self.journal.run.get("ram_mib", 0.0)), 1)
             self.journal.save()

@@ -1,0 +1,114 @@
+import json
+
+import pytest
+
+from workflow.evo.errors import EvoError
+from workflow.evo.training import recovery
+from workflow.evo.training.journal import Journal
+from workflow.evo.training.kernel_kills import killed_since, oom_kills
+
+EVENTS = "low 0\nhigh 0\nmax 7\noom 3\noom_kill {}\noom_group_kill 0\n"
+CONTROL = "oom_kill_disable 0\nunder_oom 0\noom_kill {}\n"
+
+
+@pytest.fixture
+def proc(tmp_path):
+    return tmp_path / "cgroup"
+
+
+def put(folder, name, content):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(content)
+    return str(folder)
+
+
+def test_version_2_counts_in_memory_events(tmp_path, proc):
+    proc.write_text("0::/user.slice/job_7\n")
+    group = put(tmp_path / "user.slice" / "job_7", "memory.events", EVENTS.format(2))
+    assert oom_kills(proc, tmp_path) == {group: 2}
+
+
+def test_in_a_container_the_own_group_is_the_root(tmp_path, proc):
+    proc.write_text("0::/\n")
+    assert oom_kills(proc, tmp_path) == {put(tmp_path, "memory.events", EVENTS.format(1)): 1}
+
+
+def test_version_1_counts_in_memory_oom_control(tmp_path, proc):
+    proc.write_text("9:cpu,cpuacct:/elsewhere\n4:memory:/jobs/7\n0::/\n")
+    group = put(tmp_path / "memory" / "jobs" / "7", "memory.oom_control", CONTROL.format(5))
+    assert oom_kills(proc, tmp_path) == {group: 5}
+
+
+@pytest.mark.parametrize("control", ["oom_kill_disable 0\nunder_oom 0\n", "oom_kill many\n", ""])
+def test_a_counter_that_is_not_there_is_no_evidence(tmp_path, proc, control):
+    proc.write_text("4:memory:/jobs/7\n")
+    put(tmp_path / "memory" / "jobs" / "7", "memory.oom_control", control)
+    assert oom_kills(proc, tmp_path) == {}
+
+
+def test_a_host_without_control_groups_has_no_evidence(tmp_path, proc):
+    assert oom_kills(proc, tmp_path) == {}
+    proc.write_text("0::/gone\n")
+    assert oom_kills(proc, tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "evidence"),
+    [
+        ({"/g": 1}, {"/g": 2}, "oom_kill of /g went from 1 to 2"),
+        ({"/g": 1}, {"/g": 1}, None),
+        ({"/g": 1}, {"/g": 0}, None),
+        ({"/g": 1}, {"/other": 5}, None),
+        ({}, {"/g": 5}, None),
+        ({"/g": 1}, {}, None),
+    ],
+)
+def test_only_a_higher_count_of_the_same_group_is_evidence(before, now, evidence):
+    assert killed_since(before, now) == evidence
+
+
+# What is made of it
+
+
+class Quiet:
+    def say(self, _text):
+        pass
+
+
+def after_death(folder, session, monkeypatch, kills, batch=16):
+    """The journal of an attempt that ended without a word, looked at when the counter stands at ``kills``."""
+    journal = Journal(folder)
+    journal.start_attempt("recipe", batch)
+    journal.run["running"] = {"epoch": 3, "batch": batch, "oom_kills": {"/g": 1}}
+    journal.save()
+    monkeypatch.setattr(recovery, "oom_kills", lambda: kills)
+    later = Journal(folder)
+    later.start_attempt("recipe", batch)
+    return recovery.Recovery(session, "level2_relu", later, Quiet()), later
+
+
+def test_a_training_that_the_kernel_killed_goes_on_with_half_the_batch(tmp_path, session, monkeypatch):
+    policy, journal = after_death(tmp_path, session, monkeypatch, {"/g": 2})
+    policy.look_back()
+    assert Journal(tmp_path).run["batch"] == 8
+    (incident,) = journal.incidents()
+    assert incident["kind"] == "out_of_memory" and (incident["batch_before"], incident["batch_after"]) == (16, 8)
+    assert incident["message"].startswith("the kernel killed the training for want of memory in epoch 3 at batch 16: ")
+    assert incident["error"] == "oom_kill of /g went from 1 to 2"
+    policy.look_back()
+    assert Journal(tmp_path).run["batch"] == 8, "one death is judged once"
+
+
+@pytest.mark.parametrize("kills", [{"/g": 1}, {}, {"/another": 9}])
+def test_a_kill_by_a_person_changes_nothing(tmp_path, session, monkeypatch, kills):
+    policy, journal = after_death(tmp_path, session, monkeypatch, kills)
+    policy.look_back()
+    assert Journal(tmp_path).run["batch"] == 16 and journal.incidents() == []
+    assert "running" not in json.loads((tmp_path / "run.json").read_text())
+
+
+def test_a_kernel_that_kills_at_one_image_stops_the_training_for_good(tmp_path, session, monkeypatch):
+    policy, journal = after_death(tmp_path, session, monkeypatch, {"/g": 2}, batch=1)
+    with pytest.raises(EvoError, match="want of memory in epoch 3 even at batch 1"):
+        policy.look_back()
+    assert "even at batch 1" in journal.stopped("recipe")
