@@ -30,7 +30,8 @@ def test_version_2_counts_in_memory_events(tmp_path, proc):
 
 def test_in_a_container_the_own_group_is_the_root(tmp_path, proc):
     proc.write_text("0::/\n")
-    assert oom_kills(proc, tmp_path) == {put(tmp_path, "memory.events", EVENTS.format(1)): 1}
+    group = put(tmp_path, "memory.events", EVENTS.format(1))
+    assert oom_kills(proc, tmp_path) == {group: 1}
 
 
 def test_version_1_counts_in_memory_oom_control(tmp_path, proc):

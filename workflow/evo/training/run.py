@@ -17,6 +17,7 @@ from ..models.definition import Definition, load_definition
 from ..npu.gates import gate, refuse_missed
 from ..train_arguments import with_defaults
 from ..variants import Variant
+from . import disk
 from .checkpoints import DELIVERED, CheckpointStore, Generation
 from .console import Console, duration
 from .gpu import lease
@@ -166,6 +167,7 @@ class _Training:
         )
         trainer.add_callback("on_train_epoch_start", recovery.note_running)
         trainer.add_callback("on_pretrain_routine_end", recovery.require_same_images)
+        trainer.add_callback("on_pretrain_routine_end", self._require_disk)
         prepare_stacks()
         try:
             with (
@@ -186,6 +188,11 @@ class _Training:
         if finished is None or not finished.finished:
             raise EvoError("the training ended without its last checkpoint", where=self.layout.checkpoints)
         return finished
+
+    def _require_disk(self, trainer: Any) -> None:
+        """Refuse to start or to continue what the disk has no room for."""
+        parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
+        disk.require(disk.predict(parameters, self.store), self.layout.checkpoints)
 
     def _publish(self, generation: Generation) -> None:
         """Put the finished weights where the rules look for them; ``training.json`` comes last."""
