@@ -1,4 +1,9 @@
 import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -7,6 +12,7 @@ from workflow.evo.training import recovery
 from workflow.evo.training.journal import Journal
 from workflow.evo.training.kernel_kills import killed_since, oom_kills
 
+ROOT = Path(__file__).resolve().parents[2]
 EVENTS = "low 0\nhigh 0\nmax 7\noom 3\noom_kill {}\noom_group_kill 0\n"
 CONTROL = "oom_kill_disable 0\nunder_oom 0\noom_kill {}\n"
 
@@ -113,3 +119,47 @@ def test_a_kernel_that_kills_at_one_image_stops_the_training_for_good(tmp_path, 
     with pytest.raises(EvoError, match="want of memory in epoch 3 even at batch 1"):
         policy.look_back()
     assert "even at batch 1" in journal.stopped("recipe")
+
+
+# The kernel itself
+
+GREEDY = """
+import os, sys
+from pathlib import Path
+from workflow.evo.training.kernel_kills import oom_kills
+Path(sys.argv[1], "cgroup.procs").write_text(str(os.getpid()))
+print(sum(oom_kills().values()), flush=True)
+if sys.argv[2] == "greedy":
+    bytearray(200 << 20)
+    print("survived")
+"""
+
+
+@pytest.fixture
+def small_group():
+    """A control group of 50 MiB, where this host lets a test make one."""
+    for parent, limit in (("memory", "memory.limit_in_bytes"), ("", "memory.max")):
+        group = Path("/sys/fs/cgroup", parent, f"evo_test_{os.getpid()}")
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        try:
+            (group / limit).write_text(str(50 << 20))
+            yield group
+            return
+        except OSError:
+            continue
+        finally:
+            group.rmdir()
+    pytest.skip("no control group with a limit of memory can be made here")
+
+
+def test_the_kernel_counts_what_it_kills(small_group):
+    def run(what):
+        command = [sys.executable, "-c", GREEDY, str(small_group), what]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=20)
+
+    killed = run("greedy")
+    assert (killed.returncode, killed.stdout) == (-signal.SIGKILL, "0\n")
+    assert run("modest").stdout == "1\n"
