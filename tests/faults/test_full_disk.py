@@ -63,6 +63,7 @@ def test_a_disk_without_room_is_refused_before_training_with_what_is_missing(ben
     assert differences(reference, outcome(session)) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", [200, 360, 440, 520, 600, 680, 760, 900])
 def test_a_disk_that_fills_up_anywhere_loses_nothing(bench, small, reference, size):
     session, folder = small
