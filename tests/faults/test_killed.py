@@ -150,3 +150,29 @@ def test_ctrl_c_stops_after_the_batch_and_the_next_command_continues(session):
     said = (session.folder / "snakemake.log").read_text()
     assert "stopped by SIGINT in epoch" in said and "run the same command again to continue" in said
     finish(session)
+
+
+@pytest.mark.long
+def test_usr1_of_a_scheduler_stops_after_the_batch_and_the_job_continues(session):
+    run = start(session)
+    wait_for_epoch(session, 2, run)
+    for process in training_processes(session):
+        process.send_signal(signal.SIGUSR1)
+    assert run.wait(200) == 0, "the job is tried again by itself"
+    said = (session.folder / "snakemake.log").read_text()
+    assert "stopped by SIGUSR1 in epoch" in said
+    assert check_finished(session)["attempts"] == 2
+
+
+@pytest.mark.long
+def test_a_second_ctrl_c_at_once_damages_nothing(session):
+    run = start(session)
+    wait_for_epoch(session, 2, run)
+    os.killpg(run.pid, signal.SIGINT)
+    time.sleep(0.05)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(run.pid, signal.SIGINT)
+    assert run.wait(60) != 0
+    wait_until_nothing_trains(session)
+    training = finish(session)
+    assert not [incident for incident in training["incidents"] if incident["kind"] == "damaged_checkpoint"]

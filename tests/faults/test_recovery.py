@@ -100,6 +100,53 @@ def test_memory_that_runs_out_halves_the_batch_and_every_epoch_is_trained(bench,
     assert all("batch 2 instead of 4" in item["message"] for item in inexact)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_scheduler_that_asks_stops_with_75_and_changes_no_bit(bench, session, reference, number):
+    assert bench.train(session, in_epoch(3, lambda _: os.kill(os.getpid(), number), "save_model")) == 75
+    assert f"stopped by {number.name} in epoch" in errors(session)[-1]
+    assert bench.train(session) == 0
+    assert differences(reference, outcome(session)) == []
+
+
+def test_a_second_ctrl_c_while_a_checkpoint_is_written_changes_no_bit(bench, session, reference):
+    def twice(*_):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    assert bench.train(session, in_epoch(3, twice, "_state")) == -signal.SIGINT
+    assert bench.train(session) == 0
+    assert differences(reference, outcome(session)) == []
+
+
+def test_a_kernel_that_kills_for_want_of_memory_halves_the_batch(bench, session):
+    def killed(count):
+        def prepare():
+            from workflow.evo.training import recovery
+
+            recovery.oom_kills = lambda: {"/group": count}
+
+        return prepare
+
+    def die_in_epoch_3():
+        killed(0)()
+        in_epoch(3, lambda *_: os.kill(os.getpid(), signal.SIGKILL))()
+
+    assert bench.train(session, die_in_epoch_3) == -signal.SIGKILL
+    assert bench.train(session, killed(1)) == 0
+    (halved,) = incidents(session, "out_of_memory")
+    assert "the kernel killed the training for want of memory in epoch 3 at batch 4" in halved["message"]
+    training = json.loads(session.layout.variant(VARIANT).training.read_text())
+    assert [entry["batch"] for entry in training["epochs"]] == [4] * 2 + [2] * 4
+
+
+def test_a_kill_by_a_person_changes_no_bit(bench, session, reference):
+    die = in_epoch(3, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    assert bench.train(session, die) == -signal.SIGKILL
+    assert bench.train(session) == 0
+    assert incidents(session, "out_of_memory") == []
+    assert differences(reference, outcome(session)) == []
+
+
 def test_a_data_loader_process_that_the_kernel_kills_halves_the_batch(bench):
     session = bench.session(WITH_WORKERS)
     bench.clear(session)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import tempfile
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,15 +14,26 @@ from ..environment import gpus
 from ..errors import UserError
 
 WAIT_SECONDS = 2.0
+LOCKS = Path("/tmp/ethos-vision-optimizer-gpus")
+"""Not below TMPDIR: users and jobs with a TMPDIR of their own would not see each other's locks."""
+MEND = "have its owner or root remove it, or set CUDA_VISIBLE_DEVICES to the GPU to use"
 
 
 def lock_folder() -> Path:
-    """Return the host-wide folder of the GPU locks, shared by all users."""
-    folder = Path(tempfile.gettempdir()) / "ethos-vision-optimizer-gpus"
+    """Return the host-wide folder of the GPU locks, shared by all users; made when absent.
+
+    Raises:
+        UserError: something else is in its place, or a folder in which others may replace a lock.
+    """
     with contextlib.suppress(FileExistsError):
-        folder.mkdir()
-        folder.chmod(0o1777)
-    return folder
+        LOCKS.mkdir()
+        LOCKS.chmod(0o1777)
+    found = LOCKS.lstat()
+    if not stat.S_ISDIR(found.st_mode) or (found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX):
+        raise UserError(
+            "this is no folder for the locks of the GPUs: everybody could replace them", where=LOCKS, hint=MEND
+        )
+    return LOCKS
 
 
 def gpu_ids() -> list[str]:
@@ -87,10 +98,24 @@ def _first_free(uuids: list[str], say: Callable[[str], None]) -> tuple[str, int]
 
 
 def _open_lock(path: Path) -> int:
-    """Open a lock file that may belong to another user: the kernel refuses O_CREAT on it in a sticky folder."""
+    """Open a lock file that may belong to another user: the kernel refuses O_CREAT on it in a sticky folder.
+
+    Raises:
+        UserError: it cannot be opened, or is no plain file: who held what it leads to would be anybody's guess.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        handle = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        os.fchmod(handle, 0o644)  # whatever the umask: other users have to open it
-        return handle
+        try:
+            handle = os.open(path, flags)
+        except FileNotFoundError:
+            try:
+                handle = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o644)
+                os.fchmod(handle, 0o644)  # whatever the umask: other users have to open it
+            except FileExistsError:  # another training was faster
+                handle = os.open(path, flags)
+    except OSError as error:
+        raise UserError(f"cannot open the lock of this GPU ({error.strerror})", where=path, hint=MEND) from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise UserError("the lock of this GPU is no plain file", where=path, hint=MEND)
+    return handle

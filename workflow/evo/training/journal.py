@@ -22,7 +22,8 @@ class Journal:
     Attributes:
         run: ``recipe``, ``started`` (ISO 8601), ``attempts`` and ``batch`` (images; lower than configured after an
             out-of-memory); ``images``, what the dataset held when it began; ``bad_numbers``, the epoch that was tried
-            once more; ``stopped``, why no attempt makes sense.
+            once more; ``running``, the epoch, batch and kernel counters of a process that has not ended with a word;
+            ``stopped``, why no attempt makes sense.
     """
 
     def __init__(self, folder: Path):

@@ -1,7 +1,9 @@
 """What is done about a training that cannot go on as it is: the one owner of that policy.
 
-Memory that runs out halves the batch, in a new process. Numbers gone bad are tried once more from the last checkpoint.
-A vanished file and a data loader that hangs stop the training. Each is an incident in plain words.
+Memory that runs out halves the batch, in a new process; so does a death without a word when the kernel's own counter
+says that memory was the reason, and not when it does not: a kill by a person must change no result. Numbers gone bad
+are tried once more from the last checkpoint. A vanished file and a data loader that hangs stop the training. Each is an
+incident in plain words.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from ..files import read_json
 from .console import Console
 from .failures import first_line, missing_image, out_of_memory
 from .journal import Journal
+from .kernel_kills import killed_since, oom_kills
 from .soundness import BadNumbers
 from .watchdog import STALL_SECONDS, end_process, print_stacks
 
@@ -83,13 +86,55 @@ class Recovery:
                 hint="lower train.imgsz, or use a device with more memory",
             )
             self._stop_for_good("out_of_memory", stop, error)
+        message = self._note_half(batch, f"{what} in {trainer.place}", reason)
+        raise StartAgain(message) from error
+
+    def _note_half(self, batch: int, what: str, reason: str) -> str:
+        """Let the next process train with half of ``batch``; return what is said about it."""
         half = max(batch // 2, SMALLEST_BATCH)
         self.journal.run["batch"] = half
         self.journal.save()
-        message = f"{what} in {trainer.place} at batch {batch}: continued {self._smaller(half)}"
+        message = f"{what} at batch {batch}: continued {self._smaller(half)}"
         self.journal.incident("out_of_memory", message, batch_before=batch, batch_after=half, error=reason)
         self.console.say(message)
-        raise StartAgain(message) from error
+        return message
+
+    def look_back(self) -> None:
+        """Before a training: halve the batch when the kernel killed the attempt before for want of memory.
+
+        Raises:
+            EvoError: it did so at the smallest batch.
+        """
+        running = self.journal.run.pop("running", None)
+        if running is None:
+            return
+        self.journal.save()  # whatever comes now, this death has been judged
+        evidence = killed_since(running["oom_kills"], oom_kills())
+        if evidence is None:
+            return
+        what = f"the kernel killed the training for want of memory in epoch {running['epoch']}"
+        batch = running["batch"]
+        if batch <= SMALLEST_BATCH:
+            stop = EvoError(
+                f"{what} even at batch {batch} ({evidence})",
+                where=self.variant,
+                hint="lower train.imgsz or train.workers, or give the job more memory",
+            )
+            self._stop_for_good("out_of_memory", stop, None)
+        self._note_half(batch, what, evidence)
+
+    def note_running(self, trainer: VariantTrainer) -> None:
+        """Before every epoch: leave what `look_back` needs, should the kernel end this process without a word."""
+        self.journal.run["running"] = {
+            "epoch": trainer.epoch + 1,
+            "batch": trainer.batch_size,
+            "oom_kills": oom_kills(),
+        }
+        self.journal.save()
+
+    def note_end(self) -> None:
+        """This process ends with a word: nothing is left to find out."""
+        self.journal.run.pop("running", None)
 
     def _try_once_more(self, trainer: VariantTrainer, error: BadNumbers) -> NoReturn:
         """Go back to the last checkpoint once: a fault of the hardware does not repeat, one of the recipe does."""
@@ -109,7 +154,7 @@ class Recovery:
         self.console.say(message)
         raise StartAgain(message) from error
 
-    def _stop_for_good(self, kind: str, stop: EvoError, error: Exception) -> NoReturn:
+    def _stop_for_good(self, kind: str, stop: EvoError, error: Exception | None) -> NoReturn:
         """Stop, and let the retries of this job stop at once: each would train for hours to the same end."""
         self.journal.incident(kind, str(stop))
         self.journal.stop(str(stop))

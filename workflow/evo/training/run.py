@@ -17,6 +17,7 @@ from ..models.definition import Definition, load_definition
 from ..npu.gates import gate, refuse_missed
 from ..train_arguments import with_defaults
 from ..variants import Variant
+from . import disk
 from .checkpoints import DELIVERED, CheckpointStore, Generation
 from .console import Console, duration
 from .gpu import lease
@@ -164,6 +165,7 @@ class _Training:
     def _train(self, generation: Generation | None) -> Generation:
         from .trainer import VariantTrainer
 
+        self.recovery.look_back()
         trainer = VariantTrainer(
             trainer_arguments(
                 self.session,
@@ -181,7 +183,9 @@ class _Training:
             say=self.console.say,
             note=self._incident,
         )
+        trainer.add_callback("on_train_epoch_start", self.recovery.note_running)
         trainer.add_callback("on_pretrain_routine_end", self.recovery.require_same_images)
+        trainer.add_callback("on_pretrain_routine_end", self._require_disk)
         prepare_stacks()
         try:
             with (
@@ -194,6 +198,7 @@ class _Training:
             self.recovery.handle(trainer, error)
             raise
         finally:
+            self.recovery.note_end()
             used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             self.journal.run["ram_mib"] = round(max(used, self.journal.run.get("ram_mib", 0.0)), 1)
             self.journal.save()
@@ -201,6 +206,11 @@ class _Training:
         if finished is None or not finished.finished:
             raise EvoError("the training ended without its last checkpoint", where=self.layout.checkpoints)
         return finished
+
+    def _require_disk(self, trainer: Any) -> None:
+        """Refuse to start or to continue what the disk has no room for."""
+        parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
+        disk.require(disk.predict(parameters, self.store), self.layout.checkpoints)
 
     def _publish(self, generation: Generation) -> None:
         """Put the finished weights where the rules look for them; ``training.json`` comes last."""

@@ -1,0 +1,106 @@
+"""The results lie on a small disk of their own: it fills up, or becomes read-only, and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tools.faults import SETUPS, VARIANT, Bench, differences, outcome, uninterrupted
+from workflow.evo.training import disk
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+KIB = 1024
+
+
+def mount(*arguments: object) -> None:
+    subprocess.run(["mount", *map(str, arguments)], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def reference(bench):
+    return uninterrupted(bench, bench.session(SETUPS[1]))[0]
+
+
+@pytest.fixture
+def small(bench: Bench) -> Iterator:
+    """The session with its variant's folder on a disk of its own, and what changes that disk's size."""
+    session = bench.session(SETUPS[1])
+    bench.clear(session)
+    folder = session.layout.variant(VARIANT).folder.resolve()
+    folder.mkdir(parents=True)
+    try:
+        mount("-t", "tmpfs", "-o", "size=64m", "tmpfs", folder)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this sandbox mounts nothing")
+    try:
+        yield session, folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=False)
+        bench.clear(session)
+
+
+def errors(folder) -> list[str]:
+    return [line for line in (folder / "train.log").read_text().splitlines() if line.startswith("error: ")]
+
+
+def without_prediction() -> None:
+    """Let the writes themselves fail."""
+    disk.require = lambda need, folder: None
+
+
+def test_a_disk_without_room_is_refused_before_training_with_what_is_missing(bench, small, reference):
+    session, folder = small
+    mount("-o", "remount,size=4m", folder)
+    assert bench.train(session) == 1
+    (error,) = errors(folder)
+    assert "MiB are missing" in error
+    assert not list(folder.glob("train/.checkpoints/epoch*"))
+    mount("-o", "remount,size=64m", folder)
+    assert bench.train(session) == 0
+    assert differences(reference, outcome(session)) == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("size", [200, 360, 440, 520, 600, 680, 760, 900])
+def test_a_disk_that_fills_up_anywhere_loses_nothing(bench, small, reference, size):
+    session, folder = small
+    mount("-o", f"remount,size={size}k", folder)
+    code = bench.train(session, without_prediction)
+    if code:
+        log = (folder / "train.log").read_bytes().decode(errors="replace")
+        print(size, "kB:", [line for line in log.splitlines() if line.startswith("error: ")])
+        assert code in {1, 2}, log
+    mount("-o", "remount,size=64m", folder)
+    assert bench.train(session) == 0
+    assert differences(reference, outcome(session)) == []
+
+
+def test_a_disk_that_becomes_read_only_stops_in_one_line_and_continues(bench, small, reference):
+    session, folder = small
+
+    def read_only_in_epoch_3() -> None:
+        from workflow.evo.training.trainer import VariantTrainer
+
+        original = VariantTrainer.save_model
+
+        def save(trainer):
+            if trainer.epoch == 2:
+                subprocess.run(["mount", "-o", "remount,ro,force", str(folder)], check=False)
+                if os.access(folder, os.W_OK):
+                    raise PermissionError(30, "the log keeps this disk writable")
+            return original(trainer)
+
+        VariantTrainer.save_model = save
+
+    log = bench.folder / "read_only.log"
+    log.touch()
+    (folder / "train.log").symlink_to(log)  # what is open for writing would keep the disk writable
+    assert bench.train(session, read_only_in_epoch_3) == 2
+    said = [line for line in log.read_text().splitlines() if line.startswith("error: ")]
+    mount("-o", "remount,rw", folder)
+    assert len(said) == 1 and "not allowed to write while" in said[0]
+    assert bench.train(session) == 0
+    assert differences(reference, outcome(session)) == []

@@ -1,0 +1,47 @@
+import shutil
+from collections import namedtuple
+
+import pytest
+
+from workflow.evo.errors import EvoError
+from workflow.evo.training import disk
+from workflow.evo.training.checkpoints import CheckpointStore
+
+Usage = namedtuple("Usage", "total used free")
+MIB = 2**20
+
+
+@pytest.fixture
+def store(tmp_path):
+    return CheckpointStore(tmp_path)
+
+
+def put(store, epoch, mib):
+    with store.writing("recipe", epoch, finished=False, batch=4) as draft:
+        (draft / "state.pt").write_bytes(bytes(mib * MIB))
+
+
+def test_before_the_first_checkpoint_three_are_to_come(store):
+    need = disk.predict(MIB, store)
+    assert need.generation == 40 * MIB
+    assert need.total == 3 * 40 * MIB + 40 * MIB + 8 * MIB
+
+
+@pytest.mark.parametrize(("present", "to_come"), [(1, 2), (2, 1)])
+def test_a_continued_training_needs_what_is_not_there_yet_and_knows_the_size(store, present, to_come):
+    for epoch in range(1, present + 1):
+        put(store, epoch, 3)
+    need = disk.predict(MIB, store)
+    assert 3 * MIB <= need.generation < 3.01 * MIB
+    assert need.total == (to_come + 1) * need.generation + 8 * MIB
+
+
+def test_the_refusal_says_how_much_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, 60 * MIB))
+    disk.require(disk.Need(20 * MIB, 60 * MIB), tmp_path)
+    with pytest.raises(EvoError) as refused:
+        disk.require(disk.Need(20 * MIB, 100 * MIB), tmp_path)
+    assert str(refused.value) == (
+        f"{tmp_path}: 100 MiB of disk are needed for checkpoints of 20 MiB and the weights, 60 MiB are free: "
+        "40 MiB are missing — free disk space, then run the same command again: finished epochs are kept"
+    )

@@ -1,0 +1,61 @@
+"""The disk that a training needs from where it stands, and whether it is there."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import EvoError
+from .checkpoints import KEPT, CheckpointStore
+
+MIB = 2**20
+STATE_BYTES_PER_PARAMETER = 40
+"""A generation: raw, averaged and optimizer state in 32 bit, waiting gradients, last and best weights in 16 bit."""
+MARGIN_BYTES = 8 * MIB  # results.csv, journal, settings and logs
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes that a training has yet to write, at the most at the same time.
+
+    Attributes:
+        generation: size of one checkpoint, measured on the newest where there is one, else predicted.
+        total: of the generations still to come beside those that lie there, and of the published weights.
+    """
+
+    generation: int
+    total: int
+
+
+def size(folder: Path) -> int:
+    """Return the bytes in a folder of files."""
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+
+
+def predict(parameters: int, store: CheckpointStore) -> Need:
+    """Return what a training of a network with so many parameters needs beside what ``store`` holds already.
+
+    A new generation is written before the oldest goes: there are ``KEPT + 1`` for a moment.
+    """
+    present = [size(folder) for folder in sorted(store.folder.glob("epoch[0-9]*"))]
+    generation = max(present, default=parameters * STATE_BYTES_PER_PARAMETER)
+    to_come = max(KEPT + 1 - len(present), 1) * generation
+    weights = generation  # last and best beside the checkpoints, staged and published: less than that
+    return Need(generation, to_come + weights + MARGIN_BYTES)
+
+
+def require(need: Need, folder: Path) -> None:
+    """Refuse to train where the disk would be full before the end.
+
+    Raises:
+        EvoError: less is free on the file system of ``folder``; the message says how much is missing.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < need.total:
+        raise EvoError(
+            f"{need.total / MIB:.0f} MiB of disk are needed for checkpoints of {need.generation / MIB:.0f} MiB and "
+            f"the weights, {free / MIB:.0f} MiB are free: {(need.total - free) / MIB:.0f} MiB are missing",
+            where=folder,
+            hint="free disk space, then run the same command again: finished epochs are kept",
+        )
