@@ -14,7 +14,7 @@ from ..variants import PARTS
 from . import figures, wording
 from .compare import CRITERIA, CSV_COLUMNS, csv_rows, done, value_at
 from .images import BUDGET, embed
-from .language import ENGLISH, Language
+from .language import ENGLISH, Language, marked
 from .markdown import Markdown, escape, link_target
 from .message import localised
 
@@ -26,12 +26,12 @@ ESTIMATES = {"cpu_training"}
 """Findings of the environment check that are a forecast: of no use once the training has been measured."""
 
 PROVENANCE = (
-    ("Data", ("data_hash",)),
-    ("Network", ("model_fingerprint",)),
-    ("Recipe", ("recipe",)),
+    (marked("Data"), ("data_hash",)),
+    (marked("Network"), ("model_fingerprint",)),
+    (marked("Recipe"), ("recipe",)),
     ("best.pt", ("weights", "best")),
 )
-"""Title and place in ``training`` of the hashes that a result is identified by."""
+"""Title (a text of the catalogue) and place in ``training`` of the hashes that a result is identified by."""
 
 
 def variant_markdown(summary: Mapping[str, Any], language: Language = ENGLISH) -> str:

@@ -7,9 +7,29 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from .language import ENGLISH, Language
+from .language import ENGLISH, Language, marked
 
 DASH = "—"
+
+STATUS = {"done": marked("done"), "failed": marked("failed"), "missing": marked("missing")}
+"""What becomes of a variant."""
+
+SEVERITY = {"fatal": marked("fatal"), "warning": marked("warning"), "info": marked("info")}
+"""Severities of findings."""
+
+KINDS = {
+    "recipe": marked("another recipe"),
+    "restart": marked("restart"),
+    "resume": marked("resumption"),
+    "inexact": marked("other conditions"),
+    "damaged_checkpoint": marked("damaged checkpoint"),
+    "out_of_memory": marked("out of memory"),
+    "bad_batch": marked("bad batch"),
+    "bad_numbers": marked("bad numbers"),
+    "missing_file": marked("missing file"),
+    "stalled": marked("stall"),
+}
+"""Kinds of incidents of a training."""
 
 
 def metric(value: float | None, language: Language = ENGLISH) -> str:
@@ -162,6 +182,21 @@ def flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return rows
 
 
+def status(word: str, language: Language = ENGLISH) -> str:
+    """Return the status of a variant."""
+    return language.gettext(STATUS[word])
+
+
+def severity(word: str, language: Language = ENGLISH) -> str:
+    """Return the severity of a finding."""
+    return language.gettext(SEVERITY[word])
+
+
+def kind(word: str, language: Language = ENGLISH) -> str:
+    """Return the kind of an incident; one that is not known here as it stands in the journal."""
+    return language.gettext(KINDS[word]) if word in KINDS else word
+
+
 FIGURES: dict[str, Callable[..., str]] = {
     "metric": metric,
     "count": count,
@@ -189,6 +224,9 @@ def filters(language: Language) -> dict[str, Callable[..., Any]]:
         "mib": mebibytes,
         "placed": placed,
         "used": used,
+        "status": status,
+        "severity": severity,
+        "kind": kind,
         "winners": _winners,
     }
     return {
