@@ -39,8 +39,31 @@ KEYWORDS: dict[str, Any] = {
 PLACEHOLDER = re.compile(r"%\((\w+)\)s|%%|(%)")
 
 TECHNICAL = frozenset(
-    "map50 map50-95 int8 sram dram macs npu sha-256 px best.pt model_int8.tflite val test relu silu p r json csv "
-    "report.md summary.json summary.csv yolo".split()
+    [
+        "map50",
+        "map50-95",
+        "int8",
+        "sram",
+        "dram",
+        "macs",
+        "npu",
+        "sha-256",
+        "px",
+        "best.pt",
+        "model_int8.tflite",
+        "val",
+        "test",
+        "relu",
+        "silu",
+        "p",
+        "r",
+        "json",
+        "csv",
+        "report.md",
+        "summary.json",
+        "summary.csv",
+        "yolo",
+    ]
 )
 """Words that stand in every language as they are."""
 

@@ -262,8 +262,11 @@ def _best_of_several(
     (value, name), (second, runner_up) = ranked[:2]
     highest = Figure("metric", value)
     if metric(value) == metric(0):
-        text = "No variant detects anything yet: mAP50-95 on val is %(value)s for all %(number)s evaluated."
-        return Message(text, value=highest, number=len(ranked)), None
+        return Message(
+            "No variant detects anything yet: mAP50-95 on val is %(value)s for all %(number)s evaluated.",
+            value=highest,
+            number=len(ranked),
+        ), None
     if len(tied) > 1:
         text = Message("%(variants)s share the highest mAP50-95 on val, %(value)s.", variants=tied, value=highest)
     else:
@@ -289,10 +292,12 @@ def _best_of_several(
             noise=NOISE,
         )
     if len(tied) > 1:
-        caveat = "Each variant was trained with one seed: differences below %(noise)s are not a ranking."
-        return text, Message(caveat, noise=NOISE)
-    caveat = "With one seed per variant, differences below %(noise)s are not a ranking; this one is larger."
-    return text, Message(caveat, noise=NOISE)
+        return text, Message(
+            "Each variant was trained with one seed: differences below %(noise)s are not a ranking.", noise=NOISE
+        )
+    return text, Message(
+        "With one seed per variant, differences below %(noise)s are not a ranking; this one is larger.", noise=NOISE
+    )
 
 
 def _deployed(variant: Mapping[str, Any], board: str) -> list[Message]:
