@@ -178,7 +178,7 @@ def _explain(error: Any) -> str:
     if error.validator == "additionalProperties":
         return unknown_keys(error)
     if error.validator == "enum":
-        noun = {"levels": "level", "activations": "activation", "splits": "split", "language": "language"}.get(
+        noun = {"levels": "level", "activations": "activation", "splits": "split", "report": "language"}.get(
             str(error.absolute_path[0 if len(error.absolute_path) == 1 else -2]), "value"
         )
         return f"unknown {noun} {error.instance!r} in {at}, {did_you_mean(error.instance, error.validator_value)}"
