@@ -153,7 +153,13 @@ def test_only_the_places_of_messages_are_translated():
 
 def test_a_text_that_the_catalogue_lacks_stays_english():
     assert KOREAN.gettext("no such %(thing)s", thing="text") == "no such text"
-    assert KOREAN.ngettext("%(num)s such thing", "%(num)s such things", 2) == "2 such things"
+    for number, expected in ((1, "1 such text"), (2, "2 such texts")):
+        assert KOREAN.ngettext("%(num)s such %(thing)s", "%(num)s such %(thing)ss", number, thing="text") == expected
+
+
+def test_without_parameters_a_text_stays_as_the_catalogue_has_it():
+    assert KOREAN.gettext("%(number)s %%") == "%(number)s%%"
+    assert KOREAN.ngettext("%(num)s x", "%(num)s xs", 2) == "%(num)s xs"
 
 
 @pytest.mark.parametrize(

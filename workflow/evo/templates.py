@@ -21,16 +21,14 @@ def environment(folder: Path, **settings: Any) -> Any:
     )
 
 
-def translate(
-    environment: Any, translation: Callable[[str], str], translation_for: Callable[[str, str, int], str]
-) -> None:
+def translate(environment: Any, gettext: Callable[[str], str], ngettext: Callable[[str, str, int], str]) -> None:
     """Give templates ``_("… %(name)s", name=…)``, ``ngettext`` and ``{% trans %}``.
 
     Args:
         environment: the `jinja2.Environment`.
-        translation: returns a text as it stands in the catalogue, parameters not put in.
-        translation_for: the same for a singular, a plural and a number.
+        gettext: returns a text as it stands in the catalogue, parameters not put in.
+        ngettext: the same for a singular, a plural and a number.
     """
     environment.add_extension("jinja2.ext.i18n")
     environment.policies["ext.i18n.trimmed"] = True
-    environment.install_gettext_callables(translation, translation_for, newstyle=True)
+    environment.install_gettext_callables(gettext, ngettext, newstyle=True)

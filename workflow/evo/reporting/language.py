@@ -32,22 +32,19 @@ class Language:
     code: str
 
     def gettext(self, message: str, /, **parameters: Any) -> str:
-        """Return a text of the catalogue with its ``%(named)s`` parameters; a percent sign in it is ``%%``."""
-        return self.translation(message) % parameters
+        """Return a text of the catalogue, the English one where it has none.
+
+        Parameters are put where the text names them, ``%(name)s``, and a percent sign in such a text is ``%%``.
+        Without any the text is returned as it stands there: a caller such as Jinja puts them in.
+        """
+        text = self._texts.get(message, (message,))[0]
+        return text % parameters if parameters else text
 
     def ngettext(self, singular: str, plural: str, number: int, /, **parameters: Any) -> str:
-        """Return the form of a text that goes with ``number``; ``%(num)s`` stands for it."""
-        return self.translation_for(singular, plural, number) % {"num": number, **parameters}
-
-    def translation(self, message: str) -> str:
-        """Return a text as it stands in the catalogue; the English one where the catalogue has none."""
-        return self._texts.get(message, (message,))[0]
-
-    def translation_for(self, singular: str, plural: str, number: int) -> str:
-        """Return the form of a text that goes with ``number`` as it stands in the catalogue."""
-        english = (singular, plural)
-        forms = self._texts.get(singular, english)
-        return forms[0 if number == 1 or len(forms) == 1 else 1]
+        """Return the form of a text that goes with ``number``, as `gettext` does; ``%(num)s`` stands for it."""
+        forms = self._texts.get(singular, (singular, plural))
+        text = forms[0 if number == 1 or len(forms) == 1 else 1]
+        return text % {"num": number, **parameters} if parameters else text
 
     @property
     def _texts(self) -> Mapping[str, tuple[str, ...]]:

@@ -78,8 +78,8 @@ def _say(
 ) -> str:
     said = {name: _spoken(value, language) for name, value in parameters.items()}
     if plural is None or number is None:
-        return language.gettext(template, **said)
-    return language.ngettext(template, plural, number, **said)
+        return language.gettext(template) % said
+    return language.ngettext(template, plural, number) % {"num": number, **said}
 
 
 def _spoken(value: Any, language: Language) -> Any:

@@ -230,7 +230,7 @@ def _markdown(template: str, language: Language, **values: Any) -> str:
 @cache
 def _html_environment(language: Language) -> Any:
     found = _environment(language, autoescape=True)
-    translate(found, language.translation, language.translation_for)
+    translate(found, language.gettext, language.ngettext)
     return found
 
 
@@ -241,8 +241,8 @@ def _markdown_environment(language: Language) -> Any:
     found.filters["raw"] = Markdown
     translate(  # the texts of the catalogue are Markdown, what is put into them is not
         found,
-        lambda message: Markdown(language.translation(message)),
-        lambda singular, plural, number: Markdown(language.translation_for(singular, plural, number)),
+        lambda message: Markdown(language.gettext(message)),
+        lambda singular, plural, number: Markdown(language.ngettext(singular, plural, number)),
     )
     return found
 
