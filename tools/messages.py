@@ -144,7 +144,8 @@ def bare_texts(source: str, html: bool) -> list[str]:
             continue
         for node in output.nodes:
             if isinstance(node, nodes.TemplateData):
-                within_tag = html and node.data.rfind("<") > node.data.rfind(">")
+                opened, closed = node.data.rfind("<"), node.data.rfind(">")
+                within_tag = html and (opened > closed or (within_tag and closed == -1))
             elif not within_tag:
                 found += _constants(node)
     return [word for piece in found for word in _words(piece)]

@@ -104,6 +104,10 @@ def test_bare_words_of_markdown_are_found(source, words):
         ("<th class='n{{ ' top' if v.best }}'>{{ _('Variant') }}</th>", []),
         ("<div aria-label='All classes' id='classes'>{{ v.name }}&nbsp;</div>", ["All", "classes"]),
         ("<style>.top { color: red }</style><code>train</code><script>let found = 1</script>", []),
+        (
+            "<i style='{{ 'width' if a else 'height' }}:{{ '1em' if b }}' id='{{ 'x' }}'>{{ 'large' if b }}</i>",
+            ["large"],
+        ),
         ("<b>{{ 'fits' if v.fits else _('too large') }}</b>", ["fits"]),
     ],
 )
