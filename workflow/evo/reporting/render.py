@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ def variant_markdown(summary: Mapping[str, Any], language: Language = ENGLISH) -
 def session_markdown(summary: Mapping[str, Any], language: Language = ENGLISH) -> str:
     """Return ``report.md`` of a session."""
     summary = localised(summary, language)
-    return _markdown("session.md.j2", language, s=summary, **_views(summary, language))
+    return _markdown("session.md.j2", language, s=summary, **views(summary, language))
 
 
 def session_csv(summary: Mapping[str, Any]) -> str:
@@ -83,11 +83,11 @@ def session_html(summary: Mapping[str, Any], root: Path, language: Language = EN
         trained=trained,
         figures=[{**figure, "svg": Markup(figure["svg"])} for figure in figures.training_curves(trained, drawn)],
         pictures=_pictures(summary, root, language),
-        **_views(summary, language),
+        **views(summary, language),
     )
 
 
-def _views(summary: Mapping[str, Any], language: Language) -> dict[str, Any]:
+def views(summary: Mapping[str, Any], language: Language) -> dict[str, Any]:
     """Return what both session reports lay out the same way."""
     variants, finished = summary["variants"], done(summary["variants"])
     placements = _placements(variants, summary["boards"], language)
@@ -229,26 +229,32 @@ def _markdown(template: str, language: Language, **values: Any) -> str:
 
 @cache
 def _html_environment(language: Language) -> Any:
-    found = _environment(language, autoescape=True)
-    translate(found, language.gettext, language.ngettext)
-    return found
+    return environment_of(language, autoescape=True)
 
 
 @cache
 def _markdown_environment(language: Language) -> Any:
-    found = _environment(language, autoescape=False, finalize=escape)
+    # The texts of the catalogue are Markdown; what is put into them is not.
+    found = environment_of(language, Markdown, autoescape=False, finalize=escape)
     found.filters["path"] = link_target
     found.filters["raw"] = Markdown
-    translate(  # the texts of the catalogue are Markdown, what is put into them is not
-        found,
-        lambda message: Markdown(language.gettext(message)),
-        lambda singular, plural, number: Markdown(language.ngettext(singular, plural, number)),
-    )
     return found
 
 
-def _environment(language: Language, **settings: Any) -> Any:
+def environment_of(language: Language, text: Callable[[str], str] = str, **settings: Any) -> Any:
+    """Return a `jinja2.Environment` over the templates of the reports, with their filters, in one language.
+
+    Args:
+        language: of the texts, numbers and dates.
+        text: makes of a text of the catalogue what the template takes for its own.
+        settings: as `jinja2.Environment` takes them.
+    """
     found = environment(TEMPLATES, **settings)
     found.filters.update(wording.filters(language))
     found.globals.update(at=value_at, language=language.code)
+    translate(
+        found,
+        lambda message: text(language.gettext(message)),
+        lambda singular, plural, number: text(language.ngettext(singular, plural, number)),
+    )
     return found
