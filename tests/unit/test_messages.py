@@ -38,7 +38,7 @@ def test_every_text_of_the_reports_is_translated(texts, code):
 
 @pytest.mark.parametrize("code", TRANSLATED)
 def test_the_catalogue_is_as_make_messages_writes_it(code):
-    assert messages.update(code) == catalogue_file(code).read_text()
+    assert messages.update(code) == catalogue_file(code).read_text(), "run `make messages` and commit the catalogue"
     catalogue.cache_clear()  # `update` has merged into it
 
 

@@ -131,6 +131,7 @@ def _placements(variants: list[Mapping[str, Any]], boards: Iterable[str], langua
                         "untrained": untrained,
                         "facts": trained or untrained,
                         "gate": wording.verdict(variant["preflight"], board, language),
+                        "passed": wording.passes(variant["preflight"], board),
                     }
                 )
     return rows

@@ -151,11 +151,18 @@ def verdict(check: Mapping[str, Any] | None, board: str, language: Language = EN
     """Return what the gates say of one configured board: ``passed``, or each gate that it misses."""
     if check is None:
         return DASH
+    missed = _missed(check, board)
+    return language.gettext("missed: %(gates)s", gates=joined(missed)) if missed else language.gettext("passed")
+
+
+def passes(check: Mapping[str, Any] | None, board: str) -> bool | None:
+    """Return whether one configured board misses no gate; None where it has not been checked."""
+    return None if check is None else not _missed(check, board)
+
+
+def _missed(check: Mapping[str, Any], board: str) -> list[str]:
     prefix = f"{board}: "
-    missed = [sentence.removeprefix(prefix) for sentence in check["gate"]["missed"] if sentence.startswith(prefix)]
-    if not missed:
-        return language.gettext("passed")
-    return language.gettext("missed: %(gates)s", gates=joined(missed))
+    return [sentence.removeprefix(prefix) for sentence in check["gate"]["missed"] if sentence.startswith(prefix)]
 
 
 def sites(counts: Mapping[str, Any] | Any, language: Language = ENGLISH) -> str:
