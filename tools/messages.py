@@ -218,7 +218,7 @@ def _constants(node: Any, keys: bool = False) -> list[str]:
 
 def _words(text: str) -> list[str]:
     """Return the words of a text that are to be translated."""
-    words = re.findall(r"[^\W\d_][\w.-]*", re.sub(r"&\w+;", " ", text))
+    words = re.findall(r"[^\W\d_][\w.-]*", re.sub(r"&\w+;|%[\d.]*[a-z]\b", " ", text))  # HTML's and printf's signs
     return [word for word in words if word.lower().strip(".-") not in TECHNICAL]
 
 

@@ -91,6 +91,7 @@ def test_no_text_of_a_template_stands_outside_the_catalogue(path):
         ),
         ("| mAP50-95 | int8 | SRAM |", []),
         ("{# a comment #}", []),
+        ("{{ '%.1f' | format(v.share) }}", []),
     ],
 )
 def test_bare_words_of_markdown_are_found(source, words):
