@@ -11,7 +11,7 @@ STAMP := .venv/.installed-$(shell cksum < requirements.lock | tr ' ' -)
 unexport PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit test-long faults bench-npu lint format lock clean
+.PHONY: help setup demo test test-unit test-long faults bench-npu lint format messages lock clean
 
 help: ## Show this list
 	@echo "Usage: make TARGET [PYTHON=python3.11] [CORES=4]"
@@ -70,6 +70,9 @@ format: setup ## Mend what `make lint` can mend by itself
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 	@$(BIN)/snakefmt Snakefile workflow/rules
+
+messages: setup ## Bring the message catalogues up to date with the code, and list what is untranslated
+	@$(BIN)/python -m tools.messages
 
 lock: setup ## Install requirements.in, then write requirements.lock and environment.yml from what is installed
 	@$(BIN)/python -m pip install --disable-pip-version-check --no-input -qq -r requirements.in

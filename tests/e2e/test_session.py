@@ -102,6 +102,11 @@ def test_arguments_that_change_weights_plan_every_training(done, change):
     assert (run.stdout + run.stderr).count("\nrule train:") == 2
 
 
+def test_another_language_makes_the_reports_again_and_nothing_else(done):
+    planned = done.planned("--config", "report={language: ko}")
+    assert set(planned) == {"render_report", "compare_variants", "all"}
+
+
 @pytest.mark.parametrize("change", ["boards: [ethos-u85-256]", "gate: warn", "max_latency_ms: 0.001", "time_limit: 60"])
 def test_boards_and_gates_plan_no_training(done, change):
     run = done.snakemake("-n", "--config", f"npu={{{change}}}")

@@ -26,6 +26,7 @@ def make_session(
     name: str = "v3",
     train: Mapping[str, Any] | None = None,
     npu: NpuSettings = NPU,
+    language: str = "en",
 ) -> Session:
     """Return a session that lies below ``folder``; its variants need no model files."""
     if variants is None:
@@ -39,7 +40,7 @@ def make_session(
     settings = {"epochs": 4, "imgsz": 320, "batch": 16, "nbs": 32, "seed": 0, **(train or {})}
     document = {"session": name, "train": settings}
     root = folder / "results" / name
-    return Session(name, root, None, {}, tuple(variants), settings, ("val", "test"), npu, document)
+    return Session(name, root, None, {}, tuple(variants), settings, ("val", "test"), npu, language, document)
 
 
 def digest(*words: object) -> str:

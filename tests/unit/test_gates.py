@@ -67,10 +67,10 @@ def test_latency_is_named_as_an_estimate():
     assert missed(facts=board(latency=10.0), max_latency_ms=10.0) == []
 
 
-@pytest.mark.parametrize("kind", ["sram", "flash", "dram"])
-def test_memory_that_does_not_fit_is_named_with_both_figures(kind):
+@pytest.mark.parametrize(("kind", "name"), [("sram", "SRAM"), ("flash", "flash"), ("dram", "DRAM")])
+def test_memory_that_does_not_fit_is_named_with_both_figures(kind, name):
     facts = board(**{kind: {"used_kib": 11107.0, "budget_kib": 1126.0, "fits": False}})
-    assert missed(facts=facts) == [f"ethos-u55-256: 11,107 KiB of {kind}, the board has 1,126"]
+    assert missed(facts=facts) == [f"ethos-u55-256: 11,107 KiB of {name}, the board has 1,126 KiB"]
     facts = board(**{kind: {"budget_kib": None, "fits": None}})
     assert missed(facts=facts) == []
 

@@ -264,7 +264,7 @@ def test_one_incident_stands_once_with_its_variant(finished):
     assert text.count("batch 16 → 8") == 1
     assert f"level2_leaky : batch 16 → 8 {HOSTILE}" in text
     assert "None recorded." not in text
-    assert "- level2_leaky, 2026-03-01T08:10:00+01:00, out_of_memory: batch 16 → 8 &lt;script&gt;" in markdown
+    assert "- level2_leaky, 1 Mar 2026, 08:10 GMT+01:00, out of memory: batch 16 → 8 &lt;script&gt;" in markdown
     assert "\nNone.\n" not in markdown
 
 

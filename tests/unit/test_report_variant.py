@@ -103,7 +103,7 @@ def test_a_message_over_several_lines_stays_one_line(session):
         incidents=[{"time": "2026-03-01T08:10:00+01:00", "kind": "crash", "message": "first\n\n# second\n| third"}],
     )
     text = report(session)
-    assert r"- 2026-03-01T08:10:00+01:00, crash: first \# second \| third" in text
+    assert r"- 1 Mar 2026, 08:10 GMT+01:00, crash: first \# second \| third" in text
     assert "\n# second" not in text
     assert "\nNone.\n" not in text
 
@@ -119,7 +119,7 @@ def test_an_unfinished_training_says_how_far_it_is(session):
     assert summary["status"] == "missing"
     assert summary["history"]["epoch"] == [1, 2, 3]
     assert "attempt 1, 3 epochs so far, not finished; last incident: batch 16 did not fit" in summary["reason"]
-    assert "out_of_memory: batch 16 did not fit, going on with 8" in variant_markdown(summary).replace("\\", "")
+    assert "out of memory: batch 16 did not fit, going on with 8" in variant_markdown(summary).replace("\\", "")
 
 
 def test_metrics_of_other_weights_are_not_shown(session):

@@ -55,6 +55,7 @@ class Session:
         train: the ``train:`` block, defaults of the session included.
         splits: splits to evaluate, where the dataset has them.
         npu: boards, gates and calibration.
+        language: code of the language of the reports, ``en`` or ``ko``.
         document: the completed configuration, as written to ``config.json``.
     """
 
@@ -66,6 +67,7 @@ class Session:
     train: Mapping[str, Any]
     splits: tuple[str, ...]
     npu: NpuSettings
+    language: str
     document: Mapping[str, Any]
 
     @property
@@ -176,7 +178,7 @@ def _explain(error: Any) -> str:
     if error.validator == "additionalProperties":
         return unknown_keys(error)
     if error.validator == "enum":
-        noun = {"levels": "level", "activations": "activation", "splits": "split"}.get(
+        noun = {"levels": "level", "activations": "activation", "splits": "split", "report": "language"}.get(
             str(error.absolute_path[0 if len(error.absolute_path) == 1 else -2]), "value"
         )
         return f"unknown {noun} {error.instance!r} in {at}, {did_you_mean(error.instance, error.validator_value)}"
@@ -218,6 +220,7 @@ def load_session(config: Mapping[str, Any], overrides: Mapping[str, Any] | None 
         train=document["train"],
         splits=tuple(document["evaluate"]["splits"]),
         npu=_npu(document["npu"]),
+        language=document["report"]["language"],
         document=document,
     )
 

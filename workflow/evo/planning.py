@@ -14,6 +14,7 @@ from .environment import cpu_count
 from .errors import UserError, did_you_mean
 from .files import sha256_file, sha256_json
 from .npu.boards import board_names, load_board
+from .reporting.language import catalogue_file
 
 REPORT = re.compile(r"(.+)_training_(?:report\.md|summary\.json)")
 
@@ -105,10 +106,16 @@ def preflight_identity() -> dict[str, Any]:
 
 
 def report_identity(session: Session) -> dict[str, Any]:
-    """Return what the reports depend on besides the results: boards and gates, and how gates are applied."""
+    """Return what the reports depend on besides the results: boards and gates, how gates are applied, the language."""
     settings = asdict(session.npu)
     del settings["time_limit"], settings["calibration_images"]
-    return {**settings, "gates": sha256_file(Path(__file__).parent / "npu" / "gates.py")}
+    catalogue = catalogue_file(session.language)
+    return {
+        **settings,
+        "gates": sha256_file(Path(__file__).parent / "npu" / "gates.py"),
+        "language": session.language,
+        "texts": sha256_file(catalogue) if catalogue.is_file() else None,
+    }
 
 
 def tree_hash(subject: str) -> str:

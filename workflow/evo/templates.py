@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,3 +19,16 @@ def environment(folder: Path, **settings: Any) -> Any:
         keep_trailing_newline=True,
         **settings,
     )
+
+
+def translate(environment: Any, gettext: Callable[[str], str], ngettext: Callable[[str, str, int], str]) -> None:
+    """Give templates ``_("… %(name)s", name=…)``, ``ngettext`` and ``{% trans %}``.
+
+    Args:
+        environment: the `jinja2.Environment`.
+        gettext: returns a text as it stands in the catalogue, parameters not put in.
+        ngettext: the same for a singular, a plural and a number.
+    """
+    environment.add_extension("jinja2.ext.i18n")
+    environment.policies["ext.i18n.trimmed"] = True
+    environment.install_gettext_callables(gettext, ngettext, newstyle=True)

@@ -8,6 +8,7 @@ from workflow.evo.command_line import parse_session
 from workflow.evo.errors import entry_point
 from workflow.evo.files import write_atomically, write_json
 from workflow.evo.reporting.compare import compare
+from workflow.evo.reporting.language import Language
 from workflow.evo.reporting.render import session_csv, session_html, session_markdown
 
 
@@ -18,9 +19,9 @@ def main() -> None:
         "it: run it at any time.",
     )
     summary = compare(session)
-    root = session.layout.root
-    write_atomically(root / "report.html", session_html(summary, root))
-    write_atomically(root / "report.md", session_markdown(summary))
+    root, language = session.layout.root, Language(session.language)
+    write_atomically(root / "report.html", session_html(summary, root, language))
+    write_atomically(root / "report.md", session_markdown(summary, language))
     write_atomically(root / "summary.csv", session_csv(summary))
     write_json(root / "summary.json", "session_summary", summary)
     print(f"compare_variants: {summary['headline']['text']}", file=sys.stderr)

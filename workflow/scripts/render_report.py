@@ -8,6 +8,7 @@ from workflow.evo.command_line import parse_variant
 from workflow.evo.errors import entry_point
 from workflow.evo.files import write_atomically, write_json
 from workflow.evo.reporting.collect import collect_variant
+from workflow.evo.reporting.language import Language
 from workflow.evo.reporting.render import variant_markdown
 
 
@@ -19,7 +20,7 @@ def main() -> None:
     )
     summary = collect_variant(session, variant.name)
     layout = session.layout.variant(variant.name)
-    write_atomically(layout.report, variant_markdown(summary))
+    write_atomically(layout.report, variant_markdown(summary, Language(session.language)))
     write_json(layout.summary, "summary", summary)
     reason = f" at {summary['stage']}: {summary['reason']}" if summary["reason"] else ""
     print(f"render_report: {variant.name} is {summary['status']}{reason}; wrote {layout.report}", file=sys.stderr)

@@ -14,6 +14,7 @@ from ..evaluation.detector import dataset_splits, load_detector
 from ..evaluation.metrics import split_metrics
 from ..evaluation.validation import BATCH, check_classes, processor, quiet, sentence
 from ..files import sha256_file
+from ..reporting.message import Figure, Message
 from .decode import decode
 from .interpreter import Int8Model
 
@@ -145,10 +146,16 @@ def difference(int8: Mapping[str, Any], floating: Mapping[str, Any]) -> dict[str
     return {**totals, "per_class": per_class}
 
 
-def lost_classes(document: Mapping[str, Any]) -> list[str]:
+def lost_classes(document: Mapping[str, Any]) -> list[Message]:
     """Return the collapsed classes of a ``metrics_int8.json`` with their AP50-95: ``'cat' 0.400 to 0.100 (val)``."""
     return [
-        f"'{name}' {entry['float']:.3f} to {entry['int8']:.3f} ({split})"
+        Message(
+            "'%(name)s' %(float)s to %(int8)s (%(split)s)",
+            name=name,
+            float=Figure("metric", entry["float"]),
+            int8=Figure("metric", entry["int8"]),
+            split=split,
+        )
         for split, changes in document["difference"].items()
         for name, entry in changes["per_class"].items()
         if entry["collapsed"]

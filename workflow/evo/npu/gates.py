@@ -11,6 +11,7 @@ from typing import Any
 
 from ..config import NpuSettings
 from ..errors import UserError
+from ..reporting.message import Figure, Message
 from ..variants import OPS_TARGETS, Variant
 
 
@@ -31,29 +32,51 @@ def gate(variant: Variant, settings: NpuSettings, check: Mapping[str, Any]) -> d
     missed = []
     for name in settings.boards:
         if name not in check["boards"]:
-            missed.append(f"{name}: {check['failed'].get(name, 'not compiled yet')}")
-            continue
-        board = check["boards"][name]
-        if least is not None and board["ops_percent"] < least:
-            missed.append(
-                f"{name}: {board['ops_percent']:.1f} % of the operators on the NPU, {least:g} % are asked for"
-            )
-        latency = board["estimate"]["latency_ms"]
-        if latency is None:
-            missed.append(f"{name}: nothing runs on the NPU")
-        elif settings.max_latency_ms is not None and latency > settings.max_latency_ms:
-            missed.append(f"{name}: {latency:.2f} ms by Vela's estimate, {settings.max_latency_ms:g} ms are allowed")
-        for kind, memory in board["memory"].items():
-            if memory["fits"] is False:
-                missed.append(
-                    f"{name}: {memory['used_kib']:,.0f} KiB of {kind}, the board has {memory['budget_kib']:,.0f}"
-                )
+            sentences = [check["failed"].get(name, Message("not compiled yet"))]
+        else:
+            sentences = _missed(check["boards"][name], least, settings.max_latency_ms)
+        missed += [Message("%(board)s: %(missed)s", board=name, missed=sentence) for sentence in sentences]
     return {
         "mode": settings.gate,
         "passed": not missed,
         "limits": {"min_ops_percent": least, "max_latency_ms": settings.max_latency_ms},
         "missed": missed,
     }
+
+
+def _missed(facts: Mapping[str, Any], least: float | None, most_ms: float | None) -> list[Message]:
+    """Return a sentence per gate that one board misses."""
+    found = []
+    if least is not None and facts["ops_percent"] < least:
+        found.append(
+            Message(
+                "%(found)s of the operators on the NPU, %(asked)s %% are asked for",
+                found=Figure("percent", facts["ops_percent"]),
+                asked=f"{least:g}",
+            )
+        )
+    latency = facts["estimate"]["latency_ms"]
+    if latency is None:
+        found.append(Message("nothing runs on the NPU"))
+    elif most_ms is not None and latency > most_ms:
+        found.append(
+            Message(
+                "%(found)s by Vela's estimate, %(allowed)s ms are allowed",
+                found=Figure("latency", latency),
+                allowed=f"{most_ms:g}",
+            )
+        )
+    for kind, memory in facts["memory"].items():
+        if memory["fits"] is False:
+            found.append(
+                Message(
+                    "%(found)s of %(memory)s, the board has %(budget)s",
+                    found=Figure("kibibytes", memory["used_kib"]),
+                    memory=kind if kind == "flash" else kind.upper(),
+                    budget=Figure("kibibytes", memory["budget_kib"]),
+                )
+            )
+    return found
 
 
 def refuse_missed(variant: Variant, verdict: Mapping[str, Any]) -> None:

@@ -16,8 +16,9 @@ from ..npu.gates import gate
 from ..training.journal import Journal
 from ..variants import ROOT, Variant
 from .history import read_history
+from .known import recognised
 from .logs import log_file, logged_error
-from .wording import sites
+from .message import Figure, Message, with_messages
 
 STAGES = {
     "validate_model": ("model", "model"),
@@ -55,7 +56,7 @@ class Result:
     damage: str | None
 
     def say(self, text: str) -> str:
-        return f"{self.board}: {text}" if self.board else text
+        return Message("%(board)s: %(text)s", board=self.board, text=text) if self.board else text
 
 
 def collect_variant(session: Session, name: str) -> dict[str, Any]:
@@ -76,7 +77,8 @@ def collect_variant(session: Session, name: str) -> dict[str, Any]:
     documents = {stage: found.get((stage, None)) for stage in STAGES}
     compiled = {board: found.get(("compile_npu", board)) for board in session.npu.boards}
     training = documents["train"]
-    return {
+    incidents = training["incidents"] if training else Journal(paths.checkpoints).incidents()
+    summary = {
         "session": session.name,
         "variant": name,
         "level": variant.level,
@@ -85,19 +87,20 @@ def collect_variant(session: Session, name: str) -> dict[str, Any]:
         "status": status,
         "stage": stage,
         "reason": reason,
-        "model": _without(documents["validate_model"], "schema_version", "definition"),
+        "model": _model(documents["validate_model"]),
         "activations": _without(documents["verify_activations"], "schema_version", "variant"),
         "boards": list(session.npu.boards),
         "preflight": _preflight(session, variant, documents["preflight_npu"]),
         "training": _training(training),
         "history": _history(paths),
         "metrics": _without(documents["evaluate"], "schema_version"),
-        "export": _without(documents["export_int8"], "schema_version", "variant"),
+        "export": _export(documents["export_int8"]),
         "npu": {board: _without(facts, "schema_version") for board, facts in compiled.items() if facts} or None,
         "int8": _without(documents["evaluate_int8"], "schema_version"),
-        "incidents": training["incidents"] if training else Journal(paths.checkpoints).incidents(),
+        "incidents": [{**incident, "message": recognised(incident["message"])} for incident in incidents],
         "plots": _plots(session, paths),
     }
+    return with_messages(summary)
 
 
 def _read(paths: VariantLayout, boards: Iterable[str]) -> list[Result]:
@@ -146,18 +149,23 @@ def _status(
                 return "failed", check, error
     if first.stage == "train":
         return "missing", first.stage, _unfinished(session.layout.variant(name))
-    return "missing", first.stage, first.say("not run yet")
+    return "missing", first.stage, first.say(Message("not run yet"))
 
 
-def _unfinished(paths: VariantLayout) -> str:
+def _unfinished(paths: VariantLayout) -> Message:
     journal = Journal(paths.checkpoints)
     if not journal.run:
-        return "not run yet"
-    incidents = journal.incidents()
-    last = f"; last incident: {incidents[-1]['message']}" if incidents else ""
-    epochs = _history(paths).get("epoch")
-    progress = f", {epochs[-1]} epochs so far" if epochs else ""
-    return f"started {journal.run['started']}, attempt {journal.run['attempts']}{progress}, not finished{last}"
+        return Message("not run yet")
+    incidents, epochs = journal.incidents(), _history(paths).get("epoch")
+    return Message(
+        "started %(moment)s, attempt %(attempt)s%(progress)s, not finished%(last)s",
+        moment=Figure("date_time", journal.run["started"]),
+        attempt=journal.run["attempts"],
+        progress=Message(", %(epochs)s epochs so far", epochs=epochs[-1]) if epochs else "",
+        last=Message("; last incident: %(incident)s", incident=recognised(incidents[-1]["message"]))
+        if incidents
+        else "",
+    )
 
 
 def _history(paths: VariantLayout) -> dict[str, list[float | None]]:
@@ -165,18 +173,22 @@ def _history(paths: VariantLayout) -> dict[str, list[float | None]]:
     return read_history(paths.results_csv) or read_history(paths.checkpoints / "work" / "results.csv")
 
 
-def _broken_promise(result: Result) -> str | None:
+def _broken_promise(result: Result) -> Message | None:
     """Return what a result says against itself; its figures are shown nevertheless."""
     if result.stage == "train" and result.document and not result.document["activations"]["verified"]:
         found = result.document["activations"]["found"]
-        rows = [f"{part} has {sites(found[part])}" for part in found]
-        return "best.pt does not have the activations that its level promises: " + "; ".join(rows)
+        rows = [Message("%(part)s has %(sites)s", part=part, sites=Figure("sites", found[part])) for part in found]
+        return Message(
+            "best.pt does not have the activations that its level promises: %(parts)s", parts=Figure("joined", rows)
+        )
     if result.stage == "evaluate_int8" and result.document and (lost := lost_classes(result.document)):
-        return "the int8 model has lost more than half of the AP50-95 of: " + "; ".join(lost)
+        return Message(
+            "the int8 model has lost more than half of the AP50-95 of: %(classes)s", classes=Figure("joined", lost)
+        )
     return None
 
 
-def _stale(results: list[Result]) -> dict[tuple[str, str | None], str]:
+def _stale(results: list[Result]) -> dict[tuple[str, str | None], Message]:
     """Return, by stage and board, the results that are of another file than the one there is. None of them is shown."""
     documents = {(result.stage, result.board): result.document for result in results}
     training, metrics, export, int8 = (
@@ -184,8 +196,13 @@ def _stale(results: list[Result]) -> dict[tuple[str, str | None], str]:
     )
     best = training["weights"]["best"] if training else None
     model = export["sha256"] if export else None
-    other_weights = "{} is of other weights than training.json: run snakemake again".format
-    other_model = "{} is of another model than metadata.json: run snakemake again".format
+
+    def other_weights(file: str) -> Message:
+        return Message("%(file)s is of other weights than training.json: run snakemake again", file=file)
+
+    def other_model(file: str) -> Message:
+        return Message("%(file)s is of another model than metadata.json: run snakemake again", file=file)
+
     compiled = {key: document for key, document in documents.items() if key[0] == "compile_npu" and document}
     found = {}
     if best and metrics and metrics["evaluation"]["weights_sha256"] != best:
@@ -209,6 +226,21 @@ def _preflight(session: Session, variant: Variant, document: Mapping[str, Any] |
     if document is None:
         return None
     return {**_without(document, "schema_version", "variant"), "gate": gate(variant, session.npu, document)}
+
+
+def _model(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return ``model.json`` without the definition itself."""
+    if document is None:
+        return None
+    return {**_without(document, "schema_version", "definition"), "notes": [recognised(n) for n in document["notes"]]}
+
+
+def _export(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return ``metadata.json`` with its reasons."""
+    if document is None:
+        return None
+    left = [{**operator, "why": recognised(operator["why"])} for operator in document["float_operators"]]
+    return {**_without(document, "schema_version", "variant"), "float_operators": left}
 
 
 def _training(document: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -9,7 +9,10 @@ from typing import Any
 
 from ..config import Session
 from .collect import collect_variant, read_if_there
-from .wording import count, duration, kibibytes, latency, listed, metric, milliseconds
+from .known import recognised
+from .language import marked
+from .message import Figure, Message, numbered, with_messages
+from .wording import count, duration, kibibytes, latency, metric, milliseconds
 
 NOISE = 0.03
 """Smallest difference of map50_95 that ranks two trainings with one seed each: repeated trainings of one network on
@@ -17,7 +20,7 @@ a small dataset, seeds apart, differed by about this much."""
 
 
 BOARD = "{board}"
-"""Stands in a path or a title for the first board of the session, which decides between variants."""
+"""Stands in a path for the first board of the session, which decides between variants; ``%(board)s`` in a title."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +29,10 @@ class Criterion:
 
     Attributes:
         key: names it in ``summary.json``.
-        title: for people, what is measured or estimated on what.
+        title: for people, what is measured or estimated on what; a text of the catalogue, like ``note``.
         path: where its value stands in a variant's summary.
         higher: whether higher is better.
-        say: turns a value into text; values with equal text are a tie.
+        say: turns a value into text, one of ``wording.FIGURES``; values with equal text are a tie.
         note: what the figure is not.
         take: turns what stands at ``path`` into the value; None where it does not compare.
     """
@@ -59,61 +62,61 @@ def int8_loss(int8: Mapping[str, Any]) -> float | None:
 
 
 CRITERIA = (
-    Criterion("val_map50_95", "Highest mAP50-95 on val", ("metrics", "val", "map50_95"), True, metric),
-    Criterion("val_map50", "Highest mAP50 on val", ("metrics", "val", "map50"), True, metric),
-    Criterion("test_map50_95", "Highest mAP50-95 on test", ("metrics", "test", "map50_95"), True, metric),
-    Criterion("val_recall", "Highest recall on val", ("metrics", "val", "recall"), True, metric),
-    Criterion("int8_map50_95", "Highest mAP50-95 on val as int8", ("int8", "val", "map50_95"), True, metric),
+    Criterion("val_map50_95", marked("Highest mAP50-95 on val"), ("metrics", "val", "map50_95"), True, metric),
+    Criterion("val_map50", marked("Highest mAP50 on val"), ("metrics", "val", "map50"), True, metric),
+    Criterion("test_map50_95", marked("Highest mAP50-95 on test"), ("metrics", "test", "map50_95"), True, metric),
+    Criterion("val_recall", marked("Highest recall on val"), ("metrics", "val", "recall"), True, metric),
+    Criterion("int8_map50_95", marked("Highest mAP50-95 on val as int8"), ("int8", "val", "map50_95"), True, metric),
     Criterion(
         "int8_difference",
-        "Smallest change of mAP50-95 on val by int8",
+        marked("Smallest change of mAP50-95 on val by int8"),
         ("int8",),
         False,
         metric,
-        "in either direction, against the float weights on the same input",
+        marked("in either direction, against the float weights on the same input"),
         int8_loss,
     ),
     Criterion(
         "vela_latency_ms",
-        f"Lowest latency on {BOARD}, Vela's estimate",
+        marked("Lowest latency on %(board)s, Vela's estimate"),
         ("npu", BOARD),
         False,
         latency,
-        "not measured; variants that leave operators to the CPU do not compare",
+        marked("not measured; variants that leave operators to the CPU do not compare"),
         whole_latency,
     ),
     Criterion(
         "sram_kib",
-        f"Least SRAM on {BOARD}",
+        marked("Least SRAM on %(board)s"),
         ("npu", BOARD, "memory", "sram", "used_kib"),
         False,
         kibibytes,
-        "as Vela allocates it; the runtime needs some KiB more",
+        marked("as Vela allocates it; the runtime needs some KiB more"),
     ),
     Criterion(
         "flash_kib",
-        f"Smallest compiled file for {BOARD}",
+        marked("Smallest compiled file for %(board)s"),
         ("npu", BOARD, "memory", "flash", "used_kib"),
         False,
         kibibytes,
-        "what the model takes in flash",
+        marked("what the model takes in flash"),
     ),
-    Criterion("parameters", "Fewest parameters", ("model", "parameters"), False, count),
+    Criterion("parameters", marked("Fewest parameters"), ("model", "parameters"), False, count),
     Criterion(
         "epochs_seconds",
-        "Shortest training",
+        marked("Shortest training"),
         ("training", "epochs_seconds"),
         False,
         duration,
-        "sum of the epochs' wall times, pauses left out",
+        marked("sum of the epochs' wall times, pauses left out"),
     ),
     Criterion(
         "inference_ms",
-        "Fastest inference on this host",
+        marked("Fastest inference on this host"),
         ("metrics", "val", "speed_ms", "inference"),
         False,
         milliseconds,
-        "measured on the host that ran the evaluation, not on an NPU",
+        marked("measured on the host that ran the evaluation, not on an NPU"),
     ),
 )
 
@@ -137,7 +140,7 @@ def compare(session: Session) -> dict[str, Any]:
     dataset, dataset_problem = read_if_there(session.layout.fingerprint, "fingerprint")
     environment, environment_problem = read_if_there(session.layout.environment, "environment")
     problems = [problem for problem in (dataset_problem, environment_problem) if problem]
-    return {
+    summary = {
         "session": session.name,
         "as_of": max(
             (v["training"]["finished"] for v in variants if v["training"]), key=datetime.fromisoformat, default=None
@@ -145,13 +148,21 @@ def compare(session: Session) -> dict[str, Any]:
         "boards": list(session.npu.boards),
         "headline": headline(variants, board),
         "settings": dict(session.train),
-        "dataset": dataset,
-        "environment": environment,
+        "dataset": _with_known_findings(dataset),
+        "environment": _with_known_findings(environment),
         "variants": variants,
         "criteria": criteria(variants, board),
         "incidents": [{"variant": v["variant"], **incident} for v in variants for incident in v["incidents"]],
         "warnings": [*problems, *warnings(variants, board)],
     }
+    return with_messages(summary)
+
+
+def _with_known_findings(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if document is None:
+        return None
+    findings = [{**finding, "message": recognised(finding["message"])} for finding in document["findings"]]
+    return {**document, "findings": findings}
 
 
 def done(variants: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -179,13 +190,13 @@ def criteria(variants: Iterable[Mapping[str, Any]], board: str) -> list[dict[str
         found.append(
             {
                 "key": criterion.key,
-                "title": criterion.title.replace(BOARD, board),
+                "title": Message(criterion.title, board=board),
                 "value": best,
-                "text": criterion.say(best),
+                "text": Message("%(value)s", value=Figure(criterion.say.__name__, best)),
                 "variants": winners,
                 "tie": len(winners) > 1,
                 "all": len(winners) == len(values),
-                "note": criterion.note,
+                "note": criterion.note and Message(criterion.note),
             }
         )
     return found
@@ -206,17 +217,25 @@ def headline(variants: Iterable[Mapping[str, Any]], board: str) -> dict[str, Any
     caveat = None
     if not ranked:
         measured = [v["variant"] for v in variants if v["status"] != "done" and _ranking_value(v) is not None]
-        text = "No variant has a measured accuracy yet."
+        text = Message("No variant has a measured accuracy yet.")
         if measured:
-            text = f"No variant is complete yet; the accuracy of {listed(measured)} is measured."
+            text = Message("No variant is complete yet; the accuracy of %(variants)s is measured.", variants=measured)
     elif len(ranked) == 1:
         value, name = ranked[0]
         result.update(best=name, map50_95=value)
-        deployed = f" ({found})" if (found := _deployed(best, board)) else ""
-        text = (
-            f"{name} reaches mAP50-95 {metric(value)} on val{deployed}; "
-            "no other variant is evaluated, so nothing is ranked."
-        )
+        reached = {"name": name, "value": Figure("metric", value)}
+        if deployed := _deployed(best, board):
+            text = Message(
+                "%(name)s reaches mAP50-95 %(value)s on val (%(deployed)s); no other variant is evaluated, so nothing "
+                "is ranked.",
+                **reached,
+                deployed=deployed,
+            )
+        else:
+            text = Message(
+                "%(name)s reaches mAP50-95 %(value)s on val; no other variant is evaluated, so nothing is ranked.",
+                **reached,
+            )
     else:
         (value, name), (second, _) = ranked[:2]
         close = [other for score, other in ranked[1:] if round(value - score, 6) < NOISE]
@@ -237,65 +256,128 @@ def headline(variants: Iterable[Mapping[str, Any]], board: str) -> dict[str, Any
 
 
 def _best_of_several(
-    ranked: list[tuple[float, str]], tied: list[str], close: list[str], deployed: str
-) -> tuple[str, str | None]:
+    ranked: list[tuple[float, str]], tied: list[str], close: list[str], deployed: list[Message]
+) -> tuple[Message, Message | None]:
     """Return what the ranking says, and whether that means anything; ``tied`` are the best, ``close`` just behind."""
     (value, name), (second, runner_up) = ranked[:2]
+    highest = Figure("metric", value)
     if metric(value) == metric(0):
-        return f"No variant detects anything yet: mAP50-95 on val is {metric(0)} for all {len(ranked)} evaluated.", None
+        return Message(
+            "No variant detects anything yet: mAP50-95 on val is %(value)s for all %(number)s evaluated.",
+            value=highest,
+            number=len(ranked),
+        ), None
     if len(tied) > 1:
-        text = f"{listed(tied)} share the highest mAP50-95 on val, {metric(value)}."
+        text = Message("%(variants)s share the highest mAP50-95 on val, %(value)s.", variants=tied, value=highest)
     else:
-        ahead = f"{metric(value - second)} ahead of {runner_up}{'; ' if deployed else ''}{deployed}"
-        text = f"{name} has the highest mAP50-95 on val, {metric(value)}, {ahead}."
+        first = {"name": name, "value": highest, "lead": Figure("metric", value - second), "second": runner_up}
+        if deployed:
+            text = Message(
+                "%(name)s has the highest mAP50-95 on val, %(value)s, %(lead)s ahead of %(second)s; %(deployed)s.",
+                **first,
+                deployed=deployed,
+            )
+        else:
+            text = Message(
+                "%(name)s has the highest mAP50-95 on val, %(value)s, %(lead)s ahead of %(second)s.", **first
+            )
     if close:
-        behind = f"{listed(close)} {'is' if len(close) == 1 else 'are'} less than {NOISE} behind"
-        return text, f"This is not a ranking: each variant was trained with one seed, and {behind}."
+        return text, numbered(
+            "This is not a ranking: each variant was trained with one seed, and %(variants)s is less than %(noise)s "
+            "behind.",
+            "This is not a ranking: each variant was trained with one seed, and %(variants)s are less than %(noise)s "
+            "behind.",
+            len(close),
+            variants=close,
+            noise=NOISE,
+        )
     if len(tied) > 1:
-        return text, f"Each variant was trained with one seed: differences below {NOISE} are not a ranking."
-    return text, f"With one seed per variant, differences below {NOISE} are not a ranking; this one is larger."
+        return text, Message(
+            "Each variant was trained with one seed: differences below %(noise)s are not a ranking.", noise=NOISE
+        )
+    return text, Message(
+        "With one seed per variant, differences below %(noise)s are not a ranking; this one is larger.", noise=NOISE
+    )
 
 
-def _deployed(variant: Mapping[str, Any], board: str) -> str:
-    """Return what is known of a variant as int8 and compiled, as a part of a sentence; empty when nothing is."""
+def _deployed(variant: Mapping[str, Any], board: str) -> list[Message]:
+    """Return what is known of a variant as int8 and compiled, as parts of a sentence; empty when nothing is."""
     accuracy = value_at(variant, ("int8", "val", "map50_95"))
     estimate = value_at(variant, ("npu", board, "estimate")) or {}
-    words = [] if accuracy is None else [f"as int8 {metric(accuracy)}"]
+    words = [] if accuracy is None else [Message("as int8 %(value)s", value=Figure("metric", accuracy))]
     if estimate.get("latency_ms") is not None:
-        rest = "" if estimate["covers_all_operators"] else ", without the operators left to the CPU"
-        words.append(f"{latency(estimate['latency_ms'])} by Vela's estimate on {board}{rest}")
-    return listed(words)
+        found = {"latency": Figure("latency", estimate["latency_ms"]), "board": board}
+        if estimate["covers_all_operators"]:
+            words.append(Message("%(latency)s by Vela's estimate on %(board)s", **found))
+        else:
+            words.append(
+                Message("%(latency)s by Vela's estimate on %(board)s, without the operators left to the CPU", **found)
+            )
+    return words
 
 
 def _ranking_value(variant: Mapping[str, Any]) -> float | None:
     return value_at(variant, ("metrics", "val", "map50_95"))
 
 
-def warnings(variants: Iterable[Mapping[str, Any]], board: str) -> list[str]:
+DIFFERENCES = (
+    (
+        ("training", "data_hash"),
+        marked("The variants were trained on different data: their figures are not of one experiment."),
+    ),
+    (
+        ("training", "arguments", "seed"),
+        marked("The variants were trained with different seeds: their figures are not of one experiment."),
+    ),
+    (
+        ("training", "arguments", "epochs"),
+        marked("The variants were trained for different numbers of epochs: their figures are not of one experiment."),
+    ),
+    (
+        ("training", "arguments", "imgsz"),
+        marked("The variants were trained at different image sizes: their figures are not of one experiment."),
+    ),
+    (
+        ("training", "arguments", "optimizer"),
+        marked("The variants were trained with different optimizers: their figures are not of one experiment."),
+    ),
+    (
+        ("training", "arguments", "nbs"),
+        marked(
+            "The variants were trained with different nominal batch sizes: their figures are not of one experiment."
+        ),
+    ),
+    (
+        ("metrics", "evaluation", "device"),
+        marked("The variants were evaluated on different processors: their inference times do not compare."),
+    ),
+    (
+        ("export", "calibration"),
+        marked("The variants were calibrated on different samples: their int8 accuracies do not compare."),
+    ),
+)
+"""What has to be equal for variants to compare: its place in a summary, and what to say where it differs."""
+
+
+def warnings(variants: Iterable[Mapping[str, Any]], board: str) -> list[Message]:
     """Return, in plain words, what makes the variants of a session less comparable, or less usable, than they look."""
     variants = list(variants)
     finished = done(variants)
-    found = []
     by_network: dict[str, list[str]] = {}
     for variant in finished:
         by_network.setdefault(variant["training"]["model_fingerprint"], []).append(variant["variant"])
-    found += [f"{listed(names)} are the same network." for names in by_network.values() if len(names) > 1]
-    for words, path in (
-        ("on different data", ("training", "data_hash")),
-        ("with different seeds", ("training", "arguments", "seed")),
-        ("for different numbers of epochs", ("training", "arguments", "epochs")),
-        ("at different image sizes", ("training", "arguments", "imgsz")),
-        ("with different optimizers", ("training", "arguments", "optimizer")),
-        ("with different nominal batch sizes", ("training", "arguments", "nbs")),
-    ):
+    found = [
+        Message("%(variants)s are the same network.", variants=names) for names in by_network.values() if len(names) > 1
+    ]
+    for path, sentence in DIFFERENCES:
         if len({str(value_at(variant, path)) for variant in finished}) > 1:
-            found.append(f"The variants were trained {words}: their figures are not of one experiment.")
-    if len({str(value_at(v, ("metrics", "evaluation", "device"))) for v in finished}) > 1:
-        found.append("The variants were evaluated on different processors: their inference times do not compare.")
-    if len({str(value_at(v, ("export", "calibration"))) for v in finished}) > 1:
-        found.append("The variants were calibrated on different samples: their int8 accuracies do not compare.")
+            found.append(Message(sentence))
     if len({str(_assumptions(v, board)) for v in finished}) > 1:
-        found.append(f"The variants were compiled differently for {board}: Vela's estimates do not compare.")
+        found.append(
+            Message(
+                "The variants were compiled differently for %(board)s: Vela's estimates do not compare.", board=board
+            )
+        )
     return found + [sentence for variant in variants for sentence in _obstacles(variant)]
 
 
@@ -305,17 +387,25 @@ def _assumptions(variant: Mapping[str, Any], board: str) -> list[Any]:
     return [value_at(variant, ("npu", board, "estimate", key)) for key in keys]
 
 
-def _obstacles(variant: Mapping[str, Any]) -> list[str]:
+def _obstacles(variant: Mapping[str, Any]) -> list[Message]:
     """Return the gates that a variant misses, and the memories it does not fit into although it did untrained."""
     name = variant["variant"]
-    found = [f"{name} misses a gate: {missed}." for missed in value_at(variant, ("preflight", "gate", "missed")) or ()]
+    gates = value_at(variant, ("preflight", "gate", "missed")) or ()
+    found = [Message("%(name)s misses a gate: %(missed)s.", name=name, missed=missed) for missed in gates]
     for board, facts in (variant["npu"] or {}).items():
         for kind, memory in facts["memory"].items():
             untrained = value_at(variant, ("preflight", "boards", board, "memory", kind, "fits"))
             if memory["fits"] is False and untrained is not False:
-                place = kind if kind == "flash" else kind.upper()
-                needs, has = kibibytes(memory["used_kib"]), kibibytes(memory["budget_kib"])
-                found.append(f"{name} needs {needs} of {place}, {board} has {has}.")
+                found.append(
+                    Message(
+                        "%(name)s needs %(needs)s of %(place)s, %(board)s has %(has)s.",
+                        name=name,
+                        needs=Figure("kibibytes", memory["used_kib"]),
+                        place=kind if kind == "flash" else kind.upper(),
+                        board=board,
+                        has=Figure("kibibytes", memory["budget_kib"]),
+                    )
+                )
     return found
 
 

@@ -11,9 +11,12 @@ _SPECIAL = re.compile(r"([\\`*\[\]|~$#])|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])")
 
 
 class Markdown(str):
-    """Text that is Markdown already and is inserted as it is."""
+    """Text that is Markdown already and is inserted as it is; what ``%`` puts into it is escaped."""
 
     __slots__ = ()
+
+    def __mod__(self, values: Any) -> Markdown:
+        return Markdown(str.__mod__(self, {name: _escaped(value) for name, value in values.items()}))
 
 
 def escape(value: Any) -> str:
@@ -28,6 +31,11 @@ def escape(value: Any) -> str:
     text = " ".join(str(value).split())
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _SPECIAL.sub(lambda match: "\\" + match[0], text)
+
+
+def _escaped(value: Any) -> Any:
+    """Return a number as it is, so that a translation may format it, and anything else as Markdown."""
+    return value if isinstance(value, (int, float)) else escape(value)
 
 
 def link_target(path: str) -> Markdown:

@@ -4,40 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..templates import environment
+from ..templates import environment, translate
 from ..variants import PARTS
 from . import figures, wording
 from .compare import CRITERIA, CSV_COLUMNS, csv_rows, done, value_at
 from .images import BUDGET, embed
+from .language import ENGLISH, Language, marked
 from .markdown import Markdown, escape, link_target
+from .message import localised
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
-FILTERS = {
-    "metric": wording.metric,
-    "count": wording.count,
-    "duration": wording.duration,
-    "ms": wording.milliseconds,
-    "latency": wording.latency,
-    "signed": wording.signed,
-    "percent": wording.percent,
-    "placed": wording.placed,
-    "used": wording.used,
-    "preset": wording.preset,
-    "kib": wording.kibibytes,
-    "mib": wording.mebibytes,
-    "hash": wording.short_hash,
-    "sites": wording.sites,
-    "flat": wording.flat,
-    "listed": wording.listed,
-    "winners": lambda criterion: (
-        f"all {len(criterion['variants'])}" if criterion["all"] else wording.listed(criterion["variants"])
-    ),
-}
 NO_MEASUREMENT = {"schema_version", "findings", "expected", "disk_needed_gib"}
 """Keys of environment.json that do not say what the session ran on: findings stand apart, forecasts nowhere."""
 
@@ -45,28 +26,31 @@ ESTIMATES = {"cpu_training"}
 """Findings of the environment check that are a forecast: of no use once the training has been measured."""
 
 PROVENANCE = (
-    ("Data", ("data_hash",)),
-    ("Network", ("model_fingerprint",)),
-    ("Recipe", ("recipe",)),
+    (marked("Data"), ("data_hash",)),
+    (marked("Network"), ("model_fingerprint",)),
+    (marked("Recipe"), ("recipe",)),
     ("best.pt", ("weights", "best")),
 )
-"""Title and place in ``training`` of the hashes that a result is identified by."""
+"""Title (a text of the catalogue) and place in ``training`` of the hashes that a result is identified by."""
 
 
-def variant_markdown(summary: Mapping[str, Any]) -> str:
+def variant_markdown(summary: Mapping[str, Any], language: Language = ENGLISH) -> str:
     """Return ``{variant}_training_report.md``; links are relative to the session's folder."""
+    summary = localised(summary, language)
     checked = value_at(summary, ("preflight", "boards")) or {}
     return _markdown(
         "variant.md.j2",
+        language,
         v=summary,
-        placements=_placements([summary], summary["boards"]),
+        placements=_placements([summary], summary["boards"], language),
         others={board: facts for board, facts in checked.items() if board not in summary["boards"]},
     )
 
 
-def session_markdown(summary: Mapping[str, Any]) -> str:
+def session_markdown(summary: Mapping[str, Any], language: Language = ENGLISH) -> str:
     """Return ``report.md`` of a session."""
-    return _markdown("session.md.j2", s=summary, **_views(summary))
+    summary = localised(summary, language)
+    return _markdown("session.md.j2", language, s=summary, **views(summary, language))
 
 
 def session_csv(summary: Mapping[str, Any]) -> str:
@@ -78,16 +62,18 @@ def session_csv(summary: Mapping[str, Any]) -> str:
     return stream.getvalue()
 
 
-def session_html(summary: Mapping[str, Any], root: Path) -> str:
+def session_html(summary: Mapping[str, Any], root: Path, language: Language = ENGLISH) -> str:
     """Return ``report.html``: one file without scripts or links to elsewhere.
 
     Args:
         summary: a document of ``session_summary.schema.json``.
         root: the session's folder, below which the pictures lie.
+        language: of its texts.
     """
     from markupsafe import Markup
 
-    environment = _html_environment()
+    summary = localised(summary, language)
+    environment = _html_environment(language)
     drawn = figures.styles(summary["variants"])
     trained = [v for v in summary["variants"] if v["history"]]
     return environment.get_template("report.html.j2").render(
@@ -96,15 +82,15 @@ def session_html(summary: Mapping[str, Any], root: Path) -> str:
         samples={name: Markup(style.sample) for name, style in drawn.items()},
         trained=trained,
         figures=[{**figure, "svg": Markup(figure["svg"])} for figure in figures.training_curves(trained, drawn)],
-        pictures=_pictures(summary, root),
-        **_views(summary),
+        pictures=_pictures(summary, root, language),
+        **views(summary, language),
     )
 
 
-def _views(summary: Mapping[str, Any]) -> dict[str, Any]:
+def views(summary: Mapping[str, Any], language: Language) -> dict[str, Any]:
     """Return what both session reports lay out the same way."""
     variants, finished = summary["variants"], done(summary["variants"])
-    placements = _placements(variants, summary["boards"])
+    placements = _placements(variants, summary["boards"], language)
     quantised = [v for v in variants if v["int8"]]
     return {
         "board": summary["boards"][0],
@@ -118,7 +104,7 @@ def _views(summary: Mapping[str, Any]) -> dict[str, Any]:
         "tested": any(value_at(v, ("metrics", "test")) for v in finished),
         "classes": _classes(finished),
         "proofs": _proofs(variants),
-        "notes": _notes(variants),
+        "notes": _notes(variants, language),
         "winners": _winners(summary["criteria"]),
         "provenance": PROVENANCE,
         "environment": {k: v for k, v in (summary["environment"] or {}).items() if k not in NO_MEASUREMENT},
@@ -126,7 +112,7 @@ def _views(summary: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _placements(variants: list[Mapping[str, Any]], boards: Iterable[str]) -> list[dict[str, Any]]:
+def _placements(variants: list[Mapping[str, Any]], boards: Iterable[str], language: Language) -> list[dict[str, Any]]:
     """Return what the compiler made of each variant on each board, one row per pair of which anything is known.
 
     ``facts`` are of the trained network where that is compiled, otherwise of the untrained one.
@@ -144,7 +130,8 @@ def _placements(variants: list[Mapping[str, Any]], boards: Iterable[str]) -> lis
                         "trained": trained,
                         "untrained": untrained,
                         "facts": trained or untrained,
-                        "gate": wording.verdict(variant["preflight"], board),
+                        "gate": wording.verdict(variant["preflight"], board, language),
+                        "passed": wording.passes(variant["preflight"], board),
                     }
                 )
     return rows
@@ -206,13 +193,13 @@ def _proofs(variants: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def _notes(variants: list[Mapping[str, Any]]) -> list[tuple[str, str]]:
+def _notes(variants: list[Mapping[str, Any]], language: Language) -> list[tuple[str, str]]:
     """Return each note on a network once, with the variants that it holds for."""
     found: dict[str, list[str]] = {}
     for variant in variants:
         for note in (variant["model"] or {}).get("notes", ()):
             found.setdefault(note, []).append(variant["variant"])
-    return [(wording.listed(names), note) for note, names in found.items()]
+    return [(wording.listed(names, language), note) for note, names in found.items()]
 
 
 def _winners(criteria: list[Mapping[str, Any]]) -> dict[str, list[str]]:
@@ -221,39 +208,54 @@ def _winners(criteria: list[Mapping[str, Any]]) -> dict[str, list[str]]:
     return found | {c["key"]: c["variants"] for c in criteria if not c["all"]}
 
 
-def _pictures(summary: Mapping[str, Any], root: Path) -> list[dict[str, str]]:
+def _pictures(summary: Mapping[str, Any], root: Path, language: Language) -> list[dict[str, str]]:
     """Return the labels of the first batch of val once, then what each finished variant predicts for it."""
     wanted = []
     for variant in done(summary["variants"]):
         names = {Path(name).name: name for name in variant["plots"].get("val", ())}
         if not wanted and "val_batch0_labels.jpg" in names:
-            wanted.append(("Labels", "what is there", names["val_batch0_labels.jpg"]))
+            wanted.append(
+                (language.gettext("Labels"), language.gettext("what is there"), names["val_batch0_labels.jpg"])
+            )
         if "val_batch0_pred.jpg" in names:
-            value = wording.metric(variant["metrics"]["val"]["map50_95"])
+            value = wording.metric(variant["metrics"]["val"]["map50_95"], language)
             wanted.append((variant["variant"], f"mAP50-95 {value}", names["val_batch0_pred.jpg"]))
     embedded = [(title, note, embed(Path(root) / name, BUDGET // len(wanted))) for title, note, name in wanted]
     return [{"title": title, "note": note, "uri": uri} for title, note, uri in embedded if uri]
 
 
-def _markdown(template: str, **values: Any) -> str:
-    return _markdown_environment().get_template(template).render(**values)
+def _markdown(template: str, language: Language, **values: Any) -> str:
+    return _markdown_environment(language).get_template(template).render(**values)
 
 
 @cache
-def _html_environment() -> Any:
-    return _environment(autoescape=True)
+def _html_environment(language: Language) -> Any:
+    return environment_of(language, autoescape=True)
 
 
 @cache
-def _markdown_environment() -> Any:
-    environment = _environment(autoescape=False, finalize=escape)
-    environment.filters["path"] = link_target
-    environment.filters["raw"] = Markdown
-    return environment
+def _markdown_environment(language: Language) -> Any:
+    # The texts of the catalogue are Markdown; what is put into them is not.
+    found = environment_of(language, Markdown, autoescape=False, finalize=escape)
+    found.filters["path"] = link_target
+    found.filters["raw"] = Markdown
+    return found
 
 
-def _environment(**settings: Any) -> Any:
+def environment_of(language: Language, text: Callable[[str], str] = str, **settings: Any) -> Any:
+    """Return a `jinja2.Environment` over the templates of the reports, with their filters, in one language.
+
+    Args:
+        language: of the texts, numbers and dates.
+        text: makes of a text of the catalogue what the template takes for its own.
+        settings: as `jinja2.Environment` takes them.
+    """
     found = environment(TEMPLATES, **settings)
-    found.filters.update(FILTERS)
-    found.globals["at"] = value_at
+    found.filters.update(wording.filters(language))
+    found.globals.update(at=value_at, language=language.code)
+    translate(
+        found,
+        lambda message: text(language.gettext(message)),
+        lambda singular, plural, number: text(language.ngettext(singular, plural, number)),
+    )
     return found

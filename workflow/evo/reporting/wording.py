@@ -1,65 +1,95 @@
-"""Numbers and names as people read them. What is absent is a dash, never a made-up value."""
+"""Numbers and names as people read them, in the language of a report. What is absent is a dash, never made up."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
+
+from .language import ENGLISH, Language, marked
 
 DASH = "—"
 
+STATUS = {"done": marked("done"), "failed": marked("failed"), "missing": marked("missing")}
+"""What becomes of a variant."""
 
-def metric(value: float | None) -> str:
+SEVERITY = {"fatal": marked("fatal"), "warning": marked("warning"), "info": marked("info")}
+"""Severities of findings."""
+
+KINDS = {
+    "recipe": marked("another recipe"),
+    "restart": marked("restart"),
+    "resume": marked("resumption"),
+    "inexact": marked("other conditions"),
+    "damaged_checkpoint": marked("damaged checkpoint"),
+    "out_of_memory": marked("out of memory"),
+    "bad_batch": marked("bad batch"),
+    "bad_numbers": marked("bad numbers"),
+    "missing_file": marked("missing file"),
+    "stalled": marked("stall"),
+}
+"""Kinds of incidents of a training."""
+
+
+def metric(value: float | None, language: Language = ENGLISH) -> str:
     """Return a fraction with three decimals."""
-    return DASH if value is None else f"{value:.3f}"
+    return DASH if value is None else language.decimal(value, "0.000")
 
 
-def count(value: int | float | None) -> str:
+def count(value: int | float | None, language: Language = ENGLISH) -> str:
     """Return a whole number with thousands separators."""
-    return DASH if value is None else f"{round(value):,}"
+    return DASH if value is None else language.decimal(round(value), "#,##0")
 
 
-def milliseconds(value: float | None) -> str:
-    return DASH if value is None else f"{value:.1f} ms"
+def milliseconds(value: float | None, language: Language = ENGLISH) -> str:
+    return DASH if value is None else f"{language.decimal(value, '#,##0.0')} ms"
 
 
-def latency(value: float | None) -> str:
+def latency(value: float | None, language: Language = ENGLISH) -> str:
     """Return milliseconds with two decimals, as fine as estimates of an NPU differ."""
-    return DASH if value is None else f"{value:.2f} ms"
+    return DASH if value is None else f"{language.decimal(value, '#,##0.00')} ms"
 
 
-def signed(value: float | None) -> str:
+def signed(value: float | None, language: Language = ENGLISH) -> str:
     """Return a difference of fractions with its sign; what rounds to nothing is ``+0.000``."""
-    return DASH if value is None else f"{round(value, 3) + 0:+.3f}"
+    return DASH if value is None else language.decimal(round(value, 3) + 0, "+0.000;-0.000")
 
 
-def percent(value: float | None) -> str:
-    return DASH if value is None else f"{value:.1f} %"
+def percent(value: float | None, language: Language = ENGLISH) -> str:
+    """Return a percentage (0 to 100) with one decimal: ``99.4 %``, ``99.4%`` in Korean."""
+    return DASH if value is None else language.gettext("%(number)s %%", number=language.decimal(value, "#,##0.0"))
 
 
-def kibibytes(value: float | None) -> str:
+def kibibytes(value: float | None, language: Language = ENGLISH) -> str:
     """Return whole KiB, rounded up, so that what does not fit never looks as if it did."""
-    return DASH if value is None else f"{math.ceil(value):,} KiB"
+    return DASH if value is None else f"{count(math.ceil(value), language)} KiB"
 
 
-def mebibytes(value: float | None) -> str:
-    return DASH if value is None else f"{value:,.0f} MiB"
+def mebibytes(value: float | None, language: Language = ENGLISH) -> str:
+    return DASH if value is None else f"{count(value, language)} MiB"
 
 
-def duration(seconds: float | None) -> str:
-    """Return a time in its two largest units: ``1 h 32 min``, ``4 min 12 s``, ``8.3 s``."""
+def duration(seconds: float | None, language: Language = ENGLISH) -> str:
+    """Return a time in its two largest units: ``1 h 32 min``, ``4 min 12 s``, ``8.3 s``; ``1시간 32분`` in Korean."""
     if seconds is None:
         return DASH
+    _ = language.gettext
     if seconds < 59.95:
-        return f"{seconds:.1f} s"
+        return _("%(seconds)s s", seconds=language.decimal(seconds, "0.0"))
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
-        return f"{minutes} min {rest} s"
+        return _("%(minutes)s min %(seconds)s s", minutes=minutes, seconds=rest)
     hours, minutes = divmod(round(seconds / 60), 60)
     if hours < 48:
-        return f"{hours:,} h {minutes} min"
+        return _("%(hours)s h %(minutes)s min", hours=hours, minutes=minutes)
     days, hours = divmod(round(seconds / 3600), 24)
-    return f"{days:,} d {hours} h"
+    return _("%(days)s d %(hours)s h", days=count(days, language), hours=hours)
+
+
+def date_time(moment: str | None, language: Language = ENGLISH) -> str:
+    """Return a moment in ISO 8601 as people write it, with its offset: ``24 Nov 2026, 12:26 GMT+09:00``."""
+    return DASH if moment is None else language.date_time(moment)
 
 
 def short_hash(value: str | None) -> str:
@@ -67,32 +97,47 @@ def short_hash(value: str | None) -> str:
     return DASH if not value else str(value)[:12]
 
 
-def listed(words: Iterable[str]) -> str:
-    """Return ``a``, ``a and b``, or ``a, b and c``."""
+def listed(words: Iterable[str], language: Language = ENGLISH) -> str:
+    """Return ``a``, ``a and b``, or ``a, b and c``; in Korean ``a, b, c``."""
     words = list(words)
-    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+    if len(words) < 2:
+        return "".join(words)
+    return language.gettext("%(words)s and %(last)s", words=", ".join(words[:-1]), last=words[-1])
 
 
-def placed(facts: Mapping[str, Any] | None) -> str:
+def joined(parts: Iterable[str], language: Language = ENGLISH) -> str:
+    """Return parts of a sentence one after the other: ``a; b``."""
+    return "; ".join(parts)
+
+
+def placed(facts: Mapping[str, Any] | None, language: Language = ENGLISH) -> str:
     """Return how many operators of a compiled model the NPU runs: ``178 of 179, 99.4 %``."""
     if facts is None:
         return DASH
     operators = facts["operators"]
-    return f"{operators['source'] - operators['cpu']:,} of {operators['source']:,}, {percent(facts['ops_percent'])}"
+    return language.gettext(
+        "%(some)s of %(all)s, %(percent)s",
+        some=count(operators["source"] - operators["cpu"], language),
+        all=count(operators["source"], language),
+        percent=percent(facts["ops_percent"], language),
+    )
 
 
-def used(memory: Mapping[str, Any] | None) -> str:
+def used(memory: Mapping[str, Any] | None, language: Language = ENGLISH) -> str:
     """Return a kind of memory against what the board has of it: ``118 of 4,096 KiB, fits``."""
     if memory is None or memory["used_kib"] is None:
         return DASH
     if memory["budget_kib"] is None:
-        return kibibytes(memory["used_kib"])
-    verdict = "fits" if memory["fits"] else "DOES NOT FIT"
-    return f"{math.ceil(memory['used_kib']):,} of {kibibytes(memory['budget_kib'])}, {verdict}"
+        return kibibytes(memory["used_kib"], language)
+    _ = language.gettext
+    some, budget = count(math.ceil(memory["used_kib"]), language), kibibytes(memory["budget_kib"], language)
+    if memory["fits"]:
+        return _("%(some)s of %(budget)s, fits", some=some, budget=budget)
+    return _("%(some)s of %(budget)s, DOES NOT FIT", some=some, budget=budget)
 
 
 def preset(facts: Mapping[str, Any] | None) -> str:
-    """Return what an estimate assumes, and whose it is."""
+    """Return what an estimate assumes, and whose it is: names, the same in every language."""
     if facts is None:
         return DASH
     estimate = facts["estimate"]
@@ -102,21 +147,30 @@ def preset(facts: Mapping[str, Any] | None) -> str:
     )
 
 
-def verdict(check: Mapping[str, Any] | None, board: str) -> str:
+def verdict(check: Mapping[str, Any] | None, board: str, language: Language = ENGLISH) -> str:
     """Return what the gates say of one configured board: ``passed``, or each gate that it misses."""
     if check is None:
         return DASH
+    missed = _missed(check, board)
+    return language.gettext("missed: %(gates)s", gates=joined(missed)) if missed else language.gettext("passed")
+
+
+def passes(check: Mapping[str, Any] | None, board: str) -> bool | None:
+    """Return whether one configured board misses no gate; None where it has not been checked."""
+    return None if check is None else not _missed(check, board)
+
+
+def _missed(check: Mapping[str, Any], board: str) -> list[str]:
     prefix = f"{board}: "
-    missed = [sentence.removeprefix(prefix) for sentence in check["gate"]["missed"] if sentence.startswith(prefix)]
-    return "missed: " + "; ".join(missed) if missed else "passed"
+    return [sentence.removeprefix(prefix) for sentence in check["gate"]["missed"] if sentence.startswith(prefix)]
 
 
-def sites(counts: Mapping[str, Any] | Any) -> str:
+def sites(counts: Mapping[str, Any] | Any, language: Language = ENGLISH) -> str:
     """Return activation call sites as ``ReLU 27, SiLU 3``."""
     if counts is None:
         return DASH
     if isinstance(counts, Mapping):
-        return ", ".join(f"{name} {number}" for name, number in counts.items()) or "none"
+        return ", ".join(f"{name} {number}" for name, number in counts.items()) or language.gettext("none")
     return str(counts)
 
 
@@ -133,3 +187,65 @@ def flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             rows[name] = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
     return rows
+
+
+def status(word: str, language: Language = ENGLISH) -> str:
+    """Return the status of a variant."""
+    return language.gettext(STATUS[word])
+
+
+def severity(word: str, language: Language = ENGLISH) -> str:
+    """Return the severity of a finding."""
+    return language.gettext(SEVERITY[word])
+
+
+def kind(word: str, language: Language = ENGLISH) -> str:
+    """Return the kind of an incident; one that is not known here as it stands in the journal."""
+    return language.gettext(KINDS[word]) if word in KINDS else word
+
+
+FIGURES: dict[str, Callable[..., str]] = {
+    "metric": metric,
+    "count": count,
+    "milliseconds": milliseconds,
+    "latency": latency,
+    "signed": signed,
+    "percent": percent,
+    "kibibytes": kibibytes,
+    "mebibytes": mebibytes,
+    "duration": duration,
+    "date_time": date_time,
+    "listed": listed,
+    "joined": joined,
+    "sites": sites,
+}
+"""What a sentence of the reports may hold: name, and function of a value and a language."""
+
+
+def filters(language: Language) -> dict[str, Callable[..., Any]]:
+    """Return the filters of the report templates, each with the language of the report."""
+    spoken = {
+        **FIGURES,
+        "ms": milliseconds,
+        "kib": kibibytes,
+        "mib": mebibytes,
+        "placed": placed,
+        "used": used,
+        "status": status,
+        "severity": severity,
+        "kind": kind,
+        "winners": _winners,
+    }
+    return {
+        **{name: partial(function, language=language) for name, function in spoken.items()},
+        "preset": preset,
+        "hash": short_hash,
+        "flat": flat,
+    }
+
+
+def _winners(criterion: Mapping[str, Any], language: Language = ENGLISH) -> str:
+    """Return the best variants of a criterion: their names, or ``all 6``."""
+    if criterion["all"]:
+        return language.gettext("all %(number)s", number=len(criterion["variants"]))
+    return listed(criterion["variants"], language)
