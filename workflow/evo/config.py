@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -209,15 +209,38 @@ def load_session(config: Mapping[str, Any], overrides: Mapping[str, Any] | None 
     train_arguments.check(document["train"])
     if weights := document["train"]["pretrained"]:
         _existing(weights, "train.pretrained", "weights file")
+    data = None if document["data"] == DEMO else _existing(document["data"], "data", "dataset YAML", "demo")
+    for name in document["npu"]["boards"]:
+        load_board(name)
+    return _session(document, Path("results") / document["session"], data, _variants(document, _existing))
+
+
+def recorded_session(root: Path) -> Session:
+    """Return the session whose results lie in ``root``, as its ``config.json`` says; no other file has to exist.
+
+    Raises:
+        UserError: ``config.json`` is missing, or not of this version.
+    """
+    path = SessionLayout(root).config
+    document = read_yaml(path)
+    if errors := violations(document, load_schema("config")):
+        hint = "run the session's snakemake command again"
+        raise UserError("; ".join(_explain(error) for error in errors), where=path, hint=hint)
+    document = _with_defaults(document, load_schema("config"))
+    data = None if document["data"] == DEMO else Path(document["data"])
+    return _session(document, Path(root), data, _variants(document, lambda path, *_: Path(path)))
+
+
+def _session(document: Mapping[str, Any], root: Path, data: Path | None, variants: tuple[Variant, ...]) -> Session:
     return Session(
         name=document["session"],
-        root=Path("results") / document["session"],
-        data=None if document["data"] == DEMO else _existing(document["data"], "data", "dataset YAML", "demo"),
+        root=root,
+        data=data,
         digits=document["digits"],
-        variants=_variants(document),
+        variants=variants,
         train=document["train"],
         splits=tuple(document["evaluate"]["splits"]),
-        npu=_npu(document["npu"]),
+        npu=NpuSettings(**{**document["npu"], "boards": tuple(document["npu"]["boards"])}),
         document=document,
     )
 
@@ -228,12 +251,6 @@ def load_session_files(paths: Iterable[Path]) -> Session:
     for path in paths:
         config = merge(config, read_yaml(path))
     return load_session(config)
-
-
-def _npu(block: Mapping[str, Any]) -> NpuSettings:
-    for name in block["boards"]:
-        load_board(name)
-    return NpuSettings(**{**block, "boards": tuple(block["boards"])})
 
 
 def _existing(path: str, key: str, what: str, *further: str) -> Path:
@@ -257,7 +274,7 @@ def _existing(path: str, key: str, what: str, *further: str) -> Path:
     raise UserError(f"{what} not found: {absolute}", where=key, hint=hint)
 
 
-def _variants(document: Mapping[str, Any]) -> tuple[Variant, ...]:
+def _variants(document: Mapping[str, Any], find: Callable[..., Path]) -> tuple[Variant, ...]:
     grid, variants = document["grid"], []
     for level in grid["levels"]:
         for activation in ("silu",) if level == 1 else grid["activations"]:
@@ -275,7 +292,7 @@ def _variants(document: Mapping[str, Any]) -> tuple[Variant, ...]:
     for name, entry in document["models"].items():
         if name in reserved:
             raise UserError(f"the name '{name}' belongs to the workflow", where="configuration key 'models'")
-        path = _existing(entry["yaml"], f"models.{name}.yaml", "model file")
+        path = find(entry["yaml"], f"models.{name}.yaml", "model file")
         variants.append(Variant(name, path))
     if not variants:
         raise UserError("no variant is left", where="configuration", hint="name levels and activations, or 'models'")

@@ -80,6 +80,11 @@ class VariantLayout:
         return self.train / ".checkpoints"
 
     @property
+    def status(self) -> Path:
+        """How far the training is, renewed every other second while it runs."""
+        return self.checkpoints / "status.json"
+
+    @property
     def evaluate(self) -> Path:
         return self.folder / "evaluate"
 
@@ -130,6 +135,11 @@ class SessionLayout:
     def config(self) -> Path:
         """The merged and completed configuration that the jobs of this session read."""
         return self.root / "config.json"
+
+    @property
+    def lock(self) -> Path:
+        """Locked by the process that runs the session, whose number stands in it."""
+        return self.root / ".lock"
 
     @property
     def environment(self) -> Path:

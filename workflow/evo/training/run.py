@@ -20,6 +20,7 @@ from ..variants import Variant
 from .checkpoints import DELIVERED, CheckpointStore, Generation
 from .console import Console, duration
 from .gpu import lease
+from .heartbeat import Heartbeat
 from .journal import Journal, now
 from .process import StopRequest, sole_owner
 from .recipe import recipe as recipe_hash
@@ -50,10 +51,12 @@ def train(session: Session, name: str, console: Console) -> None:
     stop_request = StopRequest()
     with (
         sole_owner(layout.checkpoints / "lock", f"the training of {name}", console.say),
-        lease(session.train.get("device"), console.say) as gpu,
+        Heartbeat(layout.status, name, console.say) as heartbeat,
+        lease(session.train.get("device"), heartbeat.waiting(console.say)) as gpu,
     ):
+        heartbeat.tell("starting")
         ultralytics_env.prepare(layout.checkpoints / "ultralytics")
-        _Training(session, variant, layout, stop_request, console, gpu).run()
+        _Training(session, variant, layout, stop_request, console, gpu, heartbeat).run()
 
 
 class _Training:
@@ -65,8 +68,9 @@ class _Training:
         stop_request: StopRequest,
         console: Console,
         gpu: str | None,
+        heartbeat: Heartbeat,
     ):
-        self.gpu = gpu
+        self.gpu, self.heartbeat = gpu, heartbeat
         self.session, self.variant, self.layout = session, variant, layout
         self.stop_request, self.console = stop_request, console
         self.definition: Definition = load_definition(variant.yaml)
@@ -83,6 +87,7 @@ class _Training:
             raise EvoError(reason)
         (self.layout.checkpoints / DELIVERED).unlink(missing_ok=True)
         again = self.journal.start_attempt(self.recipe, self.session.train["batch"])
+        self.heartbeat.tell("starting", attempt=self.journal.run["attempts"])
         aside = self.store.set_aside(self.recipe)
         if aside is not None:
             self._incident("recipe", f"the recipe changed: trained afresh, earlier checkpoints are in {aside}")
@@ -101,6 +106,7 @@ class _Training:
             self._incident("resume", message, epoch=generation.epoch)
         if generation is None or not generation.finished:
             generation = self._train(generation)
+        self.heartbeat.tell("publishing")
         self._publish(generation)
 
     def _require_checks(self) -> None:
@@ -164,6 +170,7 @@ class _Training:
         )
         recovery = Recovery(self.session, self.variant.name, self.journal, self.console)
         trainer.add_callback("on_pretrain_routine_end", recovery.require_same_images)
+        self.heartbeat.attach(trainer)
         prepare_stacks()
         try:
             with (

@@ -1,0 +1,256 @@
+"""The state of a session as one frame of a terminal: figures in columns, and what happened in whole sentences."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import datetime
+
+from rich.console import Console, Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from ..reporting.wording import DASH, metric
+from ..training.console import duration
+from .jobs import DONE, FAILED, INTERRUPTED, RUNNING, WAITING, Job
+from .state import NEW, STOPPED, Gpu, SessionState, Training, VariantState
+
+WIDE = 120
+"""Columns from which on the frame shows every figure."""
+
+MESSAGES = 6
+"""Sentences below the table; older ones are in the report."""
+
+STYLES = {RUNNING: "cyan", DONE: "green", FAILED: "bold red", STOPPED: "yellow", WAITING: "dim", NEW: "dim"}
+GLYPHS = {DONE: "✓", RUNNING: "▶", FAILED: "✗", INTERRUPTED: "‖", WAITING: "·"}
+RULES = {
+    "validate_model": "m",
+    "verify_activations": "a",
+    "preflight_npu": "p",
+    "train": "T",
+    "evaluate": "e",
+    "export_int8": "x",
+    "compile_npu": "c",
+    "evaluate_int8": "i",
+    "bundle_deploy": "b",
+    "render_report": "r",
+}
+"""Head of each job's column in the strip of a variant's jobs."""
+
+
+def frame(state: SessionState, width: int) -> RenderableType:
+    """Return the frame for a terminal of ``width`` columns."""
+    return Group(
+        _title(state),
+        _totals(state),
+        *(_gpu(gpu) for gpu in state.gpus),
+        Text(),
+        _variants(state, wide=width >= WIDE),
+        Text(),
+        *_messages(state),
+        _legend(wide=width >= WIDE),
+    )
+
+
+def render(state: SessionState, console: Console) -> None:
+    """Print one frame."""
+    console.print(frame(state, console.width))
+
+
+def _title(state: SessionState) -> RenderableType:
+    shown = {key: count for key, count in state.counts.items() if count}
+    words = [f"{count} {key}" for key, count in shown.items()]
+    line = Text.assemble(
+        (state.name, "bold"),
+        "  ",
+        (state.state, STYLES[state.state]),
+        f" · {', '.join(words)} of {len(state.variants)}",
+    )
+    row = Table.grid(expand=True, padding=(0, 1))
+    row.add_column(overflow="ellipsis", no_wrap=True)
+    row.add_column(justify="right", no_wrap=True)
+    row.add_row(line, Text(_clock(state.time), "dim"))
+    return row
+
+
+def _totals(state: SessionState) -> RenderableType:
+    done = min(state.epochs_done, state.epochs)
+    bar = Table.grid(padding=(0, 1))
+    bar.add_column(no_wrap=True)
+    bar.add_column(width=24)
+    bar.add_column(no_wrap=True)
+    bar.add_row(
+        f"epochs {done}/{state.epochs}",
+        ProgressBar(total=max(state.epochs, 1), completed=done, width=24),
+        f"{100 * done / max(state.epochs, 1):.0f} %",
+    )
+    facts = [
+        f"trained {duration(state.trained_s)}",
+        *([f"left {_left(state.seconds_left)}"] if state.state != DONE else []),
+        *([f"started {_clock(state.started)}"] if state.started else []),
+        *([f"{state.incidents} incidents"] if state.incidents else []),
+        *([f"{state.retries} retries"] if state.retries else []),
+    ]
+    low = state.disk_needed_gib is not None and state.disk_free_gib < state.disk_needed_gib
+    disk = (f"disk {state.disk_free_gib:g} GiB free", "bold red" if low else "")
+    return Group(bar, Text.assemble(" · ".join(facts), " · ", disk))
+
+
+def _gpu(gpu: Gpu) -> RenderableType:
+    figures = gpu.figures
+    used, total = figures["memory_used_mib"], figures["memory_total_mib"]
+    memory = DASH if used is None or total is None else f"{used / 1024:.1f}/{total / 1024:.1f} GiB"
+    power, limit = figures["power_w"], figures["power_limit_w"]
+    watts = DASH if power is None else f"{power:.0f}" + ("" if limit is None else f"/{limit:.0f}") + " W"
+    parts = [
+        f"busy {_number(figures['utilisation_percent'])} %",
+        memory,
+        f"{_number(figures['temperature_c'])} °C",
+        watts,
+        f"{figures['name'] or gpu.figures['uuid']} on {gpu.host}: {gpu.variant}",
+    ]
+    return Text("GPU " + " · ".join(parts), overflow="ellipsis", no_wrap=True)
+
+
+def _variants(state: SessionState, wide: bool) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), expand=False, header_style="bold")
+    table.add_column("variant", overflow="ellipsis", no_wrap=True, max_width=24 if wide else 13)
+    if wide:
+        table.add_column(_heads(state), no_wrap=True)
+    table.add_column("stage", overflow="ellipsis", no_wrap=True, max_width=30 if wide else 16)
+    for head in ("epoch", *(("batch",) if wide else ()), "box", "cls", "dfl/l1", *(("mAP50",) if wide else ())):
+        table.add_column(head, justify="right", no_wrap=True)
+    for head in ("mAP", *(("best", "int8") if wide else ()), "s/ep", "img/s", "left", "try"):
+        table.add_column(head, justify="right", no_wrap=True)
+    if wide:
+        table.add_column("CPU", justify="right", no_wrap=True)
+        table.add_column("memory", justify="right", no_wrap=True)
+        table.add_column("bad", justify="right", no_wrap=True)
+    for variant in state.variants:
+        table.add_row(*_cells(variant, wide), style=STYLES[variant.state] if variant.state in {WAITING, NEW} else "")
+    return table
+
+
+def _heads(state: SessionState) -> str:
+    return "".join(RULES.get(job.rule, "?") for job in state.variants[0].jobs)
+
+
+def _cells(variant: VariantState, wide: bool) -> list[RenderableType]:
+    training, live = variant.training, variant.state == RUNNING and variant.training.epoch is not None
+    losses = training.losses or {}
+    stage = Text(_stage(variant), STYLES[variant.state])
+    epoch = f"{training.epoch or 0}/{training.epochs}"
+    third = losses.get("dfl", losses.get("l1"))
+    batch = DASH if training.batch is None or training.batches is None else f"{training.batch}/{training.batches}"
+    return [
+        Text(variant.name, "bold" if live else ""),
+        *([_strip(variant.jobs)] if wide else []),
+        stage,
+        epoch,
+        *([batch] if wide else []),
+        _number(losses.get("box"), 2),
+        _number(losses.get("cls"), 2),
+        _number(third, 2),
+        *([_fraction(training.map50)] if wide else []),
+        _fraction(training.map50_95),
+        *([_fraction(variant.map50_95["float"]), _fraction(variant.map50_95["int8"])] if wide else []),
+        _number(training.seconds_per_epoch, 1),
+        _number(training.images_per_s),
+        _left(training.seconds_left) if live else DASH,
+        str(training.attempts or DASH),
+        *([_percent(training), _memory(training), str(variant.incidents or DASH)] if wide else []),
+    ]
+
+
+def _stage(variant: VariantState) -> str:
+    """Return what a variant is at: the phase of its training rather than the rule, and a mark for how it stands."""
+    if variant.state == RUNNING:
+        phase = variant.training.phase
+        return phase if variant.stage == "train" and phase and phase != "finished" else variant.stage
+    if variant.state == DONE:
+        return DONE
+    return f"{variant.state}: {variant.stage}" if variant.state in {FAILED, STOPPED} else f"({variant.stage})"
+
+
+def _strip(jobs: tuple[Job, ...]) -> Text:
+    styles = {**STYLES, INTERRUPTED: "yellow"}
+    return Text.assemble(*((GLYPHS[job.state], styles[job.state]) for job in jobs))
+
+
+def _messages(state: SessionState) -> list[RenderableType]:
+    """Return sentences: what failed or stopped first, then the newest incidents, then what waits for what."""
+    broken = [
+        Text.assemble((f"{job.rule}: ", "bold red"), job.words or "") for job in state.jobs if job.state == FAILED
+    ]
+    broken += [
+        Text.assemble((f"{v.name}: ", STYLES[v.state]), f"{v.stage}: {v.words}")
+        for v in state.variants
+        if v.state in {FAILED, STOPPED} and v.words
+    ]
+    waiting = [v for v in state.variants if v.state == WAITING]
+    groups = itertools.groupby(waiting, key=lambda variant: (variant.stage, variant.words))
+    queue = [
+        Text(f"waiting: {', '.join(v.name for v in group)} with {stage} {words}", "dim")
+        for (stage, words), group in groups
+    ]
+    running = [
+        Text.assemble((f"{job.rule}", "cyan"), f": running, {job.words}") for job in state.jobs if job.state == RUNNING
+    ] + [
+        Text.assemble((f"{v.name}: ", "cyan"), f"{v.stage}: {v.words}")
+        for v in state.variants
+        if v.state == RUNNING and v.words
+    ]
+    incidents = sorted((v for v in state.variants if v.incident), key=lambda v: v.incident["time"], reverse=True)
+    happened = [
+        Text.assemble((f"{_clock(v.incident['time'])} {v.name}: ", "magenta"), v.incident["message"]) for v in incidents
+    ]
+    lines = [*broken[:MESSAGES], *happened[:MESSAGES], *running, *queue]
+    hidden = max(len(broken) - MESSAGES, 0) + max(len(happened) - MESSAGES, 0)
+    if hidden:
+        lines.append(Text(f"and {hidden} more: --json has them all", "dim"))
+    if state.state == DONE:
+        lines.append(Text(f"the report: {state.folder}/report.html", "green"))
+    return [*lines, Text()] if lines else []
+
+
+def _legend(wide: bool) -> Text:
+    text = (
+        "losses: mean of the epoch so far · mAP: mAP50-95 of the last validation on val · s/ep: seconds an epoch, mean of "
+        "five · img/s: trained in this epoch · left: estimate · try: attempts"
+    )
+    if wide:
+        names = ", ".join(f"{letter} {rule}" for rule, letter in RULES.items())
+        text += (
+            " · best: mAP50-95 of best.pt, int8: of the quantised model · CPU and memory: of the training process · bad: "
+            f"incidents\n{names} · ✓ done ▶ running ✗ failed ‖ interrupted · waiting"
+        )
+    return Text(text, "dim")
+
+
+def _clock(iso: str | None) -> str:
+    if not iso:
+        return DASH
+    try:
+        return datetime.fromisoformat(iso).astimezone().strftime("%H:%M:%S")
+    except ValueError:
+        return iso
+
+
+def _left(seconds: float | None) -> str:
+    return DASH if seconds is None else f"≈{duration(seconds)}"
+
+
+def _number(value: float | None, digits: int = 0) -> str:
+    return DASH if value is None else f"{value:.{digits}f}"
+
+
+def _fraction(value: float | None) -> str:
+    return metric(value).removeprefix("0") if value is not None and 0 <= value < 1 else metric(value)
+
+
+def _percent(training: Training) -> str:
+    return DASH if training.cpu_percent is None else f"{training.cpu_percent:.0f} %"
+
+
+def _memory(training: Training) -> str:
+    return DASH if training.memory_mib is None else f"{training.memory_mib / 1024:.1f} GiB"
