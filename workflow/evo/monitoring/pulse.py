@@ -12,7 +12,7 @@ from ..reporting.collect import read_if_there
 from ..training.heartbeat import machine
 
 STALE_SECONDS = 90.0
-"""Silence after which a training of another machine counts as ended: NFS shows a change up to 60 s late (``acdirmax``)."""
+"""Silence after which a training of another machine counts as ended: NFS may show a change 60 s late (``acdirmax``)."""
 
 ENDED = {"finished", "stopped", "failed"}
 
@@ -93,7 +93,7 @@ class Pulses:
 
 
 def process_lives(pid: int, started: float) -> bool:
-    """Return whether process ``pid`` of this machine is the one that started then (seconds since 1970), and no zombie."""
+    """Return whether process ``pid`` of this machine started then (seconds since 1970), and has not ended as a zombie."""
     import psutil
 
     try:

@@ -117,8 +117,8 @@ class SessionState:
         name: the session.
         folder: its results, absolute.
         time: the moment, ISO 8601.
-        state: ``running``, ``done``, ``failed`` (over, something failed), ``stopped`` (over, something is left to do) or
-            ``new``.
+        state: ``running``, ``done``, ``failed`` (over, something failed), ``stopped`` (over, something is left to do)
+            or ``new``.
         words: the evidence for ``running``.
         started: when Snakemake last started on it, ISO 8601.
         elapsed_s: seconds since then, while it runs.

@@ -215,14 +215,14 @@ def _messages(state: SessionState) -> list[RenderableType]:
 
 def _legend(wide: bool) -> Text:
     text = (
-        "losses: mean of the epoch so far · mAP: mAP50-95 of the last validation on val · s/ep: seconds an epoch, mean of "
-        "five · img/s: trained in this epoch · left: estimate · try: attempts"
+        "losses: mean of the epoch so far · mAP: mAP50-95 of the last validation on val · "
+        "s/ep: seconds an epoch, mean of five · img/s: trained in this epoch · left: estimate · try: attempts"
     )
     if wide:
         names = ", ".join(f"{letter} {rule}" for rule, letter in RULES.items())
         text += (
-            " · best: mAP50-95 of best.pt, int8: of the quantised model · CPU and memory: of the training process · bad: "
-            f"incidents\n{names} · ✓ done ▶ running ✗ failed ‖ interrupted · waiting"
+            " · best: mAP50-95 of best.pt, int8: of the quantised model · CPU and memory: of the training process · "
+            f"bad: incidents\n{names} · ✓ done ▶ running ✗ failed ‖ interrupted · waiting"
         )
     return Text(text, "dim")
 

@@ -13,7 +13,7 @@ def plain(text: str) -> str:
 
 
 def clock_time(moment: float, now: float) -> str:
-    """Return ``12:31:07`` in the time zone of the reader, with the date when it is more than half a day from ``now``."""
+    """Return ``12:31:07`` in the reader's time zone, or date and time when it is more than half a day from ``now``."""
     pattern = "%H:%M:%S" if abs(now - moment) < DAY / 2 else "%Y-%m-%d %H:%M"
     return datetime.fromtimestamp(moment).strftime(pattern)
 

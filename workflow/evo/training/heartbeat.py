@@ -7,7 +7,6 @@ the trainer's callbacks only leave figures behind for it.
 from __future__ import annotations
 
 import math
-import os
 import platform
 import threading
 import time
@@ -203,7 +202,7 @@ def _times(trainer: Any, share: float) -> dict[str, float | None]:
 def machine() -> str:
     """Return a name of this boot of this host and its space of process numbers: a container has its own."""
     try:
-        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()}/{os.readlink('/proc/self/ns/pid')}"
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()}/{Path('/proc/self/ns/pid').readlink()}"
     except OSError:  # no Linux
         return platform.node()
 
