@@ -20,6 +20,9 @@ from .violations import kinds, unknown_keys, violations, where
 
 DEMO = "demo"
 
+FOLDERS = frozenset({"data", "logs", "benchmarks", "tracking"})
+"""Folders of a session beside those of its variants."""
+
 
 @dataclass(frozen=True)
 class NpuSettings:
@@ -55,6 +58,7 @@ class Session:
         train: the ``train:`` block, defaults of the session included.
         splits: splits to evaluate, where the dataset has them.
         npu: boards, gates and calibration.
+        track: which of TensorBoard and MLflow follow the trainings.
         document: the completed configuration, as written to ``config.json``.
     """
 
@@ -67,6 +71,7 @@ class Session:
     splits: tuple[str, ...]
     npu: NpuSettings
     document: Mapping[str, Any]
+    track: tuple[str, ...] = ()
 
     @property
     def layout(self) -> SessionLayout:
@@ -176,7 +181,7 @@ def _explain(error: Any) -> str:
     if error.validator == "additionalProperties":
         return unknown_keys(error)
     if error.validator == "enum":
-        noun = {"levels": "level", "activations": "activation", "splits": "split"}.get(
+        noun = {"levels": "level", "activations": "activation", "splits": "split", "track": "tracker"}.get(
             str(error.absolute_path[0 if len(error.absolute_path) == 1 else -2]), "value"
         )
         return f"unknown {noun} {error.instance!r} in {at}, {did_you_mean(error.instance, error.validator_value)}"
@@ -242,6 +247,7 @@ def _session(document: Mapping[str, Any], root: Path, data: Path | None, variant
         splits=tuple(document["evaluate"]["splits"]),
         npu=NpuSettings(**{**document["npu"], "boards": tuple(document["npu"]["boards"])}),
         document=document,
+        track=tuple(document["track"]),
     )
 
 
@@ -288,7 +294,7 @@ def _variants(document: Mapping[str, Any], find: Callable[..., Path]) -> tuple[V
                 )
             variants.append(Variant(variant_name(level, activation), path, level, activation))
     reserved = {variant_name(level, activation) for level in LEVEL_NAMES for activation in ACTIVATIONS}
-    reserved |= {"data", "logs", "benchmarks"}  # folders beside those of the variants
+    reserved |= FOLDERS
     for name, entry in document["models"].items():
         if name in reserved:
             raise UserError(f"the name '{name}' belongs to the workflow", where="configuration key 'models'")

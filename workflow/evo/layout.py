@@ -164,6 +164,11 @@ class SessionLayout:
         return self.data / "digits"
 
     @property
+    def tracking(self) -> Path:
+        """MLflow's own store, when it is asked for."""
+        return self.root / "tracking"
+
+    @property
     def report(self) -> Path:
         return self.root / "report.html"
 

@@ -93,7 +93,7 @@ class Pulses:
 
 
 def process_lives(pid: int, started: float) -> bool:
-    """Return whether process ``pid`` of this machine started then (seconds since 1970), and has not ended as a zombie."""
+    """Return whether process ``pid`` of this machine started then (seconds since 1970) and is no zombie."""
     import psutil
 
     try:

@@ -17,6 +17,7 @@ from ..models.definition import Definition, load_definition
 from ..npu.gates import gate, refuse_missed
 from ..train_arguments import with_defaults
 from ..variants import Variant
+from . import tracking
 from .checkpoints import DELIVERED, CheckpointStore, Generation
 from .console import Console, duration
 from .gpu import lease
@@ -46,6 +47,7 @@ def train(session: Session, name: str, console: Console) -> None:
         StartAgain: call again in a new process.
         EvoError: anything else that stops the run, in one line.
     """
+    tracking.require_trackers(session.track)
     variant = session.variant(name)
     layout = session.layout.variant(name)
     stop_request = StopRequest()
@@ -155,6 +157,13 @@ class _Training:
         }
 
     def _train(self, generation: Generation | None) -> Generation:
+        if generation is None:
+            tracking.forget(self.layout.checkpoints / "work")
+        run = self.variant.name + (f" attempt {attempt}" if (attempt := self.journal.run["attempts"]) > 1 else "")
+        with tracking.following(self.session, run, self.console.say):
+            return self._train_tracked(generation)
+
+    def _train_tracked(self, generation: Generation | None) -> Generation:
         from .trainer import VariantTrainer
 
         trainer = VariantTrainer(
