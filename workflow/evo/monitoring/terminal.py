@@ -22,20 +22,20 @@ MESSAGES = 6
 """Sentences below the table; older ones are in the report."""
 
 STYLES = {RUNNING: "cyan", DONE: "green", FAILED: "bold red", STOPPED: "yellow", WAITING: "dim", NEW: "dim"}
-GLYPHS = {DONE: "✓", RUNNING: "▶", FAILED: "✗", INTERRUPTED: "‖", WAITING: "·"}
+GLYPHS = {DONE: "✓", RUNNING: "▶", FAILED: "✗", INTERRUPTED: "‖", STOPPED: "‖", WAITING: "·", NEW: "·"}
 RULES = {
-    "validate_model": "m",
-    "verify_activations": "a",
-    "preflight_npu": "p",
-    "train": "T",
-    "evaluate": "e",
-    "export_int8": "x",
-    "compile_npu": "c",
-    "evaluate_int8": "i",
-    "bundle_deploy": "b",
-    "render_report": "r",
+    "validate_model": ("m", "model"),
+    "verify_activations": ("a", "activations"),
+    "preflight_npu": ("p", "preflight"),
+    "train": ("T", "train"),
+    "evaluate": ("e", "evaluate"),
+    "export_int8": ("x", "export"),
+    "compile_npu": ("c", "compile"),
+    "evaluate_int8": ("i", "int8"),
+    "bundle_deploy": ("b", "bundle"),
+    "render_report": ("r", "report"),
 }
-"""Head of each job's column in the strip of a variant's jobs."""
+"""Rules of a variant: the letter that heads its column in the strip of jobs, and a word that a narrow column holds."""
 
 
 def frame(state: SessionState, width: int) -> RenderableType:
@@ -117,7 +117,7 @@ def _variants(state: SessionState, wide: bool) -> Table:
     table.add_column("variant", overflow="ellipsis", no_wrap=True, max_width=24 if wide else 13)
     if wide:
         table.add_column(_heads(state), no_wrap=True)
-    table.add_column("stage", overflow="ellipsis", no_wrap=True, max_width=30 if wide else 16)
+    table.add_column("stage", overflow="ellipsis", no_wrap=True, min_width=13, max_width=26 if wide else 13)
     for head in ("epoch", *(("batch",) if wide else ()), "box", "cls", "dfl/l1", *(("mAP50",) if wide else ())):
         table.add_column(head, justify="right", no_wrap=True)
     for head in ("mAP", *(("best", "int8") if wide else ()), "s/ep", "img/s", "left", "try"):
@@ -132,7 +132,7 @@ def _variants(state: SessionState, wide: bool) -> Table:
 
 
 def _heads(state: SessionState) -> str:
-    return "".join(RULES.get(job.rule, "?") for job in state.variants[0].jobs)
+    return "".join(RULES[job.rule][0] for job in state.variants[0].jobs)
 
 
 def _cells(variant: VariantState, wide: bool) -> list[RenderableType]:
@@ -163,13 +163,15 @@ def _cells(variant: VariantState, wide: bool) -> list[RenderableType]:
 
 
 def _stage(variant: VariantState) -> str:
-    """Return what a variant is at: the phase of its training rather than the rule, and a mark for how it stands."""
-    if variant.state == RUNNING:
-        phase = variant.training.phase
-        return phase if variant.stage == "train" and phase and phase != "finished" else variant.stage
-    if variant.state == DONE:
-        return DONE
-    return f"{variant.state}: {variant.stage}" if variant.state in {FAILED, STOPPED} else f"({variant.stage})"
+    """Return a mark for how a variant stands, and what it is at: the phase of its training rather than the rule."""
+    stage = ", ".join(_word(rule) for rule in variant.stage.split(", "))
+    if variant.state == RUNNING and variant.stage == "train":
+        stage = variant.training.phase or stage
+    return f"{GLYPHS[variant.state]} {DONE if variant.state == DONE else stage}"
+
+
+def _word(rule: str) -> str:
+    return RULES[rule][1] if rule in RULES else rule  # a check that the variants share
 
 
 def _strip(jobs: tuple[Job, ...]) -> Text:
@@ -219,12 +221,12 @@ def _legend(wide: bool) -> Text:
         "s/ep: seconds an epoch, mean of five · img/s: trained in this epoch · left: estimate · try: attempts"
     )
     if wide:
-        names = ", ".join(f"{letter} {rule}" for rule, letter in RULES.items())
+        names = ", ".join(f"{letter} {rule}" for rule, (letter, _) in RULES.items())
         text += (
             " · best: mAP50-95 of best.pt, int8: of the quantised model · CPU and memory: of the training process · "
-            f"bad: incidents\n{names} · ✓ done ▶ running ✗ failed ‖ interrupted · waiting"
+            f"bad: incidents\n{names}"
         )
-    return Text(text, "dim")
+    return Text(f"{text}\n✓ done  ▶ running  ✗ failed  ‖ not running any more  · not begun", "dim")
 
 
 def _clock(iso: str | None) -> str:
