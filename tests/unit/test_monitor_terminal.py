@@ -28,7 +28,7 @@ def test_every_variant_has_its_row_with_the_figures_that_matter(session, width):
     write_busy(session)
     lines = drawn(session, width).splitlines()
     (training,) = [line for line in lines if line.startswith("level2_leaky ") and "3/4" in line]
-    for figure in ("▶ training", "3/4", "1.23", "2.50", "1.01", ".317", "61.5", "20", "≈1:30"):
+    for figure in ("▶ training", "3/4", "1.23", "2.50", "1.010", ".317", "61.5", "20", "≈1:30"):
         assert figure in training
     for name, stage in (
         ("level2_relu", "✓ done"),

@@ -150,7 +150,7 @@ def _cells(variant: VariantState, wide: bool) -> list[RenderableType]:
         *([batch] if wide else []),
         _number(losses.get("box"), 2),
         _number(losses.get("cls"), 2),
-        _number(third, 2),
+        _number(third, 3),  # without DFL it is an L1 distance, of hundredths
         *([_fraction(training.map50)] if wide else []),
         _fraction(training.map50_95),
         *([_fraction(variant.map50_95["float"]), _fraction(variant.map50_95["int8"])] if wide else []),

@@ -69,7 +69,7 @@ function row(variant) {
     batch: training.batch === null || training.batches === null ? DASH : `${training.batch}/${training.batches}`,
     box: number(losses.box, 2),
     cls: number(losses.cls, 2),
-    "dfl or l1": number(losses.dfl ?? losses.l1, 2),
+    "dfl or l1": number(losses.dfl ?? losses.l1, 3),
     mAP50: number(training.map50, 3),
     "mAP50-95": number(training.map50_95, 3),
     best: number(variant.map50_95.float, 3),
@@ -92,6 +92,7 @@ function row(variant) {
     if (name === "jobs") cell.append(jobs(variant));
     else if (name === "stage") cell.append(element("span", stage(variant), variant.state));
     else cell.textContent = values[name];
+    if (cell.textContent === DASH) cell.classList.add("none");
     made.append(cell);
   }
   return made;
