@@ -79,21 +79,23 @@ def _totals(state: SessionState) -> RenderableType:
     bar.add_column(no_wrap=True)
     bar.add_column(width=24)
     bar.add_column(no_wrap=True)
+    low = state.disk_needed_gib is not None and state.disk_free_gib < state.disk_needed_gib
     bar.add_row(
         f"epochs {done}/{state.epochs}",
         ProgressBar(total=max(state.epochs, 1), completed=done, width=24),
-        f"{100 * done / max(state.epochs, 1):.0f} %",
+        Text.assemble(
+            f"{100 * done / max(state.epochs, 1):.0f} % · ",
+            (f"disk {state.disk_free_gib:g} GiB free", "bold red" if low else ""),
+        ),
     )
     facts = [
         f"trained {duration(state.trained_s)}",
         *([f"left {_left(state.seconds_left)}"] if state.state != DONE else []),
         *([f"started {_clock(state.started)}"] if state.started else []),
-        *([f"{state.incidents} incidents"] if state.incidents else []),
-        *([f"{state.retries} retries"] if state.retries else []),
+        *([f"incidents {state.incidents}"] if state.incidents else []),
+        *([f"retries {state.retries}"] if state.retries else []),
     ]
-    low = state.disk_needed_gib is not None and state.disk_free_gib < state.disk_needed_gib
-    disk = (f"disk {state.disk_free_gib:g} GiB free", "bold red" if low else "")
-    return Group(bar, Text.assemble(" · ".join(facts), " · ", disk))
+    return Group(bar, Text(" · ".join(facts)))
 
 
 def _gpu(gpu: Gpu) -> RenderableType:
