@@ -74,7 +74,7 @@ def test_the_page_shows_every_variant_and_fits_without_an_error_or_a_request_els
 
 
 def test_a_name_with_markup_is_drawn_as_text(browser, served):
-    session, server = served
+    _, server = served
     document = json.loads(server.state())
     hostile = '<img src=x onerror="alert(1)">'
     document["name"] = document["folder"] = document["variants"][0]["name"] = document["variants"][0]["words"] = hostile
