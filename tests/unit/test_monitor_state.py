@@ -144,6 +144,16 @@ def test_an_error_in_a_log_fails_the_variant_with_its_reason(session):
     assert (state.state, state.epochs) == ("failed", 20), "its epochs are not waited for"
 
 
+def test_what_failed_in_the_run_before_waits_for_its_turn_in_this_one(session):
+    start(session)
+    write(session.root / "logs" / "validate_model" / f"{NAME}.log", "error: unknown module\n", 7200)
+    with sole_owner(session.layout.lock, "session", lambda _: None):
+        os.utime(session.layout.lock, (NOW - 3600, NOW - 3600))
+        variant = of(look(session), NAME)
+    assert (variant.state, variant.stage, variant.words) == ("waiting", "validate_model", "for a free processor")
+    assert of(look(session), NAME).state == "failed"
+
+
 def test_a_job_is_running_only_with_evidence(session):
     start(session)
     log = session.root / "logs" / "preflight_npu" / f"{NAME}.log"

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from tests.unit.live_session import HOSTILE, look, start, write, write_busy, write_finished
-from workflow.evo.monitoring.terminal import render
+from workflow.evo.monitoring.terminal import frame, render
 
 
 def drawn(session, width, *, colour=False):
@@ -55,7 +55,7 @@ def test_a_wide_terminal_shows_batch_jobs_and_accuracy_as_int8(session):
 def test_totals_gpu_and_disk_are_told(session, width):
     write_busy(session)
     text = drawn(session, width)
-    assert "1 running, 1 done, 1 failed, 1 stopped, 2 waiting" in text
+    assert "1 running, 1 failed, 1 stopped, 2 waiting, 1 done" in text
     assert "epochs 8/20" in text
     assert "GPU busy 97 % · 40.0/80.0 GiB · 61 °C · 305/700 W · Test GPU" in text
     assert "GiB free" in text
@@ -77,6 +77,16 @@ def test_without_a_terminal_there_are_no_colour_codes(session):
     console = Console(file=io.StringIO(), width=80, highlight=False)
     render(look(session), console)
     assert "\x1b" not in console.file.getvalue()
+
+
+def test_a_low_terminal_shows_the_variants_that_need_a_look_and_counts_the_others(session):
+    write_busy(session)
+    console = Console(file=io.StringIO(), width=80)
+    console.print(frame(look(session), 80, height=21))
+    text = console.file.getvalue()
+    rows = [line.split()[0] for line in text.splitlines() if line.startswith("level") and "/4" in line]
+    assert rows == ["level2_leaky", "level3_relu", "level3_leaky"]
+    assert "… and 2 waiting, 1 done" in text
 
 
 def test_a_finished_session_names_its_report(session):

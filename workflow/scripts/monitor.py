@@ -91,7 +91,7 @@ def _show(watch: Watch, interval: float, *, once: bool) -> None:
     with Live(console=console, screen=True, auto_refresh=False) as live:
         try:
             while True:
-                live.update(frame(watch.read(), console.width), refresh=True)
+                live.update(frame(watch.read(), console.width, console.height), refresh=True)
                 time.sleep(interval)
         except KeyboardInterrupt:
             pass

@@ -89,10 +89,11 @@ def _job(root: Path, rule: str, variant: str | None, board: str | None, output: 
         spoke = log.stat().st_mtime
     except OSError:
         return Job(rule, board, WAITING)
+    of_this_run = run.holder is None or run.started is None or spoke >= run.started
     if error := logged_error(log):
-        return Job(rule, board, FAILED, plain(error))
+        return Job(rule, board, FAILED, plain(error)) if of_this_run else Job(rule, board, WAITING)
     silent = max(run.now - spoke, 0.0)
-    if run.holder is not None and run.started is not None and spoke >= run.started:
+    if run.holder is not None and of_this_run:
         return Job(rule, board, RUNNING, f"Snakemake is process {run.holder}, log written {silent:.0f} s ago")
     if run.holder is None and silent < STALE_SECONDS:
         return Job(rule, board, RUNNING, f"log written {silent:.0f} s ago")

@@ -303,7 +303,9 @@ def _verdict(jobs: list[Job], summary: dict[str, Any], shared: list[Job], active
     if working := [job for job in jobs if job.state == RUNNING]:
         first = next((job for job in working if job.rule == "train"), working[0])
         return RUNNING, ", ".join(dict.fromkeys(job.rule for job in working)), first.words
-    if summary["status"] == "failed":
+    # What failed in an earlier run of the session waits for its turn in this one.
+    waiting = {job.rule for job in (*jobs, *shared) if job.state == WAITING}
+    if summary["status"] == "failed" and summary["stage"] not in waiting:
         return FAILED, summary["stage"], plain(summary["reason"])
     for state, outcome in ((FAILED, FAILED), (INTERRUPTED, STOPPED)):
         if broken := next((job for job in jobs if job.state == state), None):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 
 from rich.console import Console, Group, RenderableType
@@ -21,6 +23,11 @@ WIDE = 120
 MESSAGES = 6
 """Sentences below the table; older ones are in the report."""
 
+OTHER_LINES = 16
+"""Lines of a frame besides the rows of variants and GPUs: enough for a few sentences."""
+
+URGENCY = (RUNNING, FAILED, STOPPED, WAITING, NEW, DONE)
+
 STYLES = {RUNNING: "cyan", DONE: "green", FAILED: "bold red", STOPPED: "yellow", WAITING: "dim", NEW: "dim"}
 GLYPHS = {DONE: "✓", RUNNING: "▶", FAILED: "✗", INTERRUPTED: "‖", STOPPED: "‖", WAITING: "·", NEW: "·"}
 RULES = {
@@ -38,14 +45,28 @@ RULES = {
 """Rules of a variant: the letter that heads its column in the strip of jobs, and a word that a narrow column holds."""
 
 
-def frame(state: SessionState, width: int) -> RenderableType:
-    """Return the frame for a terminal of ``width`` columns."""
+def frame(state: SessionState, width: int, height: int | None = None) -> RenderableType:
+    """Return the frame for a terminal of ``width`` columns.
+
+    Args:
+        state: the session.
+        width: columns.
+        height: lines, where what does not fit would be cut; then the variants that need a look come first, and those
+            without room are counted. None for as many as it takes.
+    """
+    room = len(state.variants) if height is None else max(height - len(state.gpus) - OTHER_LINES, 4)
+    shown, hidden = list(state.variants), []
+    if len(shown) > room:
+        urgent = sorted(shown, key=lambda variant: URGENCY.index(variant.state))
+        hidden = urgent[room - 1 :]
+        shown = [variant for variant in shown if variant not in hidden]
     return Group(
         _title(state),
         _totals(state),
         *(_gpu(gpu) for gpu in state.gpus),
         Text(),
-        _variants(state, wide=width >= WIDE),
+        _variants(shown, wide=width >= WIDE),
+        *([Text(f"… and {_counted(hidden)}", "dim")] if hidden else []),
         Text(),
         *_messages(state),
         _legend(wide=width >= WIDE),
@@ -58,19 +79,19 @@ def render(state: SessionState, console: Console) -> None:
 
 
 def _title(state: SessionState) -> RenderableType:
-    shown = {key: count for key, count in state.counts.items() if count}
-    words = [f"{count} {key}" for key, count in shown.items()]
-    line = Text.assemble(
-        (state.name, "bold"),
-        "  ",
-        (state.state, STYLES[state.state]),
-        f" · {', '.join(words)} of {len(state.variants)}",
-    )
+    words = f" · {_counted(state.variants)} of {len(state.variants)}"
+    line = Text.assemble((state.name, "bold"), "  ", (state.state, STYLES[state.state]), words)
     row = Table.grid(expand=True, padding=(0, 1))
     row.add_column(overflow="ellipsis", no_wrap=True)
     row.add_column(justify="right", no_wrap=True)
     row.add_row(line, Text(_clock(state.time), "dim"))
     return row
+
+
+def _counted(variants: Sequence[VariantState]) -> str:
+    """Return ``1 running, 2 done``."""
+    counts = Counter(variant.state for variant in variants)
+    return ", ".join(f"{counts[state]} {state}" for state in URGENCY if counts[state])
 
 
 def _totals(state: SessionState) -> RenderableType:
@@ -90,7 +111,7 @@ def _totals(state: SessionState) -> RenderableType:
     )
     facts = [
         f"trained {duration(state.trained_s)}",
-        *([f"left {_left(state.seconds_left)}"] if state.state != DONE else []),
+        *([f"left {_left(state.seconds_left)}"] if state.seconds_left != 0 else []),
         *([f"started {_clock(state.started)}"] if state.started else []),
         *([f"incidents {state.incidents}"] if state.incidents else []),
         *([f"retries {state.retries}"] if state.retries else []),
@@ -114,11 +135,11 @@ def _gpu(gpu: Gpu) -> RenderableType:
     return Text("GPU " + " · ".join(parts), overflow="ellipsis", no_wrap=True)
 
 
-def _variants(state: SessionState, wide: bool) -> Table:
+def _variants(variants: Sequence[VariantState], wide: bool) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), expand=False, header_style="bold")
     table.add_column("variant", overflow="ellipsis", no_wrap=True, max_width=24 if wide else 13)
     if wide:
-        table.add_column(_heads(state), no_wrap=True)
+        table.add_column("".join(RULES[job.rule][0] for job in variants[0].jobs), no_wrap=True)
     table.add_column("stage", overflow="ellipsis", no_wrap=True, min_width=13, max_width=26 if wide else 13)
     for head in ("epoch", *(("batch",) if wide else ()), "box", "cls", "dfl/l1", *(("mAP50",) if wide else ())):
         table.add_column(head, justify="right", no_wrap=True)
@@ -128,13 +149,9 @@ def _variants(state: SessionState, wide: bool) -> Table:
         table.add_column("CPU", justify="right", no_wrap=True)
         table.add_column("memory", justify="right", no_wrap=True)
         table.add_column("bad", justify="right", no_wrap=True)
-    for variant in state.variants:
+    for variant in variants:
         table.add_row(*_cells(variant, wide), style=STYLES[variant.state] if variant.state in {WAITING, NEW} else "")
     return table
-
-
-def _heads(state: SessionState) -> str:
-    return "".join(RULES[job.rule][0] for job in state.variants[0].jobs)
 
 
 def _cells(variant: VariantState, wide: bool) -> list[RenderableType]:
