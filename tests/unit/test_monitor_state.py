@@ -154,6 +154,17 @@ def test_what_failed_in_the_run_before_waits_for_its_turn_in_this_one(session):
     assert of(look(session), NAME).state == "failed"
 
 
+def test_what_was_killed_in_the_run_before_waits_for_its_turn_in_this_one(session):
+    start(session)
+    write_checks(session, NAME)
+    write_status(session, NAME, age=7200)
+    assert of(look(session), NAME).state == "stopped"
+    with sole_owner(session.layout.lock, "session", lambda _: None):
+        os.utime(session.layout.lock, (NOW - 3600, NOW - 3600))
+        variant = of(look(session), NAME)
+    assert (variant.state, variant.stage, variant.training.epochs_done) == ("waiting", "train", 2)
+
+
 def test_a_job_is_running_only_with_evidence(session):
     start(session)
     log = session.root / "logs" / "preflight_npu" / f"{NAME}.log"

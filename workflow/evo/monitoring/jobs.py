@@ -50,6 +50,10 @@ class Run:
     started: float | None
     now: float
 
+    def begins_anew(self, moment: float) -> bool:
+        """Return whether what broke off or failed at that moment, in an earlier run, is still to come in this one."""
+        return self.holder is not None and self.started is not None and moment < self.started
+
 
 def session_jobs(session: Session, run: Run) -> list[Job]:
     """Return the jobs that the variants share, in order."""
@@ -67,7 +71,7 @@ def variant_jobs(session: Session, name: str, pulse: Pulse | None, run: Run) -> 
     jobs = []
     for rule, board, output in _outputs(layout, session.npu.boards):
         job = _job(layout.root, rule, name, board, output, run)
-        jobs.append(_with_pulse(job, pulse) if rule == "train" and pulse else job)
+        jobs.append(_with_pulse(job, pulse, run) if rule == "train" and pulse else job)
     return jobs
 
 
@@ -89,21 +93,22 @@ def _job(root: Path, rule: str, variant: str | None, board: str | None, output: 
         spoke = log.stat().st_mtime
     except OSError:
         return Job(rule, board, WAITING)
-    of_this_run = run.holder is None or run.started is None or spoke >= run.started
+    if run.begins_anew(spoke):
+        return Job(rule, board, WAITING)
     if error := logged_error(log):
-        return Job(rule, board, FAILED, plain(error)) if of_this_run else Job(rule, board, WAITING)
+        return Job(rule, board, FAILED, plain(error))
     silent = max(run.now - spoke, 0.0)
-    if run.holder is not None and of_this_run:
+    if run.holder is not None:
         return Job(rule, board, RUNNING, f"Snakemake is process {run.holder}, log written {silent:.0f} s ago")
-    if run.holder is None and silent < STALE_SECONDS:
+    if silent < STALE_SECONDS:
         return Job(rule, board, RUNNING, f"log written {silent:.0f} s ago")
     return Job(rule, board, INTERRUPTED, f"no result, and no word since {clock_time(spoke, run.now)}")
 
 
-def _with_pulse(job: Job, pulse: Pulse) -> Job:
+def _with_pulse(job: Job, pulse: Pulse, run: Run) -> Job:
     if pulse.alive:
         return replace(job, state=RUNNING, words=pulse.evidence)
-    if job.state in {DONE, FAILED}:
+    if job.state in {DONE, FAILED} or run.begins_anew(pulse.seen):
         return job
     since = clock_time(pulse.seen, pulse.seen + pulse.age_s)
     state = FAILED if pulse.status["phase"] == "failed" else INTERRUPTED
