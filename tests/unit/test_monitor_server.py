@@ -8,13 +8,20 @@ import threading
 import pytest
 
 from tests.unit.live_session import watch, write, write_busy
+from tests.unit.synthetic import make_session
 from workflow.evo.errors import UserError
 from workflow.evo.monitoring.server import PAGES, STATIC, LiveServer, is_local
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def session(tmp_path_factory):
+    made = make_session(tmp_path_factory.mktemp("busy"))
+    write_busy(made)
+    return made
+
+
+@pytest.fixture(scope="module")
 def served(session):
-    write_busy(session)
     with LiveServer(watch(session), "127.0.0.1", 0, 0.0) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
@@ -91,7 +98,6 @@ def test_a_session_that_cannot_be_read_is_said_in_one_line_and_comes_back(served
 
 
 def test_many_pages_cost_one_look_per_interval(session):
-    write_busy(session)
     view = watch(session)
     looks = []
     original = view.read

@@ -125,8 +125,8 @@ class SessionState:
         jobs: those that the variants share.
         variants: in the order of the grid.
         counts: variants by state.
-        epochs_done: finished epochs of all variants.
-        epochs: epochs of all variants that have not failed.
+        epochs_done: finished epochs of the variants that have not failed.
+        epochs: all epochs of those variants.
         trained_s: seconds of all finished epochs that are known.
         seconds_left: of training, an estimate; None before the first epoch is finished, 0 when none is left.
         retries: attempts beyond the first of each training.
@@ -201,6 +201,7 @@ class Watch:
         counts = {state: sum(variant.state == state for variant in variants) for state in _STATES}
         environment, _ = read_if_there(layout.environment, "environment")
         existing = next(folder for folder in (self.root, *self.root.absolute().parents) if folder.is_dir())
+        hopeful = [variant.training for variant in variants if variant.state != FAILED]
         words = None if not active else f"Snakemake is process {run.holder}" if run.holder else "its jobs give signs"
         return SessionState(
             name=session.name,
@@ -213,8 +214,8 @@ class Watch:
             jobs=tuple(shared),
             variants=variants,
             counts=counts,
-            epochs_done=sum(variant.training.epochs_done for variant in variants),
-            epochs=sum(variant.training.epochs for variant in variants if variant.state != FAILED),
+            epochs_done=sum(training.epochs_done for training in hopeful),
+            epochs=sum(training.epochs for training in hopeful),
             trained_s=round(sum(variant.training.seconds_trained or 0.0 for variant in variants), 1),
             seconds_left=_seconds_left(variants),
             retries=sum(max(variant.training.attempts - 1, 0) for variant in variants),

@@ -95,19 +95,15 @@ def _counted(variants: Sequence[VariantState]) -> str:
 
 
 def _totals(state: SessionState) -> RenderableType:
-    done = min(state.epochs_done, state.epochs)
+    share = state.epochs_done / max(state.epochs, 1)
     bar = Table.grid(padding=(0, 1))
     bar.add_column(no_wrap=True)
     bar.add_column(width=24)
     bar.add_column(no_wrap=True)
-    low = state.disk_needed_gib is not None and state.disk_free_gib < state.disk_needed_gib
     bar.add_row(
-        f"epochs {done}/{state.epochs}",
-        ProgressBar(total=max(state.epochs, 1), completed=done, width=24),
-        Text.assemble(
-            f"{100 * done / max(state.epochs, 1):.0f} % · ",
-            (f"disk {state.disk_free_gib:g} GiB free", "bold red" if low else ""),
-        ),
+        f"epochs {state.epochs_done}/{state.epochs}",
+        ProgressBar(total=1, completed=share, width=24),
+        f"{100 * share:.0f} % · disk {state.disk_free_gib:g} GiB free",
     )
     facts = [
         f"trained {duration(state.trained_s)}",

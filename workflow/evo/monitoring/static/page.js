@@ -32,9 +32,9 @@ function duration(seconds) {
 }
 
 function figures(parent, pairs) {
-  parent.replaceChildren(...pairs.map(([name, value, className]) => {
+  parent.replaceChildren(...pairs.map(([name, value]) => {
     const pair = element("div");
-    pair.append(element("dt", name), element("dd", value, className));
+    pair.append(element("dt", name), element("dd", value));
     return pair;
   }));
 }
@@ -145,18 +145,16 @@ function draw(state) {
   const counts = Object.entries(state.counts).filter(([, count]) => count).map(([name, count]) => `${count} ${name}`);
   at("counts").textContent = `${state.variants.length} variants: ${counts.join(", ")}`;
   at("folder").textContent = `${state.folder}, looked at ${clock(state.time)}${state.words ? `; ${state.words}` : ""}`;
-  const done = Math.min(state.epochs_done, state.epochs);
   at("progress").max = Math.max(state.epochs, 1);
-  at("progress").value = done;
-  const low = state.disk_needed_gib !== null && state.disk_free_gib < state.disk_needed_gib;
+  at("progress").value = state.epochs_done;
   figures(at("totals"), [
-    ["epochs", `${done} of ${state.epochs}`],
+    ["epochs", `${state.epochs_done} of ${state.epochs}`],
     ["trained", duration(state.trained_s)],
     ["training left", state.seconds_left === null ? DASH : `≈ ${duration(state.seconds_left)}`],
     ["started", clock(state.started)],
     ["incidents", String(state.incidents)],
     ["retries", String(state.retries)],
-    ["disk free", `${state.disk_free_gib} GiB`, low ? "failed" : ""],
+    ["disk free", `${state.disk_free_gib} GiB`],
   ]);
   at("report").hidden = !state.report;
   at("gpus").replaceChildren(...state.gpus.map(gpu));
