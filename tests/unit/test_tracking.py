@@ -1,12 +1,13 @@
 """Which trackers may be asked for, and that the workflow refuses what is not installed before anything runs."""
 
 import importlib.util
+import os
 
 import pytest
 
 from workflow.evo.config import load_session
 from workflow.evo.errors import UserError
-from workflow.evo.training.tracking import forget, require_trackers
+from workflow.evo.training.tracking import forget, prepare_mlflow, require_trackers
 
 
 def test_nothing_is_tracked_unless_it_is_asked_for():
@@ -37,6 +38,17 @@ def test_a_folder_of_that_name_is_no_package(monkeypatch, tmp_path):
     monkeypatch.setattr("sys.path", [str(tmp_path)])
     with pytest.raises(UserError, match="tensorboard: not installed"):
         require_trackers(["tensorboard"])
+
+
+def test_the_users_own_mlflow_settings_win_and_nothing_is_made(monkeypatch, session):
+    own = {"MLFLOW_TRACKING_URI": "http://server", "MLFLOW_RUN": "mine", "MLFLOW_DISABLE_TELEMETRY": "false"}
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
+    prepare_mlflow(session, "level2_relu")
+    assert {name: os.environ[name] for name in own} == own
+    assert os.environ.pop("MLFLOW_EXPERIMENT_NAME") == "v3"
+    assert not session.layout.tracking.exists()
 
 
 def test_events_of_an_earlier_training_are_forgotten_and_nothing_else(tmp_path):

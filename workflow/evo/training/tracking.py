@@ -57,7 +57,7 @@ def following(session: Session, run: str, say: Callable[[str], None]) -> Iterato
     before = dict(os.environ)
     if "mlflow" in chosen:
         try:
-            _prepare_mlflow(session, run)
+            prepare_mlflow(session, run)
         except Exception as error:  # of a database or a server: a training does not depend on it
             chosen.remove("mlflow")
             say(f"MLflow does not follow this training: {' '.join(str(error).split())[:300]}")
@@ -70,7 +70,7 @@ def following(session: Session, run: str, say: Callable[[str], None]) -> Iterato
                 del os.environ[name]
 
 
-def _prepare_mlflow(session: Session, run: str) -> None:
+def prepare_mlflow(session: Session, run: str) -> None:
     """Set what Ultralytics reads, unless the user has, and make the experiment: its files default to ``./mlruns``."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_EXPERIMENT_NAME", session.name)

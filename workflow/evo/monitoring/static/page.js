@@ -5,8 +5,8 @@ const DASH = "—";
 const POLL_MS = 2000;
 const GLYPHS = { done: "✓", running: "▶", failed: "✗", interrupted: "‖", waiting: "·" };
 const HEADS = [
-  "variant", "jobs", "stage", "epoch", "batch", "box", "cls", "dfl or l1", "mAP50", "mAP50-95", "best", "int8",
-  "s/epoch", "images/s", "left", "tries", "CPU", "memory", "incidents",
+  "variant", "jobs", "stage", "epoch", "batch", "left", "mAP50-95", "mAP50", "box", "cls", "dfl or l1", "s/epoch",
+  "images/s", "tries", "incidents", "best", "int8", "CPU", "memory",
 ];
 const TEXT = new Set(["jobs", "stage"]);
 
