@@ -81,6 +81,18 @@ def test_without_a_terminal_there_are_no_colour_codes(busy):
     assert "\x1b" not in console.file.getvalue()
 
 
+def test_jobs_side_by_side_are_counted_where_there_is_no_room_to_name_them(session):
+    start(session)
+    write_finished(session, "level2_relu")
+    layout = session.layout.variant("level2_relu")
+    for rule, output in (("evaluate", layout.metrics), ("evaluate_int8", layout.metrics_int8)):
+        output.unlink()
+        write(session.root / "logs" / rule / "level2_relu.log", "val …", 1)
+    state = look(session)
+    assert "▶ evaluate +1 " in drawn(state, 80)
+    assert "▶ evaluate, int8 " in drawn(state, 160)
+
+
 def test_a_low_terminal_shows_the_variants_that_need_a_look_and_counts_the_others(busy):
     console = Console(file=io.StringIO(), width=80)
     console.print(frame(busy, 80, height=21))

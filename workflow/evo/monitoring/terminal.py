@@ -153,7 +153,7 @@ def _variants(variants: Sequence[VariantState], wide: bool) -> Table:
 def _cells(variant: VariantState, wide: bool) -> list[RenderableType]:
     training, live = variant.training, variant.state == RUNNING and variant.training.epoch is not None
     losses = training.losses or {}
-    stage = Text(_stage(variant), STYLES[variant.state])
+    stage = Text(_stage(variant, wide), STYLES[variant.state])
     epoch = f"{training.epoch or 0}/{training.epochs}"
     third = losses.get("dfl", losses.get("l1"))
     batch = DASH if training.batch is None or training.batches is None else f"{training.batch}/{training.batches}"
@@ -177,9 +177,10 @@ def _cells(variant: VariantState, wide: bool) -> list[RenderableType]:
     ]
 
 
-def _stage(variant: VariantState) -> str:
+def _stage(variant: VariantState, wide: bool) -> str:
     """Return a mark for how a variant stands, and what it is at: the phase of its training rather than the rule."""
-    stage = ", ".join(_word(rule) for rule in variant.stage.split(", "))
+    words = [_word(rule) for rule in variant.stage.split(", ")]
+    stage = ", ".join(words) if wide or len(words) == 1 else f"{words[0]} +{len(words) - 1}"
     if variant.state == RUNNING and variant.stage == "train":
         stage = variant.training.phase or stage
     return f"{GLYPHS[variant.state]} {DONE if variant.state == DONE else stage}"
