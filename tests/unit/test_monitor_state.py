@@ -240,6 +240,7 @@ def test_a_damaged_status_is_no_sign_and_no_crash(session, content):
 @pytest.mark.parametrize("content", ['"text"', "[]", "{}\n[1]\nnull", '{"message": 3}'])
 def test_damaged_incidents_and_bookkeeping_are_no_crash(session, content):
     start(session)
+    write_checks(session, NAME)
     folder = session.layout.variant(NAME).checkpoints
     write(folder / "incidents.jsonl", content)
     write(folder / "run.json", '{"attempts": "many"}')

@@ -283,7 +283,7 @@ def _variant(
     active: bool,
 ) -> VariantState:
     state, stage, words = _verdict(jobs, summary, shared, active)
-    incidents = [entry for entry in summary["incidents"] if isinstance(entry, dict) and "message" in entry]
+    incidents = summary["incidents"]
     last = {key: plain(str(incidents[-1].get(key, ""))) for key in ("time", "kind", "message")} if incidents else None
     measured = {"float": summary["metrics"], "int8": summary["int8"]}
     return VariantState(
