@@ -11,7 +11,7 @@ STAMP := .venv/.installed-$(shell cksum < requirements.lock | tr ' ' -)
 unexport PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit test-long faults bench-npu lint format messages lock clean
+.PHONY: help setup demo monitor test test-unit test-long faults bench-npu lint format messages lock clean
 
 help: ## Show this list
 	@echo "Usage: make TARGET [PYTHON=python3.11] [CORES=4]"
@@ -43,6 +43,9 @@ setup: ## Install what requirements.lock pins into .venv (2 minutes, 7 GB; nothi
 demo: setup ## Train, evaluate and report six variants on the embedded digits, into results/demo
 	@$(BIN)/snakemake --cores $(CORES) --resources gpu=1 --configfile config/demo.yaml
 	@echo "The report: results/demo/report.html"
+
+monitor: setup ## Watch the session that was started last, from another terminal (Ctrl-C ends the view only)
+	@$(BIN)/python -m workflow.scripts.monitor
 
 test: setup ## Run every test but the ones marked long
 	@$(BIN)/pytest -n auto tests/unit

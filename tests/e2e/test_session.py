@@ -95,6 +95,10 @@ def test_arguments_that_change_no_weights_plan_no_training(done, name):
     assert "\nrule train:" not in run.stdout + run.stderr
 
 
+def test_a_tracker_plans_nothing_at_all(done):
+    assert done.planned("--config", "track=[tensorboard]") == {}
+
+
 @pytest.mark.parametrize("change", ["epochs: 3", "lr0: 0.02", "seed: 1", "imgsz: 96", "batch: 2"])
 def test_arguments_that_change_weights_plan_every_training(done, change):
     run = done.snakemake("-n", "--config", f"train={{{change}}}")

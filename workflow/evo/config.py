@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,9 @@ from .variants import ACTIVATIONS, LEVEL_NAMES, Variant, model_file, variant_nam
 from .violations import kinds, unknown_keys, violations, where
 
 DEMO = "demo"
+
+FOLDERS = frozenset({"data", "logs", "benchmarks", "tracking"})
+"""Folders of a session beside those of its variants."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class Session:
         splits: splits to evaluate, where the dataset has them.
         npu: boards, gates and calibration.
         language: code of the language of the reports, ``en`` or ``ko``.
+        track: which of TensorBoard and MLflow follow the trainings.
         document: the completed configuration, as written to ``config.json``.
     """
 
@@ -69,6 +73,7 @@ class Session:
     npu: NpuSettings
     language: str
     document: Mapping[str, Any]
+    track: tuple[str, ...] = ()
 
     @property
     def layout(self) -> SessionLayout:
@@ -178,9 +183,9 @@ def _explain(error: Any) -> str:
     if error.validator == "additionalProperties":
         return unknown_keys(error)
     if error.validator == "enum":
-        noun = {"levels": "level", "activations": "activation", "splits": "split", "report": "language"}.get(
-            str(error.absolute_path[0 if len(error.absolute_path) == 1 else -2]), "value"
-        )
+        nouns = {"levels": "level", "activations": "activation", "splits": "split"}
+        nouns |= {"report": "language", "track": "tracker"}
+        noun = nouns.get(str(error.absolute_path[0 if len(error.absolute_path) == 1 else -2]), "value")
         return f"unknown {noun} {error.instance!r} in {at}, {did_you_mean(error.instance, error.validator_value)}"
     if error.validator == "type":
         return f"{at} must be {kinds(error)}, not {error.instance!r}"
@@ -211,17 +216,41 @@ def load_session(config: Mapping[str, Any], overrides: Mapping[str, Any] | None 
     train_arguments.check(document["train"])
     if weights := document["train"]["pretrained"]:
         _existing(weights, "train.pretrained", "weights file")
+    data = None if document["data"] == DEMO else _existing(document["data"], "data", "dataset YAML", "demo")
+    for name in document["npu"]["boards"]:
+        load_board(name)
+    return _session(document, Path("results") / document["session"], data, _variants(document, _existing))
+
+
+def recorded_session(root: Path) -> Session:
+    """Return the session whose results lie in ``root``, as its ``config.json`` says; no other file has to exist.
+
+    Raises:
+        UserError: ``config.json`` is missing, or not of this version.
+    """
+    path = SessionLayout(root).config
+    document = read_yaml(path)
+    if errors := violations(document, load_schema("config")):
+        hint = "run the session's snakemake command again"
+        raise UserError("; ".join(_explain(error) for error in errors), where=path, hint=hint)
+    document = _with_defaults(document, load_schema("config"))
+    data = None if document["data"] == DEMO else Path(document["data"])
+    return _session(document, Path(root), data, _variants(document, lambda path, *_: Path(path)))
+
+
+def _session(document: Mapping[str, Any], root: Path, data: Path | None, variants: tuple[Variant, ...]) -> Session:
     return Session(
         name=document["session"],
-        root=Path("results") / document["session"],
-        data=None if document["data"] == DEMO else _existing(document["data"], "data", "dataset YAML", "demo"),
+        root=root,
+        data=data,
         digits=document["digits"],
-        variants=_variants(document),
+        variants=variants,
         train=document["train"],
         splits=tuple(document["evaluate"]["splits"]),
-        npu=_npu(document["npu"]),
+        npu=NpuSettings(**{**document["npu"], "boards": tuple(document["npu"]["boards"])}),
         language=document["report"]["language"],
         document=document,
+        track=tuple(document["track"]),
     )
 
 
@@ -231,12 +260,6 @@ def load_session_files(paths: Iterable[Path]) -> Session:
     for path in paths:
         config = merge(config, read_yaml(path))
     return load_session(config)
-
-
-def _npu(block: Mapping[str, Any]) -> NpuSettings:
-    for name in block["boards"]:
-        load_board(name)
-    return NpuSettings(**{**block, "boards": tuple(block["boards"])})
 
 
 def _existing(path: str, key: str, what: str, *further: str) -> Path:
@@ -260,7 +283,7 @@ def _existing(path: str, key: str, what: str, *further: str) -> Path:
     raise UserError(f"{what} not found: {absolute}", where=key, hint=hint)
 
 
-def _variants(document: Mapping[str, Any]) -> tuple[Variant, ...]:
+def _variants(document: Mapping[str, Any], find: Callable[..., Path]) -> tuple[Variant, ...]:
     grid, variants = document["grid"], []
     for level in grid["levels"]:
         for activation in ("silu",) if level == 1 else grid["activations"]:
@@ -274,11 +297,11 @@ def _variants(document: Mapping[str, Any]) -> tuple[Variant, ...]:
                 )
             variants.append(Variant(variant_name(level, activation), path, level, activation))
     reserved = {variant_name(level, activation) for level in LEVEL_NAMES for activation in ACTIVATIONS}
-    reserved |= {"data", "logs", "benchmarks"}  # folders beside those of the variants
+    reserved |= FOLDERS
     for name, entry in document["models"].items():
         if name in reserved:
             raise UserError(f"the name '{name}' belongs to the workflow", where="configuration key 'models'")
-        path = _existing(entry["yaml"], f"models.{name}.yaml", "model file")
+        path = find(entry["yaml"], f"models.{name}.yaml", "model file")
         variants.append(Variant(name, path))
     if not variants:
         raise UserError("no variant is left", where="configuration", hint="name levels and activations, or 'models'")

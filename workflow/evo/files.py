@@ -37,8 +37,13 @@ def explain_os_errors(path: Path, doing: str) -> Iterator[None]:
         raise
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
+def write_atomically(path: Path, content: str | bytes, *, durable: bool = True) -> None:
     """Write ``content`` to ``path`` through a temporary file beside it, fsync and rename.
+
+    Args:
+        path: the file.
+        content: text is written as UTF-8.
+        durable: whether it has to survive a power failure; False leaves out the fsync, which may take long.
 
     Raises:
         UserError: the folder is not writable.
@@ -54,7 +59,8 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             with os.fdopen(handle, "wb") as stream:
                 stream.write(data)
                 stream.flush()
-                os.fsync(stream.fileno())
+                if durable:
+                    os.fsync(stream.fileno())
             draft.chmod(0o644)
             draft.replace(path)
         except BaseException:
@@ -76,15 +82,20 @@ def _validator(name: str) -> Any:
     return jsonschema.Draft202012Validator(load_schema(name))
 
 
-def write_json(path: Path, schema: str, document: dict[str, Any]) -> None:
-    """Validate ``document`` (without its ``schema_version``) against ``schema`` and write it atomically.
+def dump_json(schema: str, document: dict[str, Any]) -> str:
+    """Validate ``document`` (without its ``schema_version``) against ``schema`` and return it as text.
 
     Raises:
         jsonschema.ValidationError: the document breaks the results contract: a defect of this program.
     """
     document = {"schema_version": load_schema(schema)["properties"]["schema_version"]["const"], **document}
     _validator(schema).validate(document)
-    write_atomically(path, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_json(path: Path, schema: str, document: dict[str, Any], *, durable: bool = True) -> None:
+    """Write what `dump_json` returns as `write_atomically` does."""
+    write_atomically(path, dump_json(schema, document), durable=durable)
 
 
 def read_json(path: Path, schema: str) -> dict[str, Any]:

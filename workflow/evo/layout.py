@@ -85,6 +85,11 @@ class VariantLayout:
         return self.train / ".checkpoints"
 
     @property
+    def status(self) -> Path:
+        """How far the training is, renewed every other second while it runs."""
+        return self.checkpoints / "status.json"
+
+    @property
     def evaluate(self) -> Path:
         return self.folder / "evaluate"
 
@@ -137,6 +142,11 @@ class SessionLayout:
         return self.root / "config.json"
 
     @property
+    def lock(self) -> Path:
+        """Locked by the process that runs the session, whose number stands in it."""
+        return self.root / ".lock"
+
+    @property
     def environment(self) -> Path:
         return self.root / "environment.json"
 
@@ -157,6 +167,11 @@ class SessionLayout:
     def digits(self) -> Path:
         """Where the embedded dataset is drawn."""
         return self.data / "digits"
+
+    @property
+    def tracking(self) -> Path:
+        """MLflow's own store, when it is asked for."""
+        return self.root / "tracking"
 
     @property
     def report(self) -> Path:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from .config import Session
+from .config import FOLDERS, Session
 from .environment import cpu_count
 from .errors import UserError, did_you_mean
 from .files import sha256_file, sha256_json
@@ -58,7 +58,7 @@ def _refusal(session: Session, target: str) -> UserError | None:
 def _variant_of(parts: tuple[str, ...]) -> str | None:
     """Return the variant that a file of the session, given by the parts of its path, belongs to."""
     if len(parts) > 1:
-        return parts[0] if parts[0] not in {"data", "logs", "benchmarks"} else None
+        return parts[0] if parts[0] not in FOLDERS else None
     report = REPORT.fullmatch(parts[0]) if parts else None
     return report[1] if report else None
 

@@ -27,9 +27,7 @@ def start(session: Session) -> None:
     Raises:
         UserError: the session is running already.
     """
-    lock = sole_owner(
-        session.root / ".lock", f"session {session.name}", lambda _: None, wait_seconds=0, error=UserError
-    )
+    lock = sole_owner(session.layout.lock, f"session {session.name}", lambda _: None, wait_seconds=0, error=UserError)
     _open_sessions.enter_context(lock)
     write_atomically(session.layout.config, json.dumps(session.document, indent=2) + "\n")
     for name in session.variant_names:

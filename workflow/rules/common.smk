@@ -22,6 +22,7 @@ from workflow.evo.planning import (
 )
 from workflow.evo.models.graph import identity
 from workflow.evo.training.recipe import arguments_of, pretrained_hash, recipe
+from workflow.evo.training.tracking import require_trackers
 
 
 def or_refuse(function, *arguments):
@@ -41,6 +42,7 @@ SESSION = or_refuse(load_session, config, workflow.config_settings.config)
 RESULTS = SESSION.root.as_posix()
 VARIANTS = SESSION.variant_names
 BOARDS = SESSION.npu.boards
+or_refuse(require_trackers, SESSION.track)
 or_refuse(unknown_targets, SESSION, sys.argv[1:], targets_of)
 
 # What decides whether a finished job runs again. Snakemake compares these; touched files and comments do not matter.

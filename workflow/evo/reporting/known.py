@@ -25,8 +25,16 @@ INCIDENTS = (
     marked("%(loss)s: mixed precision left out the step, and all weights are sound"),
     marked("an image of the dataset could not be read any more in %(place)s: %(image)s"),
     marked(
-        "%(what)s in %(place)s at batch %(batch)s: continued at batch %(half)s, nominal batch size %(nbs)s kept "
+        "%(what)s at batch %(batch)s: continued at batch %(half)s, nominal batch size %(nbs)s kept "
         "(accumulation %(accumulation)s)"
+    ),
+    marked(
+        "batch %(batch)s does not fit into the memory of %(device)s: began at batch %(half)s, nominal batch size "
+        "%(nbs)s kept (accumulation %(accumulation)s)"
+    ),
+    marked(
+        "%(variant)s: %(what)s even at batch %(batch)s (%(reason)s) — lower train.imgsz or train.workers, or give the "
+        "job more memory"
     ),
     marked(
         "%(variant)s: %(what)s even at batch %(batch)s (%(reason)s) — lower train.imgsz, or use a device with more "
@@ -46,6 +54,9 @@ PARTS = (
     marked("the validation of epoch %(epoch)s"),
     marked("epoch %(epoch)s"),
     marked("out of memory"),
+    marked("out of memory in %(place)s"),
+    marked("a data loader process was killed, as the kernel does when memory runs out, in %(place)s"),
+    marked("the kernel killed the training for want of memory in epoch %(epoch)s"),
     marked("a data loader process was killed, as the kernel does when memory runs out,"),
     marked("the checkpoint of epoch %(epoch)s"),
     marked("the start"),

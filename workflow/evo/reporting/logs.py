@@ -20,6 +20,12 @@ def log_file(root: Path, rule: str, variant: str | None = None, board: str | Non
     return logs / rule / (f"{variant}.{board}.log" if board else f"{variant}.log")
 
 
+def benchmark_file(root: Path, rule: str, variant: str | None = None, board: str | None = None) -> Path:
+    """Return the benchmark that Snakemake writes when a rule has succeeded: named as its `log_file`."""
+    log = log_file(root, rule, variant, board)
+    return Path(root) / "benchmarks" / log.relative_to(Path(root) / "logs").with_suffix(".tsv")
+
+
 def logged_error(path: Path) -> str | None:
     """Return the error that ended the program which wrote this log, or None.
 

@@ -24,6 +24,7 @@ KINDS = {
     "inexact": marked("other conditions"),
     "damaged_checkpoint": marked("damaged checkpoint"),
     "out_of_memory": marked("out of memory"),
+    "memory_check": marked("memory check"),
     "bad_batch": marked("bad batch"),
     "bad_numbers": marked("bad numbers"),
     "missing_file": marked("missing file"),

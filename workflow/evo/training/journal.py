@@ -31,9 +31,10 @@ class Journal:
         self._run_file = self.folder / "run.json"
         self._incidents_file = self.folder / "incidents.jsonl"
         try:
-            self.run: dict[str, Any] = json.loads(self._run_file.read_text())
+            run = json.loads(self._run_file.read_text())
         except (OSError, ValueError):
-            self.run = {}
+            run = {}
+        self.run: dict[str, Any] = run if isinstance(run, dict) and {"started", "attempts"} <= run.keys() else {}
 
     def start_attempt(self, recipe: str, batch: int) -> bool:
         """Count an attempt at ``recipe``. Returns whether an earlier attempt at the same recipe is continued."""
@@ -79,12 +80,14 @@ class Journal:
             stream.write(line.encode() + b"\n")
 
     def incidents(self) -> list[dict[str, Any]]:
-        """Return the incidents in order; a line cut short by a crash is left out."""
+        """Return the incidents in order; a damaged line, as one cut short by a crash, is left out."""
         found = []
         if self._incidents_file.is_file():
             for line in self._incidents_file.read_bytes().split(b"\n"):
                 try:
-                    found.append(json.loads(line))
+                    entry = json.loads(line)
                 except ValueError:
                     continue
+                if isinstance(entry, dict) and "message" in entry:
+                    found.append(entry)
         return found

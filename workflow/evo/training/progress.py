@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .console import duration
@@ -46,10 +46,12 @@ class Progress:
             ]
         gpu = trainer.device.type == "cuda"
         memory = f"{trainer._get_memory():.1f} GiB GPU" if gpu else trainer.device.type.upper()
-        self.say("  ".join([*parts, memory, f"ETA {_eta(trainer, trainer.epoch + share)}"]))
+        pace = seconds_per_epoch(trainer.history)
+        left = "after the first epoch" if pace is None else duration((trainer.epochs - trainer.epoch - share) * pace)
+        self.say("  ".join([*parts, memory, f"ETA {left}"]))
 
 
-def _eta(trainer: Any, done: float) -> str:
-    """Remaining time by the mean of the last five epochs; ``done`` is the number of finished epochs."""
-    recent = [entry["seconds"] for entry in trainer.history[-5:]]
-    return duration((trainer.epochs - done) * sum(recent) / len(recent)) if recent else "after the first epoch"
+def seconds_per_epoch(history: Sequence[Mapping[str, Any]]) -> float | None:
+    """Return the mean time of the last five epochs of a ``training.json``; None before the first one is finished."""
+    recent = [entry["seconds"] for entry in history[-5:]]
+    return sum(recent) / len(recent) if recent else None

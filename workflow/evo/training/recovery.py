@@ -68,14 +68,17 @@ class Recovery:
         batch, half = self.journal.run["batch"], found["fitting_batch"]
         self.journal.run["batch"] = half
         self.journal.save()
-        message = f"batch {batch} does not fit into the memory of {found['device']}: began {self._smaller(half)}"
+        nbs, device = self.session.train["nbs"], found["device"]
+        message = (
+            f"batch {batch} does not fit into the memory of {device}: began at batch {half}, "
+            f"nominal batch size {nbs} kept (accumulation {self._accumulation(half)})"
+        )
         self.journal.incident("memory_check", message, batch_before=batch, batch_after=half)
         self.console.say(message)
 
-    def _smaller(self, batch: int) -> str:
-        """Tell of a smaller batch; the nominal one stays, so that as many images as before make an optimizer step."""
-        nbs = self.session.train["nbs"]
-        return f"at batch {batch}, nominal batch size {nbs} kept (accumulation {max(round(nbs / batch), 1)})"
+    def _accumulation(self, batch: int) -> int:
+        """Return how many batches make a step of the optimizer: as many images as before."""
+        return max(round(self.session.train["nbs"] / batch), 1)
 
     def _halve_batch(self, trainer: VariantTrainer, what: str, error: Exception) -> NoReturn:
         batch, reason = trainer.batch_size, first_line(error)
@@ -91,10 +94,13 @@ class Recovery:
 
     def _note_half(self, batch: int, what: str, reason: str) -> str:
         """Let the next process train with half of ``batch``; return what is said about it."""
-        half = max(batch // 2, SMALLEST_BATCH)
+        half, nbs = max(batch // 2, SMALLEST_BATCH), self.session.train["nbs"]
         self.journal.run["batch"] = half
         self.journal.save()
-        message = f"{what} at batch {batch}: continued {self._smaller(half)}"
+        message = (
+            f"{what} at batch {batch}: continued at batch {half}, "
+            f"nominal batch size {nbs} kept (accumulation {self._accumulation(half)})"
+        )
         self.journal.incident("out_of_memory", message, batch_before=batch, batch_after=half, error=reason)
         self.console.say(message)
         return message

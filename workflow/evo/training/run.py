@@ -17,10 +17,11 @@ from ..models.definition import Definition, load_definition
 from ..npu.gates import gate, refuse_missed
 from ..train_arguments import with_defaults
 from ..variants import Variant
-from . import disk
+from . import disk, tracking
 from .checkpoints import DELIVERED, CheckpointStore, Generation
 from .console import Console, duration
 from .gpu import lease
+from .heartbeat import Heartbeat
 from .journal import Journal, now
 from .process import StopRequest, sole_owner
 from .recipe import recipe as recipe_hash
@@ -46,15 +47,18 @@ def train(session: Session, name: str, console: Console) -> None:
         StartAgain: call again in a new process.
         EvoError: anything else that stops the run, in one line.
     """
+    tracking.require_trackers(session.track)
     variant = session.variant(name)
     layout = session.layout.variant(name)
     stop_request = StopRequest()
     with (
         sole_owner(layout.checkpoints / "lock", f"the training of {name}", console.say),
-        lease(session.train.get("device"), console.say) as gpu,
+        Heartbeat(layout.status, name, console.say) as heartbeat,
+        lease(session.train.get("device"), heartbeat.waiting(console.say)) as gpu,
     ):
+        heartbeat.tell("starting")
         ultralytics_env.prepare(layout.checkpoints / "ultralytics")
-        _Training(session, variant, layout, stop_request, console, gpu).run()
+        _Training(session, variant, layout, stop_request, console, gpu, heartbeat).run()
 
 
 def trainer_arguments(
@@ -92,8 +96,9 @@ class _Training:
         stop_request: StopRequest,
         console: Console,
         gpu: str | None,
+        heartbeat: Heartbeat,
     ):
-        self.gpu = gpu
+        self.gpu, self.heartbeat = gpu, heartbeat
         self.session, self.variant, self.layout = session, variant, layout
         self.stop_request, self.console = stop_request, console
         self.definition: Definition = load_definition(variant.yaml)
@@ -113,6 +118,7 @@ class _Training:
         again = self.journal.start_attempt(self.recipe, self.session.train["batch"])
         if not again:
             self.recovery.heed_memory_check(self.layout.memory, self.recipe)
+        self.heartbeat.tell("starting", attempt=self.journal.run["attempts"])
         aside = self.store.set_aside(self.recipe)
         if aside is not None:
             self._incident("recipe", f"the recipe changed: trained afresh, earlier checkpoints are in {aside}")
@@ -131,6 +137,7 @@ class _Training:
             self._incident("resume", message, epoch=generation.epoch)
         if generation is None or not generation.finished:
             generation = self._train(generation)
+        self.heartbeat.tell("publishing")
         self._publish(generation)
 
     def _require_checks(self) -> None:
@@ -163,6 +170,13 @@ class _Training:
         self._incident("damaged_checkpoint", message)
 
     def _train(self, generation: Generation | None) -> Generation:
+        if generation is None:
+            tracking.forget(self.layout.checkpoints / "work")
+        run = self.variant.name + (f" attempt {attempt}" if (attempt := self.journal.run["attempts"]) > 1 else "")
+        with tracking.following(self.session, run, self.console.say):
+            return self._train_tracked(generation)
+
+    def _train_tracked(self, generation: Generation | None) -> Generation:
         from .trainer import VariantTrainer
 
         self.recovery.look_back()
@@ -186,6 +200,7 @@ class _Training:
         trainer.add_callback("on_train_epoch_start", self.recovery.note_running)
         trainer.add_callback("on_pretrain_routine_end", self.recovery.require_same_images)
         trainer.add_callback("on_pretrain_routine_end", self._require_disk)
+        self.heartbeat.attach(trainer)
         prepare_stacks()
         try:
             with (

@@ -1,0 +1,389 @@
+"""The state of a whole session as frozen values and as a document of ``monitor.schema.json``, from its files alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..config import Session, recorded_session
+from ..environment import GIB
+from ..reporting.collect import collect_variant, read_if_there
+from ..training.journal import Journal
+from ..training.process import lock_holder
+from ..training.progress import seconds_per_epoch
+from .jobs import DONE, FAILED, INTERRUPTED, RUNNING, WAITING, Job, Run, session_jobs, variant_jobs
+from .pulse import Pulse, Pulses
+from .words import iso_time, plain
+
+NEW, STOPPED = "new", "stopped"
+
+
+@dataclass(frozen=True)
+class Training:
+    """How far a training is.
+
+    Attributes:
+        phase: what it does, ``phase`` of ``status.schema.json``; None when no process has said so.
+        epoch: the one at work, or the last finished one, from 1.
+        epochs: of the configuration.
+        epochs_done: finished epochs.
+        batch: finished batches of the epoch or its validation.
+        batches: batches of the epoch or its validation.
+        images_per_batch: lower than configured after an out-of-memory.
+        losses: mean over the epoch so far, or of the last finished one.
+        map50: of the last validation.
+        map50_95: of the last validation.
+        seconds_trained: of all finished epochs.
+        seconds_per_epoch: mean of the last five, training and validation.
+        images_per_s: trained images per second in this epoch, loading included; while it runs only.
+        seconds_left: remaining epochs at ``seconds_per_epoch``: an estimate; while it runs only.
+        attempts: processes that were started for it.
+        cpu_percent: of its process, 100 for one processor.
+        memory_mib: resident memory of its process.
+        host: where it runs or ran.
+        pid: its process there.
+        seen: last sign of life, ISO 8601.
+        gpu: UUID of the GPU it runs on.
+    """
+
+    phase: str | None
+    epoch: int | None
+    epochs: int
+    epochs_done: int
+    batch: int | None
+    batches: int | None
+    images_per_batch: int | None
+    losses: dict[str, float | None] | None
+    map50: float | None
+    map50_95: float | None
+    seconds_trained: float | None
+    seconds_per_epoch: float | None
+    images_per_s: float | None
+    seconds_left: float | None
+    attempts: int
+    cpu_percent: float | None
+    memory_mib: float | None
+    host: str | None
+    pid: int | None
+    seen: str | None
+    gpu: str | None
+
+
+@dataclass(frozen=True)
+class VariantState:
+    """One variant.
+
+    Attributes:
+        name: the variant.
+        state: ``running``, ``done``, ``failed``, ``stopped`` (begun, and nothing says that it goes on), ``waiting``
+            (the session runs, it has its turn later) or ``new``.
+        stage: the rule at work, failed, stopped or next.
+        words: evidence, reason, or what it waits for.
+        jobs: of all its rules, in order.
+        training: how far its training is.
+        map50_95: ``{"float": …, "int8": …}`` of the best weights on val, once evaluated.
+        incidents: how many there were.
+        incident: the last one, ``{"time", "kind", "message"}``.
+    """
+
+    name: str
+    state: str
+    stage: str
+    words: str | None
+    jobs: tuple[Job, ...]
+    training: Training
+    map50_95: dict[str, float | None]
+    incidents: int
+    incident: dict[str, str] | None
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU that trains, as NVML says: the entry ``gpu`` of ``status.schema.json``, its host and the variant on it."""
+
+    host: str
+    variant: str
+    figures: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class SessionState:
+    """A session at one moment.
+
+    Attributes:
+        name: the session.
+        folder: its results, absolute.
+        time: the moment, ISO 8601.
+        state: ``running``, ``done``, ``failed`` (over, something failed), ``stopped`` (over, something is left to do)
+            or ``new``.
+        words: the evidence for ``running``.
+        started: when Snakemake last started on it, ISO 8601.
+        elapsed_s: seconds since then, while it runs.
+        jobs: those that the variants share.
+        variants: in the order of the grid.
+        counts: variants by state.
+        epochs_done: finished epochs of the variants that have not failed.
+        epochs: all epochs of those variants.
+        trained_s: seconds of all finished epochs that are known.
+        seconds_left: of training, an estimate; None before the first epoch is finished, 0 when none is left.
+        retries: attempts beyond the first of each training.
+        incidents: of all trainings.
+        gpus: those in use by a training.
+        disk_free_gib: of the file system of the results.
+        disk_needed_gib: what check_environment expected the session to take.
+        report: whether report.html is there.
+    """
+
+    name: str
+    folder: str
+    time: str
+    state: str
+    words: str | None
+    started: str | None
+    elapsed_s: float | None
+    jobs: tuple[Job, ...]
+    variants: tuple[VariantState, ...]
+    counts: dict[str, int]
+    epochs_done: int
+    epochs: int
+    trained_s: float
+    seconds_left: float | None
+    retries: int
+    incidents: int
+    gpus: tuple[Gpu, ...]
+    disk_free_gib: float
+    disk_needed_gib: float | None
+    report: bool
+
+    def document(self) -> dict[str, Any]:
+        """Return the state as JSON has it, without its ``schema_version``."""
+        return json.loads(json.dumps(asdict(self)))
+
+
+class Watch:
+    """Reads the state of the session in ``root`` again and again. It writes nothing there and takes no lock.
+
+    Args:
+        root: the session's results folder.
+        session: stands for ``config.json`` while there is none.
+        pulses: reads the signs of life.
+    """
+
+    def __init__(self, root: Path, session: Session | None = None, pulses: Pulses | None = None):
+        self.root, self._session = Path(root), session
+        self.pulses = pulses or Pulses()
+        self._summaries: dict[str, tuple[Any, dict[str, Any]]] = {}
+
+    def read(self) -> SessionState:
+        """Return the state now.
+
+        Raises:
+            UserError: ``root`` holds no session.
+        """
+        session = self._session
+        if session is None or session.layout.config.is_file():
+            session = recorded_session(self.root)
+        layout, now = session.layout, self.pulses.clock()
+        started = layout.lock.stat().st_mtime if layout.lock.is_file() else None
+        run = Run(lock_holder(layout.lock), started, now)
+        shared = session_jobs(session, run)
+        seen = [self._look(session, name, run) for name in session.variant_names]
+        active = run.holder is not None or any(
+            job.state == RUNNING for jobs in (shared, *(jobs for _, jobs, _ in seen)) for job in jobs
+        )
+        variants = tuple(
+            _variant(session, name, *found, shared, active)
+            for name, found in zip(session.variant_names, seen, strict=True)
+        )
+        counts = {state: sum(variant.state == state for variant in variants) for state in _STATES}
+        environment, _ = read_if_there(layout.environment, "environment")
+        existing = next(folder for folder in (self.root, *self.root.absolute().parents) if folder.is_dir())
+        hopeful = [variant.training for variant in variants if variant.state != FAILED]
+        words = None if not active else f"Snakemake is process {run.holder}" if run.holder else "its jobs give signs"
+        return SessionState(
+            name=session.name,
+            folder=str(self.root.absolute()),
+            time=iso_time(now),
+            state=_state(active, shared, counts),
+            words=words,
+            started=None if started is None else iso_time(started),
+            elapsed_s=round(max(now - started, 0.0), 1) if active and started else None,
+            jobs=tuple(shared),
+            variants=variants,
+            counts=counts,
+            epochs_done=sum(training.epochs_done for training in hopeful),
+            epochs=sum(training.epochs for training in hopeful),
+            trained_s=round(sum(variant.training.seconds_trained or 0.0 for variant in variants), 1),
+            seconds_left=_seconds_left(variants),
+            retries=sum(max(variant.training.attempts - 1, 0) for variant in variants),
+            incidents=sum(variant.incidents for variant in variants),
+            gpus=_gpus(session, seen),
+            disk_free_gib=round(shutil.disk_usage(existing).free / GIB, 1),
+            disk_needed_gib=environment["disk_needed_gib"] if environment else None,
+            report=layout.report.is_file(),
+        )
+
+    def _look(self, session: Session, name: str, run: Run) -> tuple[Pulse | None, list[Job], dict[str, Any]]:
+        pulse, _ = self.pulses.read(session.layout.variant(name).status)
+        return pulse, variant_jobs(session, name, pulse, run), self._summary(session, name)
+
+    def _summary(self, session: Session, name: str) -> dict[str, Any]:
+        """Return `collect_variant`, read again when one of the files that it reads has changed."""
+        paths = session.layout.variant(name)
+        logs = session.layout.root / "logs"
+        files = [
+            session.layout.config,
+            *(
+                getattr(paths, key)
+                for key in ("model", "activations", "npu_check", "training", "results_csv", "metrics")
+            ),
+            *(paths.npu_metadata, paths.metrics_int8),
+            *(paths.board(board).compatibility for board in session.npu.boards),
+            *(paths.checkpoints / file for file in ("run.json", "incidents.jsonl", "work/results.csv")),
+            *sorted(logs.glob(f"*/{name}*.log")),
+            *sorted(logs.glob("*.log")),
+        ]
+        signature = [_signature(path) for path in files]
+        if name not in self._summaries or self._summaries[name][0] != signature:
+            self._summaries[name] = signature, collect_variant(session, name)
+        return self._summaries[name][1]
+
+
+_STATES = (RUNNING, DONE, FAILED, STOPPED, WAITING, NEW)
+
+
+def _signature(path: Path) -> tuple[str, int, int] | None:
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return str(path), facts.st_mtime_ns, facts.st_size
+
+
+def _state(active: bool, shared: list[Job], counts: dict[str, int]) -> str:
+    if active:
+        return RUNNING
+    if counts[FAILED] or any(job.state == FAILED for job in shared):
+        return FAILED
+    if all(job.state == DONE for job in shared) and counts[DONE] == sum(counts.values()):
+        return DONE
+    return NEW if counts[NEW] == sum(counts.values()) and all(job.state == WAITING for job in shared) else STOPPED
+
+
+def _variant(
+    session: Session,
+    name: str,
+    pulse: Pulse | None,
+    jobs: list[Job],
+    summary: dict[str, Any],
+    shared: list[Job],
+    active: bool,
+) -> VariantState:
+    state, stage, words = _verdict(jobs, summary, shared, active)
+    incidents = summary["incidents"]
+    last = {key: plain(str(incidents[-1].get(key, ""))) for key in ("time", "kind", "message")} if incidents else None
+    measured = {"float": summary["metrics"], "int8": summary["int8"]}
+    return VariantState(
+        name=name,
+        state=state,
+        stage=stage,
+        words=words,
+        jobs=tuple(jobs),
+        training=_training(session, name, pulse, summary),
+        map50_95={kind: document["val"]["map50_95"] if document else None for kind, document in measured.items()},
+        incidents=len(incidents),
+        incident=last,
+    )
+
+
+def _verdict(jobs: list[Job], summary: dict[str, Any], shared: list[Job], active: bool) -> tuple[str, str, str | None]:
+    """Return state, stage and words of a variant."""
+    if working := [job for job in jobs if job.state == RUNNING]:
+        first = next((job for job in working if job.rule == "train"), working[0])
+        return RUNNING, ", ".join(dict.fromkeys(job.rule for job in working)), first.words
+    # What failed in an earlier run of the session waits for its turn in this one.
+    waiting = {job.rule for job in (*jobs, *shared) if job.state == WAITING}
+    if summary["status"] == "failed" and summary["stage"] not in waiting:
+        return FAILED, summary["stage"], plain(summary["reason"])
+    for state, outcome in ((FAILED, FAILED), (INTERRUPTED, STOPPED)):
+        if broken := next((job for job in jobs if job.state == state), None):
+            return outcome, broken.rule, broken.words
+    following = next((job for job in jobs if job.state == WAITING), None)
+    if following is None:
+        return DONE, jobs[-1].rule, None
+    if active:
+        unfinished = [job.rule for job in shared[:-1] if job.state != DONE]
+        if following.rule == "train":
+            return WAITING, "train", f"for {', '.join(unfinished)}" if unfinished else "for its turn on the GPU token"
+        return WAITING, following.rule, "for a free processor"
+    return (STOPPED if any(job.state == DONE for job in jobs) else NEW), following.rule, "not run yet"
+
+
+def _training(session: Session, name: str, pulse: Pulse | None, summary: dict[str, Any]) -> Training:
+    """Put together what the process says of itself, the history and ``training.json``; the newest word counts."""
+    document, history = summary["training"], summary["history"]
+    status = pulse.status if pulse else {}
+    live = status if pulse and pulse.alive else {}
+    done = len(document["epochs"]) if document else int((history.get("epoch") or [0])[-1])
+    losses = {key: history[f"{key}_loss"][-1] for key in ("box", "cls", "dfl") if f"{key}_loss" in history}
+    metrics = status.get("metrics") or {key: (history.get(key) or [None])[-1] for key in ("map50", "map50_95")}
+    run = Journal(session.layout.variant(name).checkpoints).run
+    attempts = document["attempts"] if document else run.get("attempts", 0)
+    pace = seconds_per_epoch(document["epochs"]) if document else status.get("seconds_per_epoch")
+    return Training(
+        phase=status.get("phase"),
+        epoch=live.get("epoch") or done or None,
+        epochs=int(session.train["epochs"]),
+        epochs_done=done,
+        batch=live.get("batch"),
+        batches=live.get("batches"),
+        images_per_batch=live.get("images_per_batch") or run.get("batch"),
+        losses=status.get("losses") or losses or None,
+        map50=metrics["map50"],
+        map50_95=metrics["map50_95"],
+        seconds_trained=document["epochs_seconds"] if document else status.get("seconds_trained"),
+        seconds_per_epoch=None if pace is None else round(pace, 3),
+        images_per_s=live.get("images_per_s"),
+        seconds_left=live.get("seconds_left"),
+        attempts=attempts if isinstance(attempts, int) else 0,
+        cpu_percent=live.get("cpu_percent"),
+        memory_mib=live.get("memory_mib"),
+        host=status.get("host"),
+        pid=status.get("pid"),
+        seen=iso_time(pulse.seen) if pulse else None,
+        gpu=(live.get("gpu") or {}).get("uuid"),
+    )
+
+
+def _seconds_left(variants: tuple[VariantState, ...]) -> float | None:
+    """Return the training time that is left, as many trainings at a time as run now.
+
+    A training that has not begun is expected to be as fast as the mean of the others.
+    """
+    paces = [variant.training.seconds_per_epoch for variant in variants if variant.training.seconds_per_epoch]
+    mean = sum(paces) / len(paces) if paces else None
+    left, longest, at_a_time = 0.0, 0.0, 0
+    for variant in variants:
+        training = variant.training
+        missing = training.epochs - training.epochs_done
+        if variant.state in {DONE, FAILED} or missing <= 0:
+            continue
+        pace = training.seconds_per_epoch or mean
+        if pace is None:
+            return None
+        mine = missing * pace if training.seconds_left is None else training.seconds_left
+        left, longest = left + mine, max(longest, mine)
+        at_a_time += training.pid is not None and variant.state == RUNNING
+    return round(max(left / max(at_a_time, 1), longest), 1)
+
+
+def _gpus(session: Session, seen: list[tuple[Pulse | None, list[Job], dict[str, Any]]]) -> tuple[Gpu, ...]:
+    pulses = {name: pulse for name, (pulse, _, _) in zip(session.variant_names, seen, strict=True) if pulse}
+    return tuple(
+        Gpu(pulse.status["host"], name, pulse.status["gpu"])
+        for name, pulse in pulses.items()
+        if pulse.alive and pulse.status["gpu"]
+    )
