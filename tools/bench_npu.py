@@ -23,6 +23,7 @@ from workflow.evo.data.view import link
 from workflow.evo.errors import UserError, entry_point
 from workflow.evo.files import sha256_file, write_atomically
 from workflow.evo.npu.boards import Board, board_names, load_board
+from workflow.evo.training import tracking
 from workflow.evo.variants import ACTIVATIONS, ROOT, model_file
 
 DIGITS = {"train": 320, "val": 96, "test": 0, "size": 256, "seed": 0}
@@ -48,6 +49,7 @@ def main() -> None:
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     ultralytics_env.prepare(folder / "settings")
+    tracking.allow(())
     dataset = link(load_dataset(options.data or draw(folder / "digits", DIGITS)), folder / "data")
     board, rows = load_board(options.board), []
     for name, path in _models(options.model, folder).items():

@@ -36,6 +36,8 @@ from pathlib import Path
 from workflow.evo.ultralytics_env import prepare
 model, data, arguments = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 prepare(Path("settings"))
+from workflow.evo.training import tracking
+tracking.allow(())
 from ultralytics import YOLO
 YOLO(model).train(data=data, project=str(Path("runs").resolve()), plots=False, **arguments)
 """

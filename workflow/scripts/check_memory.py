@@ -16,7 +16,7 @@ from workflow.evo.data.source import dataset_names
 from workflow.evo.errors import EvoError, entry_point
 from workflow.evo.files import read_json, write_json
 from workflow.evo.models.definition import load_definition
-from workflow.evo.training import memory
+from workflow.evo.training import memory, tracking
 from workflow.evo.training.console import Console
 from workflow.evo.training.gpu import lease
 from workflow.evo.training.process import die_with_parent
@@ -32,6 +32,7 @@ def main() -> None:
     try:
         with lease(session.train.get("device"), console.say) as gpu, tempfile.TemporaryDirectory() as settings:
             ultralytics_env.prepare(Path(settings))
+            tracking.allow(())
             document = check(session, variant, console, leased=gpu is not None)
     except EvoError:
         console.give_back()

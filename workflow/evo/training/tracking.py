@@ -42,6 +42,13 @@ def _installed(package: str) -> bool:
     return spec is not None and spec.origin is not None  # without one it is a folder of that name, no package
 
 
+def allow(trackers: Iterable[str]) -> None:
+    """Let these, and no other integration of Ultralytics, follow the trainers that this process makes from now on."""
+    from ultralytics.utils import SETTINGS
+
+    SETTINGS.update({name: name in trackers for name in INTEGRATIONS})
+
+
 @contextlib.contextmanager
 def following(session: Session, run: str, say: Callable[[str], None]) -> Iterator[None]:
     """Let the session's trackers, and none else, follow a trainer that is made in the block.
@@ -51,8 +58,6 @@ def following(session: Session, run: str, say: Callable[[str], None]) -> Iterato
         run: name of the run in MLflow.
         say: gets one line when MLflow cannot be used; the training goes on.
     """
-    from ultralytics.utils import SETTINGS
-
     chosen = set(session.track)
     before = dict(os.environ)
     if "mlflow" in chosen:
@@ -61,7 +66,7 @@ def following(session: Session, run: str, say: Callable[[str], None]) -> Iterato
         except Exception as error:  # of a database or a server: a training does not depend on it
             chosen.remove("mlflow")
             say(f"MLflow does not follow this training: {' '.join(str(error).split())[:300]}")
-    SETTINGS.update({name: name in chosen for name in INTEGRATIONS})
+    allow(chosen)
     try:
         yield
     finally:  # a process that starts again in this one's place decides anew
