@@ -109,7 +109,8 @@ def _train_plainly(layout: SessionLayout, train: dict[str, object]) -> Path:
     """Train with Ultralytics alone; return its results.csv."""
     folder = layout.root / "plain"
     code = (
-        "import json, sys\nfrom workflow.evo.training import tracking\ntracking.allow(())\nfrom ultralytics import YOLO\n"
+        "import json, sys\nfrom ultralytics import YOLO\n"
+        "from workflow.evo.training import tracking\ntracking.allow(())\n"
         "YOLO(sys.argv[1]).train(data=sys.argv[2], project=sys.argv[3], name='run', exist_ok=True, plots=False, "
         "**json.loads(sys.argv[4]))"
     )
