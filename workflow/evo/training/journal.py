@@ -88,6 +88,6 @@ class Journal:
                     entry = json.loads(line)
                 except ValueError:
                     continue
-                if isinstance(entry, dict) and "message" in entry:
+                if isinstance(entry, dict) and isinstance(entry.get("message"), str):
                     found.append(entry)
         return found
