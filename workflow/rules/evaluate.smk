@@ -5,6 +5,7 @@ rule evaluate:
         dataset=f"{RESULTS}/data/dataset.yaml",
     output:
         metrics=f"{RESULTS}/{{variant}}/evaluate/metrics.json",
+        curves=f"{RESULTS}/{{variant}}/evaluate/curves.json",
         plots=report(
             directory(f"{RESULTS}/{{variant}}/evaluate/plots"),
             patterns=["{split}/{plot}.png"],
