@@ -18,6 +18,9 @@ from .decision import Decision
 from .evidence import OTHER
 from .timeline import WAITING, Bar, Mark
 
+SERIES_COLOURS = 10
+"""The style sheet defines ``--series-0`` to ``--series-9``."""
+
 COLOURED = 8
 """Variants that colours can tell apart; of more, the colour says the activation."""
 
@@ -26,6 +29,27 @@ TABULATED = 12
 
 SERIES = ("map50_95", "map50", "box_loss", "cls_loss")
 """Series of a training that are drawn; the first two are of val, the others of train."""
+
+CONFIG = {
+    "background": "transparent",
+    "font": "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Noto Sans CJK KR', 'Liberation Sans', sans-serif",
+    "view": {"stroke": None},
+    "axis": {
+        "domainColor": "var(--muted)",
+        "gridColor": "var(--rule)",
+        "labelColor": "var(--muted)",
+        "labelFontSize": 12,
+        "tickColor": "var(--rule)",
+        "titleColor": "var(--muted)",
+        "titleFontSize": 12,
+        "titleFontWeight": 500,
+        "titlePadding": 8,
+    },
+    "legend": {"labelColor": "var(--ink)", "labelFontSize": 12, "titleColor": "var(--muted)", "titleFontSize": 12},
+    "text": {"color": "var(--ink)"},
+    "range": {"category": [f"var(--series-{index})" for index in range(SERIES_COLOURS)]},
+}
+"""The look of every chart."""
 
 Translate = Callable[[str], str]
 
@@ -68,7 +92,7 @@ class Palette:
     def index(self, variant: Mapping[str, Any]) -> int:
         """Return which of the series colours a variant has."""
         value = variant["variant"] if self.field == "variant" else activation(variant)
-        return self.domain.index(value) % COLOURED
+        return self.domain.index(value) % SERIES_COLOURS
 
     def colour(self, title: str) -> Any:
         import altair as alt
@@ -159,7 +183,7 @@ def pareto(
     y = alt.Y("accuracy:Q", title=_("mAP50-95 on val as int8 (measured)"), scale=alt.Scale(zero=False, nice=True, padding=18))
     base = alt.Chart(_data(rows)).transform_filter(here)
     front = (
-        base.transform_filter("datum.front").mark_line(strokeDash=[4, 3], strokeWidth=1.4, color="#7a8590", interpolate="step-after")
+        base.transform_filter("datum.front").mark_line(strokeDash=[4, 3], strokeWidth=1.4, color="var(--muted)", interpolate="step-after")
         .encode(x=x, y=y, order="latency:Q")
     )
     points = base.mark_point(filled=True, strokeWidth=2).encode(
@@ -188,7 +212,7 @@ def pareto(
     layers = [front, points]
     if decision.accurate is not None:
         band = [{"low": decision.accurate.int8 - NOISE, "high": decision.accurate.int8}]
-        noise = alt.Chart(_data(band)).mark_rect(opacity=0.13, color="#7a8590").encode(y=alt.Y("low:Q", title=None), y2="high:Q")
+        noise = alt.Chart(_data(band)).mark_rect(opacity=0.13, color="var(--muted)").encode(y=alt.Y("low:Q", title=None), y2="high:Q")
         layers.insert(0, noise)
     if len(rows) <= TABULATED * max(1, len(boards)):
         layers.append(
@@ -198,7 +222,7 @@ def pareto(
         )
     if limits:
         gates = alt.Chart(_data(limits)).transform_filter(here)
-        layers.append(gates.mark_rule(color="#b3261e", strokeDash=[2, 2], strokeWidth=1.6).encode(x="limit:Q"))
+        layers.append(gates.mark_rule(color="var(--bad)", strokeDash=[2, 2], strokeWidth=1.6).encode(x="limit:Q"))
     chart = alt.layer(*layers)
     return Chart(
         "pareto",
@@ -299,20 +323,18 @@ def training_curves(variants: Iterable[Mapping[str, Any]], palette: Palette, _: 
     return charts
 
 
-def _heat(base: Any, value: str, ink: str, form: str, written: bool) -> list[Any]:
-    """Return cells coloured by a fraction, with their figure written in where there is room."""
+def _heat(base: Any, value: str, figure: str, form: str, written: bool) -> list[Any]:
+    """Return cells as strong as a fraction is high, with a figure written in where there is room."""
     import altair as alt
 
-    cells = base.mark_rect(strokeWidth=1).encode(
-        color=alt.Color(f"{value}:Q", scale=alt.Scale(domain=[0, 1]), legend=None), opacity=_emphasis(1, 0.25)
+    cells = base.mark_rect(color="var(--accent)", stroke="var(--card)").encode(
+        fillOpacity=alt.FillOpacity(f"{value}:Q", scale=alt.Scale(domain=[0, 1], range=[0.04, 0.95]), legend=None),
+        opacity=_emphasis(1, 0.25),
     )
     if not written:
         return [cells]
-    bright = alt.param(expr="strong")
-    text = base.mark_text(fontSize=11).encode(
-        text=alt.Text(ink, format=form), color=alt.condition(f"datum.{value} > 0.55", alt.value(bright), alt.value(alt.param(expr="weak")))
-    )
-    return [cells, text]
+    ink = alt.condition(f"datum.{value} > 0.55", alt.value("var(--on-accent)"), alt.value("var(--ink)"))
+    return [cells, base.mark_text(fontSize=11).encode(text=alt.Text(f"{figure}:Q", format=form), color=ink)]
 
 
 def classes(variants: Iterable[Mapping[str, Any]], _: Translate) -> Chart | None:
@@ -343,12 +365,12 @@ def classes(variants: Iterable[Mapping[str, Any]], _: Translate) -> Chart | None
             ],
         )
     )
-    layers = _heat(base, "value", "value:Q", ".2f", len(variants) <= TABULATED)
+    layers = _heat(base, "value", "value", ".2f", len(variants) <= TABULATED)
     return Chart(
         "classes-heat",
         _("mAP50-95 on val per class"),
         _("Heat map: classes down, variants across; the darker, the higher the average precision. The table below has all figures."),
-        _finish(alt.layer(*layers), max(120, 26 * len(names)), alt.param(name="kind", value="float"), *_inks()),
+        _finish(alt.layer(*layers), max(120, 26 * len(names)), alt.param(name="kind", value="float")),
     )
 
 
@@ -356,12 +378,6 @@ def _across(number: int) -> Any:
     import altair as alt
 
     return alt.Axis(orient="top", labelAngle=0 if number <= 4 else -40, labelLimit=120)
-
-
-def _inks() -> list[Any]:
-    import altair as alt
-
-    return [alt.param(name="strong", value="#ffffff"), alt.param(name="weak", value="#1b1f24")]
 
 
 def precision_recall(variants: Iterable[Mapping[str, Any]], palette: Palette, _: Translate) -> Chart | None:
@@ -498,10 +514,9 @@ def confusion(curves: Mapping[str, Mapping[str, Any]], _: Translate) -> Chart | 
         _("What is taken for what"),
         _("Confusion matrix of one variant on val: true classes across, what they are found as down; the darker, the larger the share."),
         _finish(
-            alt.layer(*_heat(base, "share", "count:Q", ",d", len(labels) <= 16)),
+            alt.layer(*_heat(base, "share", "count", ",d", len(labels) <= 16)),
             max(200, 24 * len(labels)),
             alt.param(name="shown", value=next(iter(curves))),
-            *_inks(),
         ),
         [_("Variant"), _("True class"), _("Found as"), _("Boxes")],
         [[r["variant"], r["true"], r["predicted"], wording.count(r["count"])] for r in wrong],
@@ -565,6 +580,16 @@ def stage_names(_: Translate) -> dict[str, str]:
     }
 
 
+STAGES = {
+    "checks": "var(--series-7)",
+    "train": "var(--series-0)",
+    "evaluate": "var(--series-2)",
+    "int8": "var(--series-4)",
+    "report": "var(--series-3)",
+    WAITING: "var(--rule)",
+}
+"""Stages of the timeline in their order, and the colour of each."""
+
 STAGE_OF = {
     "train": "train",
     "evaluate": "evaluate",
@@ -588,7 +613,7 @@ def timeline(bars: list[Bar], marks: list[Mark], order: list[str], _: Translate)
     length = max([bar.end for bar in bars] + [mark.time for mark in marks]) - begin
     unit, scale = (_("hours"), 3600) if length > 3 * 3600 else (_("minutes"), 60)
     session, names = _("session"), stage_names(_)
-    stages = list(names.values())
+    stages = [names[stage] for stage in STAGES]
     drawn = [
         {
             "variant": bar.row or session,
@@ -617,7 +642,7 @@ def timeline(bars: list[Bar], marks: list[Mark], order: list[str], _: Translate)
             x=alt.X("start:Q", title=title, axis=alt.Axis(tickCount=8)),
             x2="end:Q",
             y=y,
-            color=alt.Color("stage:N", scale=alt.Scale(domain=stages, range=alt.ExprRef("stages")), legend=alt.Legend(title=None, orient="top", columns=3, labelLimit=230)),
+            color=alt.Color("stage:N", scale=alt.Scale(domain=stages, range=list(STAGES.values())), legend=alt.Legend(title=None, orient="top", columns=3, labelLimit=230)),
             opacity=_emphasis(1, 0.25),
             tooltip=[
                 _tip(alt, "variant", _("Variant")),
@@ -631,7 +656,7 @@ def timeline(bars: list[Bar], marks: list[Mark], order: list[str], _: Translate)
     if incidents:
         layers.append(
             alt.Chart(_data(incidents))
-            .mark_point(shape="diamond", filled=True, size=90, color="#b3261e", opacity=1)
+            .mark_point(shape="diamond", filled=True, size=90, color="var(--bad)", opacity=1)
             .encode(
                 x="start:Q",
                 y=y,
@@ -646,7 +671,7 @@ def timeline(bars: list[Bar], marks: list[Mark], order: list[str], _: Translate)
         "timeline",
         _("When each job ran"),
         _("Bars over time, one row per variant, coloured by stage; diamonds are incidents of the training."),
-        _finish(alt.layer(*layers), max(120, 26 * len(rows)), alt.param(name="stages", value=[])),
+        _finish(alt.layer(*layers), max(120, 26 * len(rows))),
         [_("Variant"), _("Job"), _("Started, UTC"), _("Wall time")],
         [[row["variant"], row["job"], row["at"], row["lasts"]] for row in drawn],
     )

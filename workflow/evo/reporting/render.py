@@ -1,4 +1,4 @@
-"""From summaries to the files that people read: Markdown, HTML and CSV. Needs no torch."""
+"""From summaries to the files that people read: Markdown and CSV. Needs no torch."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from typing import Any
 
 from ..templates import environment
 from ..variants import PARTS
-from . import figures, wording
+from . import wording
 from .compare import CRITERIA, CSV_COLUMNS, csv_rows, done, value_at
-from .images import BUDGET, embed
 from .markdown import Markdown, escape, link_target
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -66,7 +65,7 @@ def variant_markdown(summary: Mapping[str, Any]) -> str:
 
 def session_markdown(summary: Mapping[str, Any]) -> str:
     """Return ``report.md`` of a session."""
-    return _markdown("session.md.j2", s=summary, **_views(summary))
+    return _markdown("session.md.j2", s=summary, **views(summary))
 
 
 def session_csv(summary: Mapping[str, Any]) -> str:
@@ -78,30 +77,7 @@ def session_csv(summary: Mapping[str, Any]) -> str:
     return stream.getvalue()
 
 
-def session_html(summary: Mapping[str, Any], root: Path) -> str:
-    """Return ``report.html``: one file without scripts or links to elsewhere.
-
-    Args:
-        summary: a document of ``session_summary.schema.json``.
-        root: the session's folder, below which the pictures lie.
-    """
-    from markupsafe import Markup
-
-    environment = _html_environment()
-    drawn = figures.styles(summary["variants"])
-    trained = [v for v in summary["variants"] if v["history"]]
-    return environment.get_template("report.html.j2").render(
-        s=summary,
-        style=Markup((TEMPLATES / "style.css").read_text()),
-        samples={name: Markup(style.sample) for name, style in drawn.items()},
-        trained=trained,
-        figures=[{**figure, "svg": Markup(figure["svg"])} for figure in figures.training_curves(trained, drawn)],
-        pictures=_pictures(summary, root),
-        **_views(summary),
-    )
-
-
-def _views(summary: Mapping[str, Any]) -> dict[str, Any]:
+def views(summary: Mapping[str, Any]) -> dict[str, Any]:
     """Return what both session reports lay out the same way."""
     variants, finished = summary["variants"], done(summary["variants"])
     placements = _placements(variants, summary["boards"])
@@ -221,38 +197,20 @@ def _winners(criteria: list[Mapping[str, Any]]) -> dict[str, list[str]]:
     return found | {c["key"]: c["variants"] for c in criteria if not c["all"]}
 
 
-def _pictures(summary: Mapping[str, Any], root: Path) -> list[dict[str, str]]:
-    """Return the labels of the first batch of val once, then what each finished variant predicts for it."""
-    wanted = []
-    for variant in done(summary["variants"]):
-        names = {Path(name).name: name for name in variant["plots"].get("val", ())}
-        if not wanted and "val_batch0_labels.jpg" in names:
-            wanted.append(("Labels", "what is there", names["val_batch0_labels.jpg"]))
-        if "val_batch0_pred.jpg" in names:
-            value = wording.metric(variant["metrics"]["val"]["map50_95"])
-            wanted.append((variant["variant"], f"mAP50-95 {value}", names["val_batch0_pred.jpg"]))
-    embedded = [(title, note, embed(Path(root) / name, BUDGET // len(wanted))) for title, note, name in wanted]
-    return [{"title": title, "note": note, "uri": uri} for title, note, uri in embedded if uri]
-
-
 def _markdown(template: str, **values: Any) -> str:
     return _markdown_environment().get_template(template).render(**values)
 
 
 @cache
-def _html_environment() -> Any:
-    return _environment(autoescape=True)
-
-
-@cache
 def _markdown_environment() -> Any:
-    environment = _environment(autoescape=False, finalize=escape)
+    environment = environment_of(autoescape=False, finalize=escape)
     environment.filters["path"] = link_target
     environment.filters["raw"] = Markdown
     return environment
 
 
-def _environment(**settings: Any) -> Any:
+def environment_of(**settings: Any) -> Any:
+    """Return a `jinja2.Environment` over the templates of the reports, with their filters."""
     found = environment(TEMPLATES, **settings)
     found.filters.update(FILTERS)
     found.globals["at"] = value_at
