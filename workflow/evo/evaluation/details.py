@@ -14,20 +14,26 @@ SAMPLES = 6
 """Images of a split whose boxes are kept: the first ones, the same for every variant."""
 
 CONFIDENCE = 0.25
-"""Least confidence of a kept box, Ultralytics' default for `yolo predict`."""
+"""Least confidence of a box that is kept or counted in the confusion matrix, Ultralytics' default for `yolo predict`: `yolo
+val` itself looks from 0.001 on, where nearly every box is background."""
 
 
 def recorder() -> type:
-    """Return Ultralytics' `DetectionValidator` with ``samples``: boxes of the first images it has seen."""
+    """Return Ultralytics' `DetectionValidator` with ``confident``, a confusion matrix, and ``samples``, boxes of the first
+    images it has seen; both of what is found with `CONFIDENCE`."""
     from ultralytics.models.yolo.detect import DetectionValidator
+    from ultralytics.utils.metrics import ConfusionMatrix
 
     class Recorder(DetectionValidator):
         def init_metrics(self, model: Any) -> None:
             super().init_metrics(model)
             self.samples: list[dict[str, Any]] = []
+            self.confident = ConfusionMatrix(names=model.names)
 
         def update_metrics(self, preds: list[dict[str, Any]], batch: dict[str, Any]) -> None:
             super().update_metrics(preds, batch)
+            for index, prediction in enumerate(preds):
+                self.confident.process_batch(prediction, self._prepare_batch(index, batch), conf=CONFIDENCE)
             for index, prediction in enumerate(preds[: SAMPLES - len(self.samples)]):
                 truth = self._prepare_batch(index, batch)
                 found = self.scale_preds(prediction, truth)

@@ -123,7 +123,7 @@ def _validate(
         "versions": {"torch": torch.__version__, "ultralytics": ultralytics.__version__},
     }
     drawn = split_details(
-        metrics, validator.confusion_matrix.matrix, validator.names, validator.samples, Path(dataset_yaml).parent
+        metrics, validator.confident.matrix, validator.names, validator.samples, Path(dataset_yaml).parent
     )
     return split_metrics(metrics, validator.names, validator.seen), drawn, used
 

@@ -6,6 +6,8 @@ come from the theme, so that one specification serves light and dark.
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -65,6 +67,7 @@ class Chart:
         spec: Vega-Lite; data that several charts share stands in it once per chart.
         head: titles of the columns of the table that says the same.
         rows: its cells.
+        legend: colour and name of what the colours tell apart; empty where they are the variants'.
     """
 
     id: str
@@ -73,6 +76,7 @@ class Chart:
     spec: dict[str, Any]
     head: list[str] = field(default_factory=list)
     rows: list[list[str]] = field(default_factory=list)
+    legend: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -94,12 +98,21 @@ class Palette:
         value = variant["variant"] if self.field == "variant" else activation(variant)
         return self.domain.index(value) % SERIES_COLOURS
 
-    def colour(self, title: str) -> Any:
+    @property
+    def colour(self) -> Any:
         import altair as alt
 
-        scale = alt.Scale(domain=self.domain)
-        legend = None if self.field == "variant" else alt.Legend(title=title, orient="top")
-        return alt.Color(f"{self.field}:N", scale=scale, legend=legend)
+        return alt.Color(f"{self.field}:N", scale=alt.Scale(domain=self.domain), legend=None)
+
+    @property
+    def legend(self) -> list[tuple[str, str]]:
+        """What the colours say where they are not the variants'."""
+        return [] if self.field == "variant" else legend(self.domain)
+
+
+def legend(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Return the series colours in order, each with its name."""
+    return [(f"var(--series-{index % SERIES_COLOURS})", name) for index, name in enumerate(names)]
 
 
 def activation(variant: Mapping[str, Any]) -> str:
@@ -171,7 +184,9 @@ def pareto(
             limit = value_at(variant, ("preflight", "gate", "limits", "max_latency_ms"))
             if limit is not None and {"board": board, "limit": limit} not in limits:
                 limits.append({"board": board, "limit": limit})
+        middle = sum(point["latency"] for point in points) / max(1, len(points))
         for point in points:
+            point["left"] = point["latency"] <= middle  # its name is written towards the middle
             point["front"] = point["whole"] and not any(_dominates(other, point) for other in points)
         rows += points
     if not rows:
@@ -179,7 +194,7 @@ def pareto(
 
     board = alt.param(name="board", value=boards[0])
     here = "datum.board == board"
-    x = alt.X("latency:Q", title=_("Latency, ms (Vela's estimate)"), scale=alt.Scale(zero=False, nice=True, padding=24))
+    x = alt.X("latency:Q", title=_("Latency, ms (Vela's estimate)"), scale=alt.Scale(zero=False, nice=False, padding=26), axis=alt.Axis(tickCount=8))
     y = alt.Y("accuracy:Q", title=_("mAP50-95 on val as int8 (measured)"), scale=alt.Scale(zero=False, nice=True, padding=18))
     base = alt.Chart(_data(rows)).transform_filter(here)
     front = (
@@ -189,11 +204,11 @@ def pareto(
     points = base.mark_point(filled=True, strokeWidth=2).encode(
         x=x,
         y=y,
-        color=palette.colour(_("Activation")),
+        color=palette.colour,
         size=alt.Size(
             "sram:Q",
-            scale=alt.Scale(range=[70, 520], zero=False),
-            legend=alt.Legend(title=_("SRAM, KiB"), orient="bottom", format=",.0f", values=_ends(rows, "sram")),
+            scale=alt.Scale(range=[0, 340], zero=True),
+            legend=alt.Legend(title=_("SRAM, KiB"), orient="bottom", format=",.0f", values=_ends(rows, "sram"), symbolFillColor="var(--muted)", symbolStrokeWidth=0),
         ),
         fillOpacity=alt.condition("datum.whole", alt.value(0.85), alt.value(0)),
         opacity=_emphasis(),
@@ -215,11 +230,9 @@ def pareto(
         noise = alt.Chart(_data(band)).mark_rect(opacity=0.13, color="var(--muted)").encode(y=alt.Y("low:Q", title=None), y2="high:Q")
         layers.insert(0, noise)
     if len(rows) <= TABULATED * max(1, len(boards)):
-        layers.append(
-            base.mark_text(align="left", dx=13, dy=0, fontSize=11.5).encode(
-                x=x, y=y, text="variant:N", opacity=_emphasis()
-            )
-        )
+        for align, side, dx in (("left", "datum.left", 8), ("right", "!datum.left", -8)):
+            named = base.transform_filter(side).mark_text(align=align, dx=dx, dy=-13, fontSize=12)
+            layers.append(named.encode(x=x, y=y, text="variant:N", opacity=_emphasis()))
     if limits:
         gates = alt.Chart(_data(limits)).transform_filter(here)
         layers.append(gates.mark_rule(color="var(--bad)", strokeDash=[2, 2], strokeWidth=1.6).encode(x="limit:Q"))
@@ -244,6 +257,7 @@ def pareto(
             ]
             for r in rows
         ],
+        palette.legend,
     )
 
 
@@ -255,7 +269,7 @@ def _dominates(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 def _ends(rows: list[dict[str, Any]], key: str) -> list[float]:
     values = [row[key] for row in rows if row[key] is not None]
-    return sorted({min(values), max(values)}) if values else []
+    return sorted({math.ceil(min(values)), math.ceil(max(values))}) if values else []
 
 
 def training_curves(variants: Iterable[Mapping[str, Any]], palette: Palette, _: Translate) -> list[Chart]:
@@ -301,7 +315,7 @@ def training_curves(variants: Iterable[Mapping[str, Any]], palette: Palette, _: 
             _tip(alt, "epoch", _("Epoch"), "d"),
             _tip(alt, "value", titles[series], ".4f"),
         ]
-        colour = palette.colour(_("Activation"))
+        colour = palette.colour
         lines = base.mark_line(strokeWidth=1.8, interpolate="linear").encode(
             x=x, y=y, color=colour, detail="variant:N", opacity=_emphasis(0.95), tooltip=tips
         )
@@ -318,6 +332,7 @@ def training_curves(variants: Iterable[Mapping[str, Any]], palette: Palette, _: 
                 _finish(alt.layer(lines, dots), 240),
                 [_("Variant"), _("Best epoch"), _("At the best epoch"), _("At the last epoch")],
                 table,
+                palette.legend,
             )
         )
     return charts
@@ -408,7 +423,7 @@ def precision_recall(variants: Iterable[Mapping[str, Any]], palette: Palette, _:
         .encode(
             x=alt.X("recall:Q", title=_("Recall"), scale=alt.Scale(domain=[0, 1])),
             y=alt.Y("precision:Q", title=_("Precision"), scale=alt.Scale(domain=[0, 1])),
-            color=palette.colour(_("Activation")),
+            color=palette.colour,
             detail="variant:N",
             opacity=_emphasis(0.95),
             tooltip=[
@@ -425,6 +440,7 @@ def precision_recall(variants: Iterable[Mapping[str, Any]], palette: Palette, _:
         _finish(lines, 320),
         [_("Variant"), *(_("Precision at recall %(recall)s") % {"recall": f"{at:g}"} for at in shown)],
         table,
+        palette.legend,
     )
 
 
@@ -451,7 +467,8 @@ def precision_recall_classes(curves: Mapping[str, Mapping[str, Any]], _: Transla
             color=alt.Color(
                 "class:N",
                 sort=names,
-                legend=alt.Legend(title=None, orient="bottom", columns=5, labelLimit=110, symbolLimit=30),
+                scale=alt.Scale(domain=names),
+                legend=None,
             ),
             tooltip=[
                 _tip(alt, "class", _("Class")),
@@ -465,6 +482,7 @@ def precision_recall_classes(curves: Mapping[str, Mapping[str, Any]], _: Transla
         _("Precision over recall per class"),
         _("Line chart of one variant: precision at IoU 0.5 over recall on val, one line per class."),
         _finish(lines, 320, alt.param(name="shown", value=next(iter(curves)))),
+        legend=legend(names),
     )
 
 
@@ -498,7 +516,7 @@ def confusion(curves: Mapping[str, Mapping[str, Any]], _: Translate) -> Chart | 
         alt.Chart(_data(rows))
         .transform_filter("datum.variant == shown")
         .encode(
-            x=alt.X("true:N", sort=labels, scale=alt.Scale(domain=labels), title=_("True class"), axis=alt.Axis(labelAngle=-40, labelLimit=90)),
+            x=alt.X("true:N", sort=labels, scale=alt.Scale(domain=labels), title=_("True class"), axis=alt.Axis(labelAngle=-40 if max(map(len, labels)) > 12 else 0, labelLimit=90)),
             y=alt.Y("predicted:N", sort=labels, scale=alt.Scale(domain=labels), title=_("Found as"), axis=alt.Axis(labelLimit=90)),
             tooltip=[
                 _tip(alt, "true", _("True class")),
@@ -530,18 +548,28 @@ def operators(rows: list[dict[str, Any]], boards: list[str], _: Translate) -> Ch
     if not rows:
         return None
     parts = {"backbone": _("backbone"), "neck": _("neck"), "detect": _("detection head"), OTHER: _("other")}
-    drawn = [{**row, "part": parts[row["part"]]} for row in rows]
+    kinds = [kind for kind, cycles in _totals(rows, "type").most_common()]
+    ranks = {name: index for index, name in enumerate([*parts, *kinds])}
+    drawn = [
+        {**row, "part": parts[row["part"]], "part_rank": ranks[row["part"]], "type_rank": ranks[row["type"]]}
+        for row in rows
+    ]
     names = list(dict.fromkeys(row["variant"] for row in rows))
     bars = (
         alt.Chart(_data(drawn))
         .transform_filter("datum.board == board")
-        .transform_calculate(group="by == 'part' ? datum.part : datum.type")
-        .transform_aggregate(cycles="sum(cycles)", groupby=["variant", "group"])
+        .transform_calculate(
+            group="by == 'part' ? datum.part : datum.type", rank="by == 'part' ? datum.part_rank : datum.type_rank"
+        )
+        .transform_aggregate(cycles="sum(cycles)", groupby=["variant", "group", "rank"])
         .mark_bar()
         .encode(
             y=alt.Y("variant:N", sort=names, title=None, axis=alt.Axis(labelLimit=130)),
             x=alt.X("cycles:Q", title=_("Cycles (Vela's estimate)"), axis=alt.Axis(format="~s", tickCount=6)),
-            color=alt.Color("group:N", legend=alt.Legend(title=None, orient="top", columns=4)),
+            color=alt.Color(
+                "group:N", sort=alt.EncodingSortField("rank"), legend=alt.Legend(title=None, orient="top", columns=3)
+            ),
+            order="rank:Q",
             opacity=_emphasis(1, 0.25),
             tooltip=[
                 _tip(alt, "variant", _("Variant")),
@@ -566,6 +594,13 @@ def operators(rows: list[dict[str, Any]], boards: list[str], _: Translate) -> Ch
         [_("Variant"), _("Board"), *(parts[part] for part in used)],
         table,
     )
+
+
+def _totals(rows: Iterable[Mapping[str, Any]], key: str) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for row in rows:
+        found[row[key]] += row["cycles"]
+    return found
 
 
 def stage_names(_: Translate) -> dict[str, str]:
@@ -642,7 +677,7 @@ def timeline(bars: list[Bar], marks: list[Mark], order: list[str], _: Translate)
             x=alt.X("start:Q", title=title, axis=alt.Axis(tickCount=8)),
             x2="end:Q",
             y=y,
-            color=alt.Color("stage:N", scale=alt.Scale(domain=stages, range=list(STAGES.values())), legend=alt.Legend(title=None, orient="top", columns=3, labelLimit=230)),
+            color=alt.Color("stage:N", scale=alt.Scale(domain=stages, range=list(STAGES.values())), legend=None),
             opacity=_emphasis(1, 0.25),
             tooltip=[
                 _tip(alt, "variant", _("Variant")),
@@ -674,6 +709,7 @@ def timeline(bars: list[Bar], marks: list[Mark], order: list[str], _: Translate)
         _finish(alt.layer(*layers), max(120, 26 * len(rows))),
         [_("Variant"), _("Job"), _("Started, UTC"), _("Wall time")],
         [[row["variant"], row["job"], row["at"], row["lasts"]] for row in drawn],
+        [(colour, names[stage]) for stage, colour in STAGES.items()],
     )
 
 

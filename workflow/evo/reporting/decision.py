@@ -132,12 +132,14 @@ def sentences(decision: Decision, _: Callable[[str], str]) -> tuple[str, str]:
         )
     elif chosen is accurate:
         why = _(
-            "It passes the gates and has both the highest mAP50-95 on val as int8, %(accuracy)s, and the lowest latency "
-            "by Vela's estimate, %(latency)s, of the %(close)d variants within %(noise)s of each other, which is noise."
+            "It passes the gates and has the highest mAP50-95 on val as int8, %(accuracy)s. %(others)s cannot be told from "
+            "it, because differences below %(noise)s are noise, but its latency is the lowest of these by Vela's "
+            "estimate: %(latency)s."
         )
     else:
         why = _(
-            "Of the %(close)d variants that pass the gates within the noise (%(noise)s) of the highest mAP50-95 on val "
-            "as int8 (%(best)s, %(highest)s), it has the lowest latency by Vela's estimate: %(latency)s at %(accuracy)s."
+            "It passes the gates with mAP50-95 %(accuracy)s on val as int8. The highest is %(highest)s, of %(best)s, but "
+            "differences below %(noise)s are noise, and of the %(close)d variants that close this one has the lowest latency by "
+            "Vela's estimate: %(latency)s."
         )
     return what, why % values
