@@ -1,8 +1,10 @@
 """The report of a session: one HTML file and one Markdown file, from whatever exists."""
 
 import re
+from contextlib import ExitStack
 from html.parser import HTMLParser
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -20,7 +22,8 @@ from tests.unit.synthetic import (
     write_training,
 )
 from workflow.evo.reporting.compare import compare
-from workflow.evo.reporting.render import session_html, session_markdown
+from workflow.evo.reporting import page as report_page
+from workflow.evo.reporting.render import session_markdown
 from workflow.evo.training.journal import Journal
 from workflow.evo.variants import Variant
 
@@ -84,11 +87,15 @@ class Page(HTMLParser):
 
 
 def render(session, curves: bool = False) -> tuple[str, str]:
-    """Return the HTML and the Markdown of a session; drawing the curves takes most of the time."""
+    """Return the page in its first language, without scripts, and the Markdown; charts take most of the time."""
     summary = compare(session)
-    if not curves:
-        summary["variants"] = [{**variant, "history": {}} for variant in summary["variants"]]
-    return session_html(summary, session.layout.root), session_markdown(summary)
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(report_page, "_library", return_value="/* not needed here */"))
+        if not curves:
+            stack.enter_context(patch.object(report_page, "draw", return_value={}))
+        html = report_page.session_html(summary, session.layout.root)
+    html = re.sub(r"<(script|template)\b.*?</\1>", "", html, flags=re.DOTALL)
+    return html, session_markdown(summary)
 
 
 def assert_tables_are_whole(markdown: str):

@@ -31,7 +31,9 @@ def main() -> None:
         ultralytics_env.prepare(Path(settings))
         # The leased GPU is the only visible one, whatever its number in the configuration.
         arguments = {key: value for key, value in session.train.items() if not (gpu and key == "device")}
-        document, details = evaluate(layout.best, session.layout.dataset_yaml, session.splits, arguments, layout.evaluate)
+        document, details = evaluate(
+            layout.best, session.layout.dataset_yaml, session.splits, arguments, layout.evaluate
+        )
     write_json(layout.curves, "curves", details)
     write_json(layout.metrics, "metrics", document)
     say(f"wrote {layout.metrics}")

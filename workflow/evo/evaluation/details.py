@@ -14,13 +14,15 @@ SAMPLES = 6
 """Images of a split whose boxes are kept: the first ones, the same for every variant."""
 
 CONFIDENCE = 0.25
-"""Least confidence of a box that is kept or counted in the confusion matrix, Ultralytics' default for `yolo predict`: `yolo
-val` itself looks from 0.001 on, where nearly every box is background."""
+"""Least confidence of a box that is kept or counted in the confusion matrix, Ultralytics' default for
+`yolo predict`: `yolo val` itself looks from 0.001 on, where nearly every box is background."""
 
 
 def recorder() -> type:
-    """Return Ultralytics' `DetectionValidator` with ``confident``, a confusion matrix, and ``samples``, boxes of the first
-    images it has seen; both of what is found with `CONFIDENCE`."""
+    """Return Ultralytics' `DetectionValidator` with two more attributes, both of what is found with `CONFIDENCE`.
+
+    ``confident`` is a confusion matrix, ``samples`` are the boxes of the first images that it has seen.
+    """
     from ultralytics.models.yolo.detect import DetectionValidator
     from ultralytics.utils.metrics import ConfusionMatrix
 
@@ -49,7 +51,11 @@ def recorder() -> type:
                             for kind, box in zip(labelled["cls"], labelled["bboxes"], strict=True)
                         ],
                         "predictions": [
-                            {"class": int(kind), "confidence": round(float(sure), 3), "box": _corners(box, width, height)}
+                            {
+                                "class": int(kind),
+                                "confidence": round(float(sure), 3),
+                                "box": _corners(box, width, height),
+                            }
                             for kind, sure, box in zip(found["cls"], found["conf"], found["bboxes"], strict=True)
                             if sure >= CONFIDENCE
                         ],

@@ -13,8 +13,8 @@ from typing import Any
 
 from ..errors import EvoError
 from ..files import sha256_file
-from .detector import dataset_splits, load_detector
 from .details import recorder, split_details
+from .detector import dataset_splits, load_detector
 from .metrics import split_metrics
 
 BATCH = 16

@@ -1,7 +1,7 @@
 """The charts of the page as Vega-Lite, made with Altair: data and encodings only, the library draws.
 
-Every chart has the parameter ``chosen``, the variants that a reader has picked in any table or chart of the page; colours
-come from the theme, so that one specification serves light and dark.
+Every chart has the parameter ``chosen``, the variants that a reader has picked in any table or chart of the page;
+colours are CSS variables of the page, so that one drawing serves light, dark and print.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SERIES = ("map50_95", "map50", "box_loss", "cls_loss")
 
 CONFIG = {
     "background": "transparent",
-    "font": "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Noto Sans CJK KR', 'Liberation Sans', sans-serif",
+    "font": "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Noto Sans CJK KR', sans-serif",
     "view": {"stroke": None},
     "axis": {
         "domainColor": "var(--muted)",
@@ -133,9 +133,11 @@ def _finish(chart: Any, height: int | None, *parameters: Any) -> dict[str, Any]:
     import altair as alt
 
     chosen = alt.param(name="chosen", value=[])
-    chart = chart.add_params(chosen, *parameters).properties(width="container", **({"height": height} if height else {}))
+    chart = chart.add_params(chosen, *parameters).properties(
+        width="container", **({"height": height} if height else {})
+    )
     chart = chart.properties(autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
-    spec = chart.to_dict()
+    spec = chart.to_dict(validate=False)
     spec.pop("config", None)  # the theme of the page is the configuration
     spec.pop("$schema", None)
     return spec
@@ -194,11 +196,19 @@ def pareto(
 
     board = alt.param(name="board", value=boards[0])
     here = "datum.board == board"
-    x = alt.X("latency:Q", title=_("Latency, ms (Vela's estimate)"), scale=alt.Scale(zero=False, nice=False, padding=26), axis=alt.Axis(tickCount=8))
-    y = alt.Y("accuracy:Q", title=_("mAP50-95 on val as int8 (measured)"), scale=alt.Scale(zero=False, nice=True, padding=18))
+    x = alt.X(
+        "latency:Q",
+        title=_("Latency, ms (Vela's estimate)"),
+        scale=alt.Scale(zero=False, nice=False, padding=26),
+        axis=alt.Axis(tickCount=8),
+    )
+    y = alt.Y(
+        "accuracy:Q", title=_("mAP50-95 on val as int8 (measured)"), scale=alt.Scale(zero=False, nice=True, padding=18)
+    )
     base = alt.Chart(_data(rows)).transform_filter(here)
     front = (
-        base.transform_filter("datum.front").mark_line(strokeDash=[4, 3], strokeWidth=1.4, color="var(--muted)", interpolate="step-after")
+        base.transform_filter("datum.front")
+        .mark_line(strokeDash=[4, 3], strokeWidth=1.4, color="var(--muted)", interpolate="step-after")
         .encode(x=x, y=y, order="latency:Q")
     )
     points = base.mark_point(filled=True, strokeWidth=2).encode(
@@ -208,7 +218,14 @@ def pareto(
         size=alt.Size(
             "sram:Q",
             scale=alt.Scale(range=[0, 340], zero=True),
-            legend=alt.Legend(title=_("SRAM, KiB"), orient="bottom", format=",.0f", values=_ends(rows, "sram"), symbolFillColor="var(--muted)", symbolStrokeWidth=0),
+            legend=alt.Legend(
+                title=_("SRAM, KiB"),
+                orient="bottom",
+                format=",.0f",
+                values=_ends(rows, "sram"),
+                symbolFillColor="var(--muted)",
+                symbolStrokeWidth=0,
+            ),
         ),
         fillOpacity=alt.condition("datum.whole", alt.value(0.85), alt.value(0)),
         opacity=_emphasis(),
@@ -227,7 +244,11 @@ def pareto(
     layers = [front, points]
     if decision.accurate is not None:
         band = [{"low": decision.accurate.int8 - NOISE, "high": decision.accurate.int8}]
-        noise = alt.Chart(_data(band)).mark_rect(opacity=0.13, color="var(--muted)").encode(y=alt.Y("low:Q", title=None), y2="high:Q")
+        noise = (
+            alt.Chart(_data(band))
+            .mark_rect(opacity=0.13, color="var(--muted)")
+            .encode(y=alt.Y("low:Q", title=None), y2="high:Q")
+        )
         layers.insert(0, noise)
     if len(rows) <= TABULATED * max(1, len(boards)):
         for align, side, dx in (("left", "datum.left", 8), ("right", "!datum.left", -8)):
@@ -241,11 +262,18 @@ def pareto(
         "pareto",
         _("Accuracy against latency"),
         _(
-            "Scatter plot: to the left is faster by Vela's estimate, higher up is more accurate as int8. The dashed steps join "
-            "the variants that no other beats in both."
+            "Scatter plot: to the left is faster by Vela's estimate, higher up is more accurate as int8. The dashed steps "
+            "join the variants that no other beats in both."
         ),
         _finish(chart, 400, board),
-        [_("Variant"), _("Board"), _("mAP50-95 as int8"), _("Latency, Vela's estimate"), _("SRAM"), _("Not beaten in both")],
+        [
+            _("Variant"),
+            _("Board"),
+            _("mAP50-95 as int8"),
+            _("Latency, Vela's estimate"),
+            _("SRAM"),
+            _("Not beaten in both"),
+        ],
         [
             [
                 r["variant"],
@@ -308,7 +336,12 @@ def training_curves(variants: Iterable[Mapping[str, Any]], palette: Palette, _: 
         if not rows:
             continue
         base = alt.Chart(_data(rows)).transform_flatten(["epoch", "value"])
-        x = alt.X("epoch:Q", title=_("Epoch"), axis=alt.Axis(tickMinStep=1, format="d"), scale=alt.Scale(zero=False, nice=False))
+        x = alt.X(
+            "epoch:Q",
+            title=_("Epoch"),
+            axis=alt.Axis(tickMinStep=1, format="d"),
+            scale=alt.Scale(zero=False, nice=False),
+        )
         y = alt.Y("value:Q", title=None, scale=alt.Scale(zero=series in {"map50_95", "map50"}))
         tips = [
             _tip(alt, "variant", _("Variant")),
@@ -384,7 +417,10 @@ def classes(variants: Iterable[Mapping[str, Any]], _: Translate) -> Chart | None
     return Chart(
         "classes-heat",
         _("mAP50-95 on val per class"),
-        _("Heat map: classes down, variants across; the darker, the higher the average precision. The table below has all figures."),
+        _(
+            "Heat map: classes down, variants across; the stronger, the higher the average precision. The table below has "
+            "all figures."
+        ),
         _finish(alt.layer(*layers), max(120, 26 * len(names)), alt.param(name="kind", value="float")),
     )
 
@@ -516,8 +552,20 @@ def confusion(curves: Mapping[str, Mapping[str, Any]], _: Translate) -> Chart | 
         alt.Chart(_data(rows))
         .transform_filter("datum.variant == shown")
         .encode(
-            x=alt.X("true:N", sort=labels, scale=alt.Scale(domain=labels), title=_("True class"), axis=alt.Axis(labelAngle=-40 if max(map(len, labels)) > 12 else 0, labelLimit=90)),
-            y=alt.Y("predicted:N", sort=labels, scale=alt.Scale(domain=labels), title=_("Found as"), axis=alt.Axis(labelLimit=90)),
+            x=alt.X(
+                "true:N",
+                sort=labels,
+                scale=alt.Scale(domain=labels),
+                title=_("True class"),
+                axis=alt.Axis(labelAngle=-40 if max(map(len, labels)) > 12 else 0, labelLimit=90),
+            ),
+            y=alt.Y(
+                "predicted:N",
+                sort=labels,
+                scale=alt.Scale(domain=labels),
+                title=_("Found as"),
+                axis=alt.Axis(labelLimit=90),
+            ),
             tooltip=[
                 _tip(alt, "true", _("True class")),
                 _tip(alt, "predicted", _("Found as")),
@@ -530,7 +578,10 @@ def confusion(curves: Mapping[str, Mapping[str, Any]], _: Translate) -> Chart | 
     return Chart(
         "confusion",
         _("What is taken for what"),
-        _("Confusion matrix of one variant on val: true classes across, what they are found as down; the darker, the larger the share."),
+        _(
+            "Confusion matrix of one variant on val: true classes across, what they are found as down; the stronger, the "
+            "larger the share."
+        ),
         _finish(
             alt.layer(*_heat(base, "share", "count", ",d", len(labels) <= 16)),
             max(200, 24 * len(labels)),
@@ -589,8 +640,16 @@ def operators(rows: list[dict[str, Any]], boards: list[str], _: Translate) -> Ch
     return Chart(
         "operators",
         _("Where the cycles go"),
-        _("Stacked bars: cycles of each variant by Vela's estimate, split by part of the network or by type of operator."),
-        _finish(bars, max(110, 26 * len(names)), alt.param(name="board", value=boards[0]), alt.param(name="by", value="part")),
+        _(
+            "Stacked bars: cycles of each variant by Vela's estimate, split by part of the network or by type of "
+            "operator."
+        ),
+        _finish(
+            bars,
+            max(110, 26 * len(names)),
+            alt.param(name="board", value=boards[0]),
+            alt.param(name="by", value="part"),
+        ),
         [_("Variant"), _("Board"), *(parts[part] for part in used)],
         table,
     )
@@ -662,7 +721,13 @@ def timeline(bars: list[Bar], marks: list[Mark], order: list[str], _: Translate)
         for bar in bars
     ]
     incidents = [
-        {"variant": mark.row, "start": round((mark.time - begin) / scale, 4), "kind": mark.kind, "message": mark.message, "at": _clock(mark.time)}
+        {
+            "variant": mark.row,
+            "start": round((mark.time - begin) / scale, 4),
+            "kind": mark.kind,
+            "message": mark.message,
+            "at": _clock(mark.time),
+        }
         for mark in marks
     ]
     rows = [session, *order] if any(bar.row is None for bar in bars) else order

@@ -132,14 +132,14 @@ def sentences(decision: Decision, _: Callable[[str], str]) -> tuple[str, str]:
         )
     elif chosen is accurate:
         why = _(
-            "It passes the gates and has the highest mAP50-95 on val as int8, %(accuracy)s. %(others)s cannot be told from "
-            "it, because differences below %(noise)s are noise, but its latency is the lowest of these by Vela's "
+            "It passes the gates and has the highest mAP50-95 on val as int8, %(accuracy)s. %(others)s cannot be told "
+            "from it, because differences below %(noise)s are noise, but its latency is the lowest of these by Vela's "
             "estimate: %(latency)s."
         )
     else:
         why = _(
-            "It passes the gates with mAP50-95 %(accuracy)s on val as int8. The highest is %(highest)s, of %(best)s, but "
-            "differences below %(noise)s are noise, and of the %(close)d variants that close this one has the lowest latency by "
-            "Vela's estimate: %(latency)s."
+            "It passes the gates with mAP50-95 %(accuracy)s on val as int8. The highest is %(highest)s, of %(best)s, "
+            "but differences below %(noise)s are noise, and of the %(close)d variants that close this one has the lowest "
+            "latency by Vela's estimate: %(latency)s."
         )
     return what, why % values

@@ -58,16 +58,20 @@ def session_html(summary: Mapping[str, Any], root: Path, language: str = "en") -
         "datasets": datasets,
         "charts": specs,
     }
-    return _environment(language).get_template("report.html.j2").render(
-        s=summary,
-        language=language,
-        languages=LANGUAGES,
-        bodies={name: Markup(body) for name, body in bodies.items()},
-        style=Markup((render.TEMPLATES / "style.css").read_text()),
-        scripts=[Markup(script) for script in scripts],
-        policy=policy(scripts),
-        data=Markup(embedded_json(document)),
-        scenes=pictures,
+    return (
+        _environment(language)
+        .get_template("report.html.j2")
+        .render(
+            s=summary,
+            language=language,
+            languages=LANGUAGES,
+            bodies={name: Markup(body) for name, body in bodies.items()},
+            style=Markup((render.TEMPLATES / "style.css").read_text()),
+            scripts=[Markup(script) for script in scripts],
+            policy=policy(scripts),
+            data=Markup(embedded_json(document)),
+            scenes=pictures,
+        )
     )
 
 
@@ -78,10 +82,17 @@ def translations(language: str) -> gettext.NullTranslations:
 
 def draw(summary: Mapping[str, Any], facts: Mapping[str, Any], _: charts.Translate) -> dict[str, charts.Chart]:
     """Return the charts that there is anything to draw for, by id, in one language."""
+    import altair.utils.schemapi
+
+    with altair.utils.schemapi.debug_mode(False):  # a test validates the charts; here it would take most of the time
+        return {chart.id: chart for chart in _drawn(summary, facts, _) if chart}
+
+
+def _drawn(summary: Mapping[str, Any], facts: Mapping[str, Any], _: charts.Translate) -> list[charts.Chart | None]:
     variants, boards, palette = summary["variants"], summary["boards"], facts["palette"]
     measured = [v for v in variants if v["metrics"]]
     bars, marks = facts["timeline"]
-    found = [
+    return [
         charts.pareto(variants, boards, facts["decision"], palette, _),
         *charts.training_curves([v for v in variants if v["history"]], palette, _),
         charts.classes(measured, _),
@@ -91,7 +102,6 @@ def draw(summary: Mapping[str, Any], facts: Mapping[str, Any], _: charts.Transla
         charts.operators(facts["operators"], boards, _),
         charts.timeline(bars, marks, [v["variant"] for v in variants], _),
     ]
-    return {chart.id: chart for chart in found if chart}
 
 
 def _shared(spec: dict[str, Any], datasets: dict[str, Any]) -> dict[str, Any]:
@@ -101,23 +111,31 @@ def _shared(spec: dict[str, Any], datasets: dict[str, Any]) -> dict[str, Any]:
 
 
 def _body(
-    summary: Mapping[str, Any], facts: Mapping[str, Any], drawn: Mapping[str, charts.Chart], pictures: Iterable, name: str
+    summary: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    drawn: Mapping[str, charts.Chart],
+    pictures: Iterable,
+    name: str,
 ) -> str:
     decision: Decision = facts["decision"]
     variants, palette = summary["variants"], facts["palette"]
     translate = translations(name).gettext
-    return _environment(name).get_template("report_body.html.j2").render(
-        s=summary,
-        charts=drawn,
-        curve_charts=[chart for name, chart in drawn.items() if name.startswith("curve-")],
-        decision=decision,
-        sentences=sentences(decision, translate),
-        colours={v["variant"]: palette.index(v) for v in variants},
-        curves=facts["curves"],
-        scenes=pictures,
-        rows=grid(variants, summary["boards"][0]),
-        ranges=ranges(grid(variants, summary["boards"][0])),
-        **render.views(summary),
+    return (
+        _environment(name)
+        .get_template("report_body.html.j2")
+        .render(
+            s=summary,
+            drawn=drawn.get,
+            curve_charts=[chart for name, chart in drawn.items() if name.startswith("curve-")],
+            decision=decision,
+            sentences=sentences(decision, translate),
+            colours={v["variant"]: palette.index(v) for v in variants},
+            curves=facts["curves"],
+            scenes=pictures,
+            rows=grid(variants, summary["boards"][0]),
+            ranges=ranges(grid(variants, summary["boards"][0])),
+            **render.views(summary),
+        )
     )
 
 
@@ -148,16 +166,21 @@ def grid(variants: Iterable[Mapping[str, Any]], board: str) -> list[dict[str, An
         figures = {column: value_at(view, path) for column, path in GRID.items()}
         if figures["float"] is None:
             figures["float"] = value_at(variant, ("metrics", "val", "map50_95"))
-        rows.append({"v": variant, "facts": view["facts"], "gate": render.wording.verdict(variant["preflight"], board), **figures})
+        rows.append(
+            {
+                "v": variant,
+                "facts": view["facts"],
+                "gate": render.wording.verdict(variant["preflight"], board),
+                **figures,
+            }
+        )
     return rows
 
 
 def ranges(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     """Return the largest value of each column of `grid`, which its colour bars are drawn against."""
     rows = list(rows)
-    return {
-        column: max((abs(row[column]) for row in rows if row[column] is not None), default=0) for column in GRID
-    }
+    return {column: max((abs(row[column]) for row in rows if row[column] is not None), default=0) for column in GRID}
 
 
 @cache
