@@ -262,8 +262,8 @@ def pareto(
         "pareto",
         _("Accuracy against latency"),
         _(
-            "Scatter plot: to the left is faster by Vela's estimate, higher up is more accurate as int8. The dashed steps "
-            "join the variants that no other beats in both."
+            "Scatter plot: to the left is faster by Vela's estimate, higher up is more accurate as int8. The dashed "
+            "steps join the variants that no other beats in both."
         ),
         _finish(chart, 400, board),
         [
@@ -418,8 +418,8 @@ def classes(variants: Iterable[Mapping[str, Any]], _: Translate) -> Chart | None
         "classes-heat",
         _("mAP50-95 on val per class"),
         _(
-            "Heat map: classes down, variants across; the stronger, the higher the average precision. The table below has "
-            "all figures."
+            "Heat map: classes down, variants across; the stronger, the higher the average precision. The table below "
+            "has all figures."
         ),
         _finish(alt.layer(*layers), max(120, 26 * len(names)), alt.param(name="kind", value="float")),
     )
@@ -579,8 +579,8 @@ def confusion(curves: Mapping[str, Mapping[str, Any]], _: Translate) -> Chart | 
         "confusion",
         _("What is taken for what"),
         _(
-            "Confusion matrix of one variant on val: true classes across, what they are found as down; the stronger, the "
-            "larger the share."
+            "Confusion matrix of one variant on val: true classes across, what they are found as down; the stronger, "
+            "the larger the share."
         ),
         _finish(
             alt.layer(*_heat(base, "share", "count", ",d", len(labels) <= 16)),

@@ -139,7 +139,7 @@ def sentences(decision: Decision, _: Callable[[str], str]) -> tuple[str, str]:
     else:
         why = _(
             "It passes the gates with mAP50-95 %(accuracy)s on val as int8. The highest is %(highest)s, of %(best)s, "
-            "but differences below %(noise)s are noise, and of the %(close)d variants that close this one has the lowest "
-            "latency by Vela's estimate: %(latency)s."
+            "but differences below %(noise)s are noise, and of the %(close)d variants that close this one has the "
+            "lowest latency by Vela's estimate: %(latency)s."
         )
     return what, why % values
