@@ -70,7 +70,6 @@ def test_a_note_on_several_networks_stands_once(tmp_path):
     session = synthetic.make_session(tmp_path)
     for name in session.variant_names[:2]:
         synthetic.write_checks(session, name, notes=["nc 80 in the file, 3 in the dataset"])
-    summary = compare(session)
     sentence = "level2_relu and level2_leaky: nc 80 in the file, 3 in the dataset"
     assert all(text.count(sentence) == 1 for text in both(session))
 

@@ -15,7 +15,7 @@ def finished(tmp_path, figures):
     """Return a decision over variants with the given (accuracy as int8, cycles, passes the gates)."""
     session = make_session(tmp_path)
     names = session.variant_names[: len(figures)]
-    for name, (accuracy, cycles, passes) in zip(names, figures, strict=True):
+    for name, (accuracy, _, passes) in zip(names, figures, strict=True):
         write_done(session, name, accuracy + 0.005)
         if not passes:
             write_preflight(session, name, sram_kib=9000.0)

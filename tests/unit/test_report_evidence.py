@@ -1,4 +1,4 @@
-"""What the page draws beyond the summaries: operators by part, the timeline, boxes on images, charts and their policy."""
+"""What the page draws beyond the summaries: operators by part, the timeline, boxes, charts, the policy."""
 
 from __future__ import annotations
 

@@ -241,7 +241,9 @@ def pareto(
             _tip(alt, "gates", _("Gates")),
         ],
     )
-    layers = [front, points]
+    layers = (
+        [front, points] if all(any(row["front"] for row in rows if row["board"] == b) for b in boards) else [points]
+    )
     if decision.accurate is not None:
         band = [{"low": decision.accurate.int8 - NOISE, "high": decision.accurate.int8}]
         noise = (
@@ -251,9 +253,9 @@ def pareto(
         )
         layers.insert(0, noise)
     if len(rows) <= TABULATED * max(1, len(boards)):
-        for align, side, dx in (("left", "datum.left", 8), ("right", "!datum.left", -8)):
-            named = base.transform_filter(side).mark_text(align=align, dx=dx, dy=-13, fontSize=12)
-            layers.append(named.encode(x=x, y=y, text="variant:N", opacity=_emphasis()))
+        align, dx = alt.expr("datum.left ? 'left' : 'right'"), alt.expr("datum.left ? 8 : -8")
+        named = base.mark_text(align=align, dx=dx, dy=-13, fontSize=12)
+        layers.append(named.encode(x=x, y=y, text="variant:N", opacity=_emphasis()))
     if limits:
         gates = alt.Chart(_data(limits)).transform_filter(here)
         layers.append(gates.mark_rule(color="var(--bad)", strokeDash=[2, 2], strokeWidth=1.6).encode(x="limit:Q"))
