@@ -12,7 +12,7 @@ rule evaluate:
             caption="../report/evaluation.rst",
             category="Evaluation",
             subcategory="{variant}",
-            labels={"split": "{split}", "plot": "{plot}"},
+            labels={"variant": "{variant}", "split": "{split}", "plot": "{plot}"},
         ),
     log:
         f"{RESULTS}/logs/evaluate/{{variant}}.log",
