@@ -430,7 +430,7 @@ def classes(variants: Iterable[Mapping[str, Any]], _: Translate) -> Chart | None
 def _across(number: int) -> Any:
     import altair as alt
 
-    return alt.Axis(orient="top", labelAngle=0 if number <= 4 else -40, labelLimit=120)
+    return alt.Axis(orient="top", labelAngle=0 if number <= 2 else -40 if number <= TABULATED else -90, labelLimit=120)
 
 
 def precision_recall(variants: Iterable[Mapping[str, Any]], palette: Palette, _: Translate) -> Chart | None:
