@@ -157,7 +157,7 @@ def _tip(alt: Any, name: str, title: str, form: str | None = None) -> Any:
 def pareto(
     variants: Iterable[Mapping[str, Any]], boards: list[str], decision: Decision, palette: Palette, _: Translate
 ) -> Chart | None:
-    """Accuracy as int8 against latency on each board, SRAM as size; None where no variant has both."""
+    """Accuracy as int8 against latency on each board, SRAM as size; None where there are no two variants to compare."""
     import altair as alt
 
     rows, limits = [], []
@@ -191,7 +191,7 @@ def pareto(
             point["left"] = point["latency"] <= middle  # its name is written towards the middle
             point["front"] = point["whole"] and not any(_dominates(other, point) for other in points)
         rows += points
-    if not rows:
+    if len({row["variant"] for row in rows}) < 2:
         return None
 
     board = alt.param(name="board", value=boards[0])
@@ -559,7 +559,7 @@ def confusion(curves: Mapping[str, Mapping[str, Any]], _: Translate) -> Chart | 
                 sort=labels,
                 scale=alt.Scale(domain=labels),
                 title=_("True class"),
-                axis=alt.Axis(labelAngle=-40 if max(map(len, labels)) > 12 else 0, labelLimit=90),
+                axis=alt.Axis(labelAngle=-40, labelLimit=90),
             ),
             y=alt.Y(
                 "predicted:N",
