@@ -84,6 +84,22 @@ def evaluated(trained, tmp_path_factory):
     return evaluate(*trained, ("val", "test"), CPU, folder), folder
 
 
+def test_what_can_be_drawn_fits_the_figures(evaluated):
+    (metrics, drawn), _ = evaluated
+    jsonschema.validate({"schema_version": 1, **drawn}, load_schema("curves"))
+    assert drawn["weights_sha256"] == metrics["evaluation"]["weights_sha256"]
+    for split, images in (("val", 16), ("test", 16)):
+        found, figures = drawn[split], metrics[split]
+        assert found["classes"] == list(figures["per_class"])
+        assert set(found["precision"]) == {n for n, entry in figures["per_class"].items() if entry["instances"]}
+        assert all(len(curve) == len(found["recall"]) for curve in found["precision"].values())
+        assert [sample["image"].split("/")[:2] for sample in found["samples"]] == [["images", split]] * min(6, images)
+        assert all((sample["width"], sample["height"]) == (SIZE, SIZE) for sample in found["samples"])
+        background = len(found["classes"])
+        objects = sum(cell["count"] for cell in found["confusion"] if cell["true"] != background)
+        assert objects == figures["instances"], "every object stands once in the confusion matrix"
+
+
 def valid(document):
     document = {"schema_version": 1, **document}
     jsonschema.validate(document, load_schema("metrics"))
@@ -93,7 +109,7 @@ def valid(document):
 
 def test_figures_are_those_of_yolo_val(trained, evaluated, tmp_path):
     best, dataset = trained
-    document, _ = evaluated
+    (document, _), _ = evaluated
     for split in ("val", "test"):
         code = (
             "import sys, json; from ultralytics import YOLO;"
@@ -114,7 +130,7 @@ def test_figures_are_those_of_yolo_val(trained, evaluated, tmp_path):
 
 
 def test_document_names_file_size_device_and_counts(trained, evaluated):
-    document, _ = evaluated
+    (document, _), _ = evaluated
     assert document["evaluation"]["weights_sha256"] == sha256_file(trained[0])
     assert (document["evaluation"]["imgsz"], document["evaluation"]["batch"]) == (SIZE, 16)
     assert "thread" in document["evaluation"]["device"]
@@ -124,14 +140,14 @@ def test_document_names_file_size_device_and_counts(trained, evaluated):
 
 
 def test_equal_class_names_stay_apart_and_a_class_without_objects_is_null(evaluated):
-    per_class = evaluated[0]["val"]["per_class"]
+    per_class = evaluated[0][0]["val"]["per_class"]
     assert list(per_class) == ["disc (class 0)", NAMES[1], "disc (class 2)", NAMES[3]]
     assert per_class[NAMES[3]] == dict.fromkeys(("map50", "map50_95", "precision", "recall")) | {
         "images": 0,
         "instances": 0,
     }
     with_objects = [c["map50"] for c in per_class.values() if c["map50"] is not None]
-    assert math.isclose(np.mean(with_objects), evaluated[0]["val"]["map50"])
+    assert math.isclose(np.mean(with_objects), evaluated[0][0]["val"]["map50"])
 
 
 def test_plots_of_both_splits_are_complete_images(evaluated):
@@ -158,7 +174,7 @@ def test_a_network_that_detects_nothing_scores_zero(trained, tmp_path):
             for layer in checkpoint[key].model[-1].cv3:
                 layer[-1].bias.data.fill_(-100)  # every score is 0
     torch.save(checkpoint, tmp_path / "best.pt")
-    metrics = valid(evaluate(tmp_path / "best.pt", trained[1], ["val"], CPU, tmp_path))["val"]
+    metrics = valid(evaluate(tmp_path / "best.pt", trained[1], ["val"], CPU, tmp_path)[0])["val"]
     assert (metrics["map50"], metrics["map50_95"], metrics["recall"]) == (0, 0, 0)
 
 
@@ -166,7 +182,7 @@ def test_a_split_without_objects_has_null_metrics(trained, tmp_path):
     dataset = draw(tmp_path / "data", {"train": 4, "val": 4})
     for path in (tmp_path / "data" / "labels" / "val").iterdir():
         path.write_text("")
-    document = valid(evaluate(trained[0], dataset, ["val", "test"], CPU, tmp_path))
+    document = valid(evaluate(trained[0], dataset, ["val", "test"], CPU, tmp_path)[0])
     assert "test" not in document
     assert document["val"]["map50"] is None
     assert document["val"]["instances"] == 0

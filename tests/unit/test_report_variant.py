@@ -12,11 +12,11 @@ from tests.unit.synthetic import (
     write_done,
     write_history,
     write_metrics,
-    write_pictures,
     write_training,
 )
 from tests.unit.test_report_session import assert_tables_are_whole
 from workflow.evo.errors import UserError
+from workflow.evo.files import write_atomically
 from workflow.evo.reporting.collect import collect_variant
 from workflow.evo.reporting.markdown import escape, link_target
 from workflow.evo.reporting.render import variant_markdown
@@ -171,7 +171,7 @@ def test_hostile_class_names_and_paths_are_text(tmp_path):
 
 def test_plots_are_linked_relative_to_the_session(session):
     write_done(session, NAME, 0.4)
-    write_pictures(session, NAME, edge=16)
+    write_atomically(session.layout.variant(NAME).plots / "val" / "val_batch0_pred.jpg", b"")
     (session.layout.variant(NAME).plots / "val" / "a (1).png").write_bytes(b"")
     text = report(session)
     assert f"- [val_batch0_pred.jpg]({NAME}/evaluate/plots/val/val_batch0_pred.jpg)" in text

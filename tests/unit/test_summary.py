@@ -15,11 +15,10 @@ from tests.unit.synthetic import (
     write_checks,
     write_done,
     write_metrics,
-    write_pictures,
     write_shared,
     write_training,
 )
-from workflow.evo.files import read_json, write_json
+from workflow.evo.files import read_json, write_atomically, write_json
 from workflow.evo.reporting.collect import collect_variant
 from workflow.evo.reporting.compare import CRITERIA, CSV_COLUMNS, NOISE, compare
 from workflow.evo.reporting.history import read_history
@@ -210,7 +209,8 @@ def test_a_history_has_each_epoch_once_and_none_for_what_is_no_number(tmp_path):
 
 def test_plots_are_named_relative_to_the_session(session):
     write_done(session, "level2_relu", 0.4)
-    write_pictures(session, "level2_relu", edge=16)
+    for name in ("BoxPR_curve.png", "val_batch0_pred.jpg"):
+        write_atomically(session.layout.variant("level2_relu").plots / "val" / name, b"not opened by any report")
     plots = collect_variant(session, "level2_relu")["plots"]
     assert plots["val"][0] == "level2_relu/evaluate/plots/val/BoxPR_curve.png"
     assert all((session.layout.root / name).is_file() for name in plots["val"])

@@ -98,6 +98,11 @@ class VariantLayout:
         return self.evaluate / "metrics.json"
 
     @property
+    def curves(self) -> Path:
+        """What the report draws of the evaluation: precision and recall, confusion, boxes."""
+        return self.evaluate / "curves.json"
+
+    @property
     def plots(self) -> Path:
         return self.evaluate / "plots"
 

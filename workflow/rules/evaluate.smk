@@ -5,13 +5,14 @@ rule evaluate:
         dataset=f"{RESULTS}/data/dataset.yaml",
     output:
         metrics=f"{RESULTS}/{{variant}}/evaluate/metrics.json",
+        curves=f"{RESULTS}/{{variant}}/evaluate/curves.json",
         plots=report(
             directory(f"{RESULTS}/{{variant}}/evaluate/plots"),
             patterns=["{split}/{plot}.png"],
             caption="../report/evaluation.rst",
             category="Evaluation",
             subcategory="{variant}",
-            labels={"split": "{split}", "plot": "{plot}"},
+            labels={"variant": "{variant}", "split": "{split}", "plot": "{plot}"},
         ),
     log:
         f"{RESULTS}/logs/evaluate/{{variant}}.log",

@@ -51,7 +51,7 @@ rule compile_npu:
             caption="../report/operators.rst",
             category="NPU",
             subcategory="{variant}",
-            labels={"board": "{board}"},
+            labels={"variant": "{variant}", "board": "{board}"},
         ),
     log:
         f"{RESULTS}/logs/compile_npu/{{variant}}.{{board}}.log",

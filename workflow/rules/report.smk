@@ -33,9 +33,19 @@ rule compare_variants:
         environment=f"{RESULTS}/environment.json",
         fingerprint=f"{RESULTS}/data/fingerprint.json",
     output:
-        html=report(f"{RESULTS}/report.html", caption="../report/comparison.rst", category="Comparison"),
+        html=report(
+            f"{RESULTS}/report.html",
+            caption="../report/comparison.rst",
+            category="Comparison",
+            labels={"content": "decision, charts and tables"},
+        ),
         markdown=f"{RESULTS}/report.md",
-        csv=report(f"{RESULTS}/summary.csv", caption="../report/summary.rst", category="Comparison"),
+        csv=report(
+            f"{RESULTS}/summary.csv",
+            caption="../report/summary.rst",
+            category="Comparison",
+            labels={"content": "one row per variant"},
+        ),
         json=f"{RESULTS}/summary.json",
     log:
         f"{RESULTS}/logs/compare_variants.log",

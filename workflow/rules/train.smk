@@ -37,7 +37,13 @@ rule train:
     output:
         best=ensure(f"{RESULTS}/{{variant}}/train/best.pt", non_empty=True),
         last=ensure(f"{RESULTS}/{{variant}}/train/last.pt", non_empty=True),
-        results=f"{RESULTS}/{{variant}}/train/results.csv",
+        results=report(
+            f"{RESULTS}/{{variant}}/train/results.csv",
+            caption="../report/training.rst",
+            category="Training",
+            subcategory="{variant}",
+            labels={"variant": "{variant}", "content": "losses and accuracy per epoch"},
+        ),
         training=f"{RESULTS}/{{variant}}/train/training.json",
     log:
         f"{RESULTS}/logs/train/{{variant}}.log",

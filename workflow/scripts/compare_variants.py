@@ -9,7 +9,8 @@ from workflow.evo.errors import entry_point
 from workflow.evo.files import write_atomically, write_json
 from workflow.evo.reporting.compare import compare
 from workflow.evo.reporting.language import Language
-from workflow.evo.reporting.render import session_csv, session_html, session_markdown
+from workflow.evo.reporting.page import session_html
+from workflow.evo.reporting.render import session_csv, session_markdown
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ def main() -> None:
     session, variant = parse_variant(
         "evaluate",
         "Evaluate best.pt of a variant on val, and on test when the dataset has it, as `yolo val` does. "
-        "Writes results/{session}/{variant}/evaluate/metrics.json and plots/.",
+        "Writes results/{session}/{variant}/evaluate/metrics.json, curves.json and plots/.",
     )
     layout = session.layout.variant(variant.name)
     training = read_json(layout.training, "training")
@@ -31,7 +31,10 @@ def main() -> None:
         ultralytics_env.prepare(Path(settings))
         # The leased GPU is the only visible one, whatever its number in the configuration.
         arguments = {key: value for key, value in session.train.items() if not (gpu and key == "device")}
-        document = evaluate(layout.best, session.layout.dataset_yaml, session.splits, arguments, layout.evaluate)
+        document, details = evaluate(
+            layout.best, session.layout.dataset_yaml, session.splits, arguments, layout.evaluate
+        )
+    write_json(layout.curves, "curves", details)
     write_json(layout.metrics, "metrics", document)
     say(f"wrote {layout.metrics}")
 

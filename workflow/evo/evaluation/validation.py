@@ -13,6 +13,7 @@ from typing import Any
 
 from ..errors import EvoError
 from ..files import sha256_file
+from .details import recorder, split_details
 from .detector import dataset_splits, load_detector
 from .metrics import split_metrics
 
@@ -27,7 +28,7 @@ def evaluate(
     splits: Iterable[str],
     arguments: Mapping[str, Any],
     folder: Path,
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Evaluate ``best`` on those of ``splits`` that the dataset has; plots go to ``folder/plots/{split}/``.
 
     The figures are those of ``yolo val model=best.pt data=… split=…``: the image size is the checkpoint's, batch and
@@ -42,7 +43,7 @@ def evaluate(
         folder: the only place that is written to, but for Ultralytics' label cache beside the labels.
 
     Returns:
-        A document of ``metrics.schema.json``.
+        Documents of ``metrics.schema.json`` and of ``curves.schema.json``.
 
     Raises:
         EvoError: the weights cannot be evaluated, or the GPU has no room.
@@ -53,12 +54,14 @@ def evaluate(
     check_classes(detector, data, best)
     placement = {key: arguments[key] for key in ("device", "workers") if arguments.get(key) is not None}
     document: dict[str, Any] = {}
+    details: dict[str, Any] = {"weights_sha256": sha256_file(best)}
     for split in present:
         print(f"evaluate: {split} …", file=sys.stderr, flush=True)
-        document[split], used = _validate(best, dataset_yaml, split, placement, Path(folder) / "plots" / split)
-        document["evaluation"] = {"weights_sha256": sha256_file(best), **used}
+        plots = Path(folder) / "plots" / split
+        document[split], details[split], used = _validate(best, dataset_yaml, split, placement, plots)
+        document["evaluation"] = {"weights_sha256": details["weights_sha256"], **used}
         print(f"evaluate: {split}: {sentence(document[split])}", file=sys.stderr, flush=True)
-    return document
+    return document, details
 
 
 def sentence(metrics: Mapping[str, Any]) -> str:
@@ -85,8 +88,8 @@ def check_classes(detector: Any, data: Mapping[str, Any], best: Path) -> None:
 
 def _validate(
     best: Path, dataset_yaml: Path, split: str, placement: Mapping[str, Any], plots: Path
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Validate on one split. Return its metrics, and what was used to measure them."""
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Validate on one split. Return its metrics, what can be drawn of them, and what was used to measure them."""
     import torch
     import ultralytics
 
@@ -96,6 +99,7 @@ def _validate(
     try:
         with quiet(), _plots_finished(), _literal_text():
             metrics = detector.val(
+                validator=recorder(),
                 data=str(Path(dataset_yaml).resolve()),
                 split=split,
                 batch=BATCH,
@@ -118,7 +122,10 @@ def _validate(
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
         "versions": {"torch": torch.__version__, "ultralytics": ultralytics.__version__},
     }
-    return split_metrics(metrics, validator.names, validator.seen), used
+    drawn = split_details(
+        metrics, validator.confident.matrix, validator.names, validator.samples, Path(dataset_yaml).parent
+    )
+    return split_metrics(metrics, validator.names, validator.seen), drawn, used
 
 
 def processor() -> str:

@@ -11,9 +11,8 @@ from typing import Any
 
 from ..templates import environment, translate
 from ..variants import PARTS
-from . import figures, wording
+from . import wording
 from .compare import CRITERIA, CSV_COLUMNS, csv_rows, done, value_at
-from .images import BUDGET, embed
 from .language import ENGLISH, Language, marked
 from .markdown import Markdown, escape, link_target
 from .message import localised
@@ -60,31 +59,6 @@ def session_csv(summary: Mapping[str, Any]) -> str:
     writer.writeheader()
     writer.writerows(csv_rows(summary["variants"], summary["boards"][0]))
     return stream.getvalue()
-
-
-def session_html(summary: Mapping[str, Any], root: Path, language: Language = ENGLISH) -> str:
-    """Return ``report.html``: one file without scripts or links to elsewhere.
-
-    Args:
-        summary: a document of ``session_summary.schema.json``.
-        root: the session's folder, below which the pictures lie.
-        language: of its texts.
-    """
-    from markupsafe import Markup
-
-    summary = localised(summary, language)
-    environment = _html_environment(language)
-    drawn = figures.styles(summary["variants"])
-    trained = [v for v in summary["variants"] if v["history"]]
-    return environment.get_template("report.html.j2").render(
-        s=summary,
-        style=Markup((TEMPLATES / "style.css").read_text()),
-        samples={name: Markup(style.sample) for name, style in drawn.items()},
-        trained=trained,
-        figures=[{**figure, "svg": Markup(figure["svg"])} for figure in figures.training_curves(trained, drawn)],
-        pictures=_pictures(summary, root, language),
-        **views(summary, language),
-    )
 
 
 def views(summary: Mapping[str, Any], language: Language) -> dict[str, Any]:
@@ -208,29 +182,8 @@ def _winners(criteria: list[Mapping[str, Any]]) -> dict[str, list[str]]:
     return found | {c["key"]: c["variants"] for c in criteria if not c["all"]}
 
 
-def _pictures(summary: Mapping[str, Any], root: Path, language: Language) -> list[dict[str, str]]:
-    """Return the labels of the first batch of val once, then what each finished variant predicts for it."""
-    wanted = []
-    for variant in done(summary["variants"]):
-        names = {Path(name).name: name for name in variant["plots"].get("val", ())}
-        if not wanted and "val_batch0_labels.jpg" in names:
-            wanted.append(
-                (language.gettext("Labels"), language.gettext("what is there"), names["val_batch0_labels.jpg"])
-            )
-        if "val_batch0_pred.jpg" in names:
-            value = wording.metric(variant["metrics"]["val"]["map50_95"], language)
-            wanted.append((variant["variant"], f"mAP50-95 {value}", names["val_batch0_pred.jpg"]))
-    embedded = [(title, note, embed(Path(root) / name, BUDGET // len(wanted))) for title, note, name in wanted]
-    return [{"title": title, "note": note, "uri": uri} for title, note, uri in embedded if uri]
-
-
 def _markdown(template: str, language: Language, **values: Any) -> str:
     return _markdown_environment(language).get_template(template).render(**values)
-
-
-@cache
-def _html_environment(language: Language) -> Any:
-    return environment_of(language, autoescape=True)
 
 
 @cache

@@ -1,0 +1,116 @@
+"""When each job of a session ran: from the wall times that Snakemake kept, and what trainings recorded themselves."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from .collect import SHARED_CHECKS, STAGES
+from .compare import value_at
+
+SHARED = ("draw_digits", *SHARED_CHECKS)
+"""Rules that run once per session and before any variant."""
+
+PER_VARIANT = (*STAGES, "bundle_deploy", "render_report")
+"""Rules that run for a variant; some of them for each board."""
+
+WAITING = "waiting"
+"""The stage of a bar in which no job of the variant ran."""
+
+LEAST_WAIT = 1.0
+"""Shortest time between two jobs of a variant, in seconds, that is drawn as waiting."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One job of the timeline.
+
+    Attributes:
+        row: the variant; None for a job of the whole session.
+        stage: name of the rule, or `WAITING`.
+        start: seconds since 1970.
+        end: the same.
+    """
+
+    row: str | None
+    stage: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Mark:
+    """An incident at a moment, in seconds since 1970."""
+
+    row: str
+    time: float
+    kind: str
+    message: str
+
+
+def read_timeline(root: Path, variants: Iterable[Mapping[str, Any]]) -> tuple[list[Bar], list[Mark]]:
+    """Return the jobs whose time is known, in the order of their start, and the incidents of the trainings.
+
+    The end of a job is when Snakemake wrote its benchmark, its start that minus the wall time. A training that was
+    interrupted spans all its attempts.
+    """
+    variants, folder = list(variants), Path(root) / "benchmarks"
+    bars = [Bar(None, stage, *span) for stage in SHARED if (span := _span(folder / f"{stage}.tsv"))]
+    for variant in variants:
+        own = [
+            Bar(variant["variant"], stage, *span)
+            for stage in PER_VARIANT
+            for path in sorted((folder / stage).glob("*.tsv"))
+            if path.name.split(".")[0] == variant["variant"] and (span := _span(path))
+        ]
+        own = _with_training(variant, own)
+        bars += own + _pauses(variant["variant"], own)
+    marks = [
+        Mark(variant["variant"], moment, str(incident["kind"]), str(incident["message"]))
+        for variant in variants
+        for incident in variant["incidents"]
+        if (moment := _moment(incident["time"])) is not None
+    ]
+    return sorted(bars, key=lambda bar: (bar.start, bar.end)), marks
+
+
+def _span(path: Path) -> tuple[float, float] | None:
+    """Return start and end of a job from its benchmark; None without a readable one."""
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            seconds = float(next(csv.DictReader(stream, delimiter="\t"))["s"])
+        end = path.stat().st_mtime
+    except (OSError, StopIteration, KeyError, TypeError, ValueError):
+        return None
+    return end - seconds, end
+
+
+def _with_training(variant: Mapping[str, Any], bars: list[Bar]) -> list[Bar]:
+    """Let the training begin where its first attempt did: its benchmark is of the last one."""
+    started, finished = (_moment(value_at(variant, ("training", key))) for key in ("started", "finished"))
+    if started is None or finished is None:
+        return bars
+    last = next((bar for bar in bars if bar.stage == "train"), Bar(variant["variant"], "train", started, finished))
+    whole = Bar(last.row, "train", min(started, last.start), max(finished, last.end))
+    return [*(bar for bar in bars if bar.stage != "train"), whole]
+
+
+def _pauses(name: str, bars: list[Bar]) -> list[Bar]:
+    """Return the times between the jobs of one variant."""
+    found, reached = [], None
+    for bar in sorted(bars, key=lambda bar: bar.start):
+        if reached is not None and bar.start - reached >= LEAST_WAIT:
+            found.append(Bar(name, WAITING, reached, bar.start))
+        reached = bar.end if reached is None else max(reached, bar.end)
+    return found
+
+
+def _moment(text: Any) -> float | None:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (TypeError, ValueError):
+        return None
