@@ -105,6 +105,12 @@ class Palette:
         return alt.Color(f"{self.field}:N", scale=alt.Scale(domain=self.domain), legend=None)
 
     @property
+    def outline(self) -> Any:
+        import altair as alt
+
+        return alt.Stroke(f"{self.field}:N", scale=alt.Scale(domain=self.domain), legend=None)
+
+    @property
     def legend(self) -> list[tuple[str, str]]:
         """What the colours say where they are not the variants'."""
         return [] if self.field == "variant" else legend(self.domain)
@@ -215,6 +221,7 @@ def pareto(
         x=x,
         y=y,
         color=palette.colour,
+        stroke=palette.outline,
         size=alt.Size(
             "sram:Q",
             scale=alt.Scale(range=[0, 340], zero=True),
