@@ -30,7 +30,8 @@ from workflow.evo.reporting.known import recognised
 from workflow.evo.reporting.language import ENGLISH, LANGUAGES, Language, catalogue_file
 from workflow.evo.reporting.markdown import Markdown
 from workflow.evo.reporting.message import Figure, Message, localised, numbered, with_messages
-from workflow.evo.reporting.render import session_csv, session_html, session_markdown, variant_markdown
+from workflow.evo.reporting.page import session_html
+from workflow.evo.reporting.render import session_csv, session_markdown, variant_markdown
 from workflow.evo.training.journal import Journal
 
 KOREAN = Language("ko")
@@ -167,7 +168,7 @@ def test_without_parameters_a_text_stays_as_the_catalogue_has_it():
     [
         (
             INCIDENT,
-            "메모리 부족(에폭 3 검증, 배치 16): "
+            "메모리 부족(에폭 3 검증), 배치 16: "
             "배치 8, 명목 배치 크기 32 유지(그래디언트 누적 4) 조건으로 계속했습니다",
         ),
         (
@@ -213,7 +214,7 @@ def test_a_report_in_korean_has_no_english_sentence(session):
             bare = re.sub(r"no GPU: training runs on the CPU|Test CPU, \d \w+", "", line)
             assert not ENGLISH_SENTENCE.search(bare), line
     assert "게이트 미달: level2\\_relu" in texts[0].replace("level2_relu", "level2\\_relu")
-    assert "메모리 부족(에폭 3 검증, 배치 16)" in texts[0]
+    assert "메모리 부족(에폭 3 검증), 배치 16" in texts[0]
 
 
 def test_both_languages_say_the_same_figures(session):

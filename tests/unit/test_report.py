@@ -9,6 +9,7 @@ from tests.unit import synthetic
 from tests.unit.test_report_session import render as both
 from workflow.evo.reporting import images, render
 from workflow.evo.reporting.compare import compare
+from workflow.evo.reporting.language import ENGLISH
 from workflow.evo.variants import ROOT
 
 
@@ -80,7 +81,7 @@ def test_a_forecast_of_the_environment_check_is_not_reported(tmp_path):
     summary = compare(session)
     forecast = {"severity": "info", "code": "cpu_training", "message": "expected to take 41.5 h"}
     summary["environment"]["findings"].append(forecast)
-    views = render.views(summary)
+    views = render.views(summary, ENGLISH)
     assert [finding["message"] for finding in views["remarks"]] == [summary["environment"]["findings"][0]["message"]]
     for text in both(session):
         assert "41.5" not in text

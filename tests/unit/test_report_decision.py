@@ -52,7 +52,7 @@ def test_a_variant_that_misses_a_gate_is_not_shipped(tmp_path):
 def test_where_nothing_passes_every_missed_gate_is_named(tmp_path):
     decision = finished(tmp_path, [(0.60, 1e6, False)])
     assert decision.chosen is None
-    assert decision.missed[0].missed == ("9,000 KiB of sram, the board has 4,096",)
+    assert decision.missed[0].missed == ("9,000 KiB of SRAM, the board has 4,096 KiB",)
     assert "No complete variant passes the gates" in sentences(decision, str)[0]
 
 
