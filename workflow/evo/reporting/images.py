@@ -6,9 +6,6 @@ import base64
 import io
 from pathlib import Path
 
-BUDGET = 1_800_000
-"""Bytes of JPEG that all pictures of a report share; base64 makes a third more of it."""
-
 WIDTHS = (960, 800, 640, 480, 360)  # pixels, tried in this order
 QUALITY = 78
 
