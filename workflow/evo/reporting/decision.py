@@ -132,8 +132,8 @@ def sentences(decision: Decision, _: Callable[[str], str]) -> tuple[str, str]:
         )
     elif chosen is accurate:
         why = _(
-            "It passes the gates and has the highest mAP50-95 on val as int8, %(accuracy)s. %(others)s cannot be told "
-            "from it, because differences below %(noise)s are noise, but its latency is the lowest of these by Vela's "
+            "It passes the gates and has the highest mAP50-95 on val as int8, %(accuracy)s. It cannot be told from "
+            "%(others)s, since differences below %(noise)s are noise, but it has the lowest latency of these by Vela's "
             "estimate: %(latency)s."
         )
     else:
