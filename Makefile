@@ -11,7 +11,7 @@ STAMP := .venv/.installed-$(shell cksum < requirements.lock | tr ' ' -)
 unexport PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo monitor test test-unit test-long faults bench-npu lint format messages lock clean
+.PHONY: help setup plan demo monitor test test-unit test-long faults bench-npu lint format messages lock clean
 
 help: ## Show this list
 	@echo "Usage: make TARGET [PYTHON=python3.11] [CORES=4]"
@@ -44,8 +44,13 @@ demo: setup ## Train, evaluate and report six variants on the embedded digits, i
 	@$(BIN)/snakemake --cores $(CORES) --resources gpu=1 --configfile config/demo.yaml
 	@echo "The report: results/demo/report.html"
 
+<<<<<<< HEAD
 monitor: setup ## Watch the session that was started last, from another terminal (Ctrl-C ends the view only)
 	@$(BIN)/python -m workflow.scripts.monitor
+=======
+plan: setup ## Print what would run, why, and the time and disk expected (CONFIG="config/demo.yaml"); runs nothing
+	@$(BIN)/python -m workflow.scripts.plan --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
+>>>>>>> 31c3873 (make plan: what would run, why, and what it is expected to take)
 
 test: setup ## Run every test but the ones marked long
 	@$(BIN)/pytest -n auto tests/unit

@@ -33,12 +33,10 @@ def start(session: Session) -> None:
     for name in session.variant_names:
         layout = session.layout.variant(name)
         Journal(layout.checkpoints).pardon()
-        marker = layout.checkpoints / DELIVERED
-        if marker.exists() and not _complete(layout):
-            # Someone deleted what had been handed over: that asks for a new training, not for the old weights.
+        if taken_back(layout):
             CheckpointStore(layout.checkpoints).clear()
             Journal(layout.checkpoints).forget()
-            marker.unlink()
+            (layout.checkpoints / DELIVERED).unlink()
 
 
 def end(session: Session) -> None:
@@ -48,6 +46,11 @@ def end(session: Session) -> None:
         if _complete(layout) and layout.checkpoints.is_dir():
             CheckpointStore(layout.checkpoints).keep_newest()
             (layout.checkpoints / DELIVERED).touch()
+
+
+def taken_back(layout: VariantLayout) -> bool:
+    """Return whether someone deleted what had been handed over: that asks for a new training, not the old weights."""
+    return (layout.checkpoints / DELIVERED).exists() and not _complete(layout)
 
 
 def _complete(layout: VariantLayout) -> bool:

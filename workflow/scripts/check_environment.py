@@ -132,7 +132,8 @@ def _expected(session: Session, device: str) -> dict[str, Any] | None:
             f"{timed.seconds_per_image:.3f} s an image, {images:,} images over {len(session.variants)} variants; "
             "validation and data loading not included"
         )
-        return {"hours": round(images * timed.seconds_per_image / 3600, 2), "basis": basis}
+        seconds = timed.seconds_per_image
+        return {"hours": round(images * seconds / 3600, 2), "basis": basis, "seconds_per_image": round(seconds, 5)}
     return None
 
 

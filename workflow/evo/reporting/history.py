@@ -24,6 +24,29 @@ def read_history(path: Path) -> dict[str, list[float | None]]:
     Of an epoch that stands there twice (training was killed between the line and the checkpoint) the later line
     counts. A value that is no finite number is None.
     """
+    by_epoch = _rows(path)
+    if not by_epoch:
+        return {}
+    epochs = sorted(by_epoch)
+    history: dict[str, list[float | None]] = {"epoch": list(epochs)}
+    for column, series in COLUMNS.items():
+        values = [_number(by_epoch[epoch].get(column)) for epoch in epochs]
+        if any(value is not None for value in values):
+            history[series] = values
+    return history
+
+
+def read_times(path: Path) -> list[float]:
+    """Return the seconds of the epochs whose duration ``results.csv`` tells, in order.
+
+    It states the seconds since the training began or was continued: an epoch where that clock went back is left out.
+    """
+    times = [_number(row.get("time")) for row in _rows(path).values()]
+    pairs = zip([0.0, *times], times, strict=False)
+    return [after - before for before, after in pairs if before is not None and after is not None and after > before]
+
+
+def _rows(path: Path) -> dict[int, dict[str, str]]:
     try:
         with Path(path).open(newline="") as stream:
             rows = [{str(k).strip(): v for k, v in row.items()} for row in csv.DictReader(stream)]
@@ -34,15 +57,7 @@ def read_history(path: Path) -> dict[str, list[float | None]]:
         epoch = _number(row.get("epoch"))
         if epoch is not None:
             by_epoch[int(epoch)] = row
-    if not by_epoch:
-        return {}
-    epochs = sorted(by_epoch)
-    history: dict[str, list[float | None]] = {"epoch": list(epochs)}
-    for column, series in COLUMNS.items():
-        values = [_number(by_epoch[epoch].get(column)) for epoch in epochs]
-        if any(value is not None for value in values):
-            history[series] = values
-    return history
+    return by_epoch
 
 
 def _number(text: str | None) -> float | None:

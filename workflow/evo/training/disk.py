@@ -33,14 +33,19 @@ def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
 
 
-def predict(parameters: int, store: CheckpointStore) -> Need:
+def predict(parameters: int, store: CheckpointStore, *, afresh: bool = False) -> Need:
     """Return what a training of a network with so many parameters needs beside what ``store`` holds already.
+
+    Args:
+        parameters: of the network.
+        store: its checkpoints.
+        afresh: whether those are of another recipe: they tell the size of a generation and stay, set aside.
 
     A new generation is written before the oldest goes: there are ``KEPT + 1`` for a moment.
     """
     present = [size(folder) for folder in sorted(store.folder.glob("epoch[0-9]*"))]
     generation = max(present, default=parameters * STATE_BYTES_PER_PARAMETER)
-    to_come = max(KEPT + 1 - len(present), 1) * generation
+    to_come = max(KEPT + 1 - (0 if afresh else len(present)), 1) * generation
     weights = generation  # last and best beside the checkpoints, staged and published: less than that
     return Need(generation, to_come + weights + MARGIN_BYTES)
 

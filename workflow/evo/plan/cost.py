@@ -1,0 +1,111 @@
+"""What trainings are expected to take: always an estimate, always with what it rests on."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+from .. import environment
+from ..config import Session
+from ..data.source import training_images
+from ..reporting.collect import read_if_there
+from ..reporting.history import read_times
+from ..training import disk
+from ..training.checkpoints import CheckpointStore, Generation
+from ..variants import Variant
+
+UNKNOWN = "unknown until the first epoch"
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Expected time of an epoch.
+
+    Attributes:
+        seconds: per epoch; None when nothing tells.
+        basis: what it rests on.
+    """
+
+    seconds: float | None
+    basis: str
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What has to be the same for one epoch to tell of another: image size and batch, dataset, and device."""
+
+    imgsz: int
+    batch: int
+    data_hash: str
+    device: str
+
+
+def device_name(session: Session) -> str:
+    """Return the device that trains, as ``training.json`` names it: the first GPU of the host, or its processor."""
+    gpus = [] if str(session.train.get("device")) in {"cpu", "mps"} else environment.gpus()
+    return gpus[0]["name"] if gpus else environment.cpu_name()
+
+
+def pace(
+    session: Session, variant: Variant, conditions: Conditions, generation: Generation | None, checked: bool
+) -> Pace:
+    """Return what an epoch of a variant is expected to take.
+
+    Args:
+        session: the session.
+        variant: the variant.
+        conditions: how it will train.
+        generation: the checkpoint that it continues from.
+        checked: whether environment.json is of these settings, and not made again first.
+    """
+    facts = read_if_there(session.layout.environment, "environment")[0]
+    same = generation is not None and generation.batch == conditions.batch
+    if same and facts is not None and _recorded_device(facts) == conditions.device:
+        seconds = read_times(generation.folder / "results.csv")
+        if seconds:
+            return Pace(median(seconds), "the median of its own epochs so far")
+    others = [other for other in session.variants if other != variant]
+    nearest = sorted(others, key=lambda other: other.activation != variant.activation)
+    for source in (variant, *nearest):
+        training = read_if_there(session.layout.variant(source.name).training, "training")[0]
+        seconds = measured(training, conditions) if training else None
+        if seconds is not None:
+            whose = "its own earlier run" if source == variant else source.name
+            return Pace(seconds, f"measured in {whose}, {training['finished'][:10]}")
+    expected = (facts or {}).get("expected") or {}
+    if checked and facts is not None and facts["device"] == "cpu" and "seconds_per_image" in expected:
+        seconds = expected["seconds_per_image"] * training_images(session)
+        return Pace(seconds, "a few steps timed by check_environment, without validation and data loading")
+    return Pace(None, UNKNOWN)
+
+
+def measured(training: Mapping[str, Any], conditions: Conditions) -> float | None:
+    """Return the seconds per epoch of a finished training; None when it ran under other conditions."""
+    arguments = training["arguments"]
+    found = (arguments["imgsz"], training["data_hash"], training["environment"]["device"])
+    seconds = [epoch["seconds"] for epoch in training["epochs"] if epoch["batch"] == conditions.batch]
+    if found != (conditions.imgsz, conditions.data_hash, conditions.device) or not seconds:
+        return None
+    return mean(seconds)
+
+
+def _recorded_device(facts: Mapping[str, Any]) -> str:
+    return facts["gpus"][0]["name"] if facts["device"] == "gpu" and facts["gpus"] else facts["host"]["cpu"]
+
+
+def disk_to_write(session: Session, variant: Variant, afresh: bool) -> int | None:
+    """Return the bytes that a training has yet to write at the most; None while its parameters are not counted."""
+    layout = session.layout.variant(variant.name)
+    model = read_if_there(layout.model, "model")[0]
+    if model is None:
+        return None
+    return disk.predict(model["parameters"], CheckpointStore(layout.checkpoints), afresh=afresh).total
+
+
+def disk_free(folder: Path) -> int:
+    """Return the free bytes where a folder lies, or will lie."""
+    return shutil.disk_usage(next(path for path in (folder, *folder.absolute().parents) if path.exists())).free

@@ -1,0 +1,185 @@
+"""What is done of a variant, what would run of it, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..config import Session
+from ..files import sha256_json
+from ..npu.gates import gate
+from ..reporting.collect import collect_variant, read_if_there
+from ..session_run import taken_back
+from ..training.checkpoints import CheckpointStore, Generation
+from ..training.journal import Journal
+from ..variants import Variant
+from .cost import Conditions, Pace, disk_to_write, pace
+from .dry_run import Job
+from .reasons import distinct, recipe_changes, why
+
+GROUPS = {
+    "Checks": ("validate_model", "verify_activations", "preflight_npu", "check_memory"),
+    "Training": ("train",),
+    "Evaluation": ("evaluate",),
+    "NPU": ("export_int8", "compile_npu", "evaluate_int8", "bundle_deploy"),
+    "Report": ("render_report",),
+}
+"""The columns of the plan, and the rules whose jobs each stands for."""
+DONE = "done"
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training that would run.
+
+    Attributes:
+        says: what it would do, in a few words.
+        epochs: how many it has to train.
+        pace: expected time of each; None when it trains none.
+        disk: bytes it has yet to write at the most; None while nothing tells.
+    """
+
+    says: str
+    epochs: int
+    pace: Pace | None
+    disk: int | None
+
+    @property
+    def seconds(self) -> float | None:
+        """Expected time of all of them; None when unknown."""
+        if not self.epochs:
+            return 0.0
+        return None if self.pace is None or self.pace.seconds is None else self.epochs * self.pace.seconds
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """One variant: what stands under each of `GROUPS`, its training if it would run, and the reasons."""
+
+    variant: str
+    stages: Mapping[str, str]
+    training: Training | None
+    reasons: tuple[str, ...]
+
+
+def outlook(
+    session: Session, variant: Variant, jobs: Iterable[Job], recipe: Mapping[str, Any], device: str, checked: bool
+) -> Outlook:
+    """Return what would happen to one variant.
+
+    Args:
+        session: the session.
+        variant: the variant.
+        jobs: all jobs of the dry run.
+        recipe: `workflow.evo.training.recipe.recipe_document` of the variant.
+        device: `workflow.evo.plan.cost.device_name`.
+        checked: whether environment.json holds for these settings.
+    """
+    own = {(job.rule, job.board): job for job in jobs if job.variant == variant.name}
+    train = own.get(("train", None))
+    summary = collect_variant(session, variant.name)
+    failed = summary["stage"] if summary["status"] == "failed" else None
+    training = reason = None
+    if train is not None:
+        missed = _missed_gate(session, variant) if ("preflight_npu", None) not in own else None
+        generation, notes = _checkpoint(session, variant, recipe)
+        training = _training(session, variant, recipe, device, checked, generation, missed)
+        reason = "; ".join([f"train: {_why_trained(session, variant, train, recipe, generation)}", *notes])
+        if missed:  # what it would be trained for does not matter then
+            reason = None if failed else f"train: refused, {missed}"
+    stages = {name: _stage(rules, own, failed) for name, rules in GROUPS.items()}
+    if training is not None:
+        stages["Training"] = training.says
+    reasons = [_said(failed, summary["reason"], own)] if failed else []
+    if not session.layout.variant(variant.name).folder.exists():
+        reasons.append("never run")
+    elif train is not None:
+        reasons += [why(job) for job in own.values() if job.rule in GROUPS["Checks"]]
+        reasons.append(reason)
+    else:
+        reasons += [why(job) for job in own.values()]
+    return Outlook(variant.name, stages, training, distinct(reasons))
+
+
+def _stage(rules: Iterable[str], own: Mapping[tuple[str, str | None], Job], failed: str | None) -> str:
+    planned = [job for (rule, _), job in own.items() if rule in rules]
+    if not planned:
+        return "failed" if failed in rules else DONE
+    again = ", failed before" if failed in rules else ""
+    return f"will run ({len(planned)}){again}" if len(planned) > 1 else f"will run{again}"
+
+
+def _said(stage: str, reason: str, own: Mapping[tuple[str, str | None], Job]) -> str:
+    again = any(rule == stage for rule, _ in own)
+    return f"{stage} failed before: {reason}" if again else f"{stage} has failed, and nothing changed: {reason}"
+
+
+def _missed_gate(session: Session, variant: Variant) -> str | None:
+    """Return the gate that keeps a variant from training, by what its check found."""
+    check = read_if_there(session.layout.variant(variant.name).npu_check, "npu")[0]
+    if check is None:
+        return None
+    verdict = gate(variant, session.npu, check)
+    return None if verdict["passed"] or verdict["mode"] == "warn" else verdict["missed"][0]
+
+
+def _checkpoint(session: Session, variant: Variant, recipe: Mapping[str, Any]) -> tuple[Generation | None, list[str]]:
+    """Return where a training would continue, and what is wrong with the checkpoints that it cannot use."""
+    layout, notes = session.layout.variant(variant.name), []
+    if taken_back(layout):
+        return None, []
+    store = CheckpointStore(layout.checkpoints)
+    found = store.newest(sha256_json(recipe), lambda folder, what: notes.append(f"{folder.name} is unusable ({what})"))
+    return found, notes
+
+
+def _training(
+    session: Session,
+    variant: Variant,
+    recipe: Mapping[str, Any],
+    device: str,
+    checked: bool,
+    generation: Generation | None,
+    missed: str | None,
+) -> Training:
+    epochs = int(session.train["epochs"])
+    if missed:
+        return Training("refused by a gate", 0, None, None)
+    if generation is not None and generation.finished:
+        return Training("publishes its weights", 0, None, disk_to_write(session, variant, False))
+    journal = Journal(session.layout.variant(variant.name).checkpoints).run
+    started = journal.get("recipe") == sha256_json(recipe) and not taken_back(session.layout.variant(variant.name))
+    batch = int(journal["batch"] if started else session.train["batch"])
+    conditions = Conditions(int(session.train["imgsz"]), batch, recipe["data"], device)
+    expected = pace(session, variant, conditions, generation, checked)
+    room = disk_to_write(session, variant, generation is None)
+    if generation is None:
+        return Training(f"will run, {epochs} epochs", epochs, expected, room)
+    says = f"continues at epoch {generation.epoch + 1} of {epochs}"
+    return Training(says, epochs - generation.epoch, expected, room)
+
+
+def _why_trained(
+    session: Session, variant: Variant, job: Job, recipe: Mapping[str, Any], generation: Generation | None
+) -> str:
+    layout = session.layout.variant(variant.name)
+    training, damage = read_if_there(layout.training, "training")
+    if training is not None and training["recipe"] != sha256_json(recipe):
+        changes = recipe_changes(training, recipe)
+        return (
+            f"changed: {', '.join(changes)}" if changes else "its recipe changed; training.json does not tell in what"
+        )
+    if taken_back(layout):
+        return f"{' and '.join(job.missing)} deleted after the session had ended, which asks for a new training"
+    if training is not None or damage:
+        return damage or (f"{' and '.join(job.missing)} missing" if job.missing else f"Snakemake says: {job.reason}")
+    journal = Journal(layout.checkpoints).run
+    if not journal:
+        return "never trained"
+    if journal.get("recipe") != sha256_json(recipe):
+        return "its recipe changed since it was begun; the checkpoints are set aside"
+    if generation is None:
+        return "begun, but no finished epoch is kept"
+    what = "finished, but not published" if generation.finished else f"interrupted after epoch {generation.epoch}"
+    return what

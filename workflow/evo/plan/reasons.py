@@ -1,0 +1,87 @@
+"""Why a job runs, in plain words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .dry_run import Job
+
+DERIVED = "Input files updated by another job"
+PARAMETERS = {
+    "check_environment": "the training arguments changed",
+    "draw_digits": "the settings of the drawn digits changed",
+    "check_dataset": "the dataset changed",
+    "check_memory": "what the training depends on changed",
+    "validate_model": "the network in the model file, or the number of classes, changed",
+    "verify_activations": "the pretrained weights changed",
+    "preflight_npu": "train.imgsz, a board, the exporters or the compiler changed",
+    "train": "what the training depends on changed",
+    "export_int8": "npu.calibration_images changed",
+    "compile_npu": "the board's settings or the compiler's version changed",
+    "evaluate": "evaluate.splits changed",
+    "evaluate_int8": "evaluate.splits changed",
+    "render_report": "the report's own code, or boards and gates, changed",
+    "compare_variants": "the report's own code, or boards and gates, changed",
+}
+"""What the parameters of each rule stand for: what changed when Snakemake says that they did."""
+MAX_CHANGES = 6
+"""Changed settings that are named; the others are counted."""
+
+
+def why(job: Job) -> str | None:
+    """Return why a job runs, or None when it only follows another job."""
+    said = []
+    for cause, detail in job.causes.items():
+        if cause == "Missing output files":
+            said.append(f"{', '.join(job.missing)} missing")
+        elif cause == "Params have changed since last execution":
+            said.append(PARAMETERS.get(job.rule, f"{cause}: {detail}"))
+        elif cause == "Set of input files has changed since last execution":
+            said.append("it is made of other files than before")
+        elif cause == "Incomplete output files":
+            said.append("the last run was interrupted in it")
+        elif cause != DERIVED:
+            said.append(f"Snakemake says: {f'{cause}: {detail}' if detail else cause}")
+    if not job.causes:
+        said.append(f"Snakemake says: {job.reason}")
+    name = f"{job.rule} for {job.board}" if job.board else job.rule
+    return f"{name}: {'; '.join(said)}" if said else None
+
+
+def recipe_changes(training: Mapping[str, Any], recipe: Mapping[str, Any]) -> list[str]:
+    """Return what changed since a training: settings with both values, then network, data, weights and libraries.
+
+    Args:
+        training: ``training.json``.
+        recipe: `workflow.evo.training.recipe.recipe_document` of the configuration now.
+    """
+    # training.json states the batch that training ended with, which memory may have halved.
+    halved = [incident["batch_before"] for incident in training["incidents"] if "batch_before" in incident]
+    before = {**training["arguments"], **({"batch": halved[0]} if halved else {})}
+    now = json.loads(json.dumps(recipe["arguments"]))
+    changed = [name for name in now if before.get(name) != now[name]]
+    said = [f"{name} {_value(before.get(name))} → {_value(now[name])}" for name in changed]
+    if len(said) > MAX_CHANGES:
+        said = [*said[:MAX_CHANGES], f"{len(said) - MAX_CHANGES} more settings"]
+    if training["model_fingerprint"] != recipe["model"]:
+        said.append("the network in the model file")
+    if training["data_hash"] != recipe["data"]:
+        said.append("the dataset")
+    if (training["pretrained"] or {}).get("sha256") != recipe["pretrained"]:
+        said.append("the pretrained weights")
+    for package in ("ultralytics", "torch"):
+        version = training["environment"]["versions"].get(package)
+        if version != recipe[package]:
+            said.append(f"{package} {_value(version)} → {recipe[package]}")
+    return said
+
+
+def _value(value: Any) -> str:
+    return "none" if value is None else str(value)
+
+
+def distinct(sentences: Iterable[str | None]) -> tuple[str, ...]:
+    """Return the sentences there are, each once, in order."""
+    return tuple(dict.fromkeys(sentence for sentence in sentences if sentence))

@@ -1,0 +1,190 @@
+"""Print what would run and why, what is done, and the time and disk that it is expected to take. Runs nothing."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from workflow.evo.command_line import session_parser
+from workflow.evo.config import Session, load_session, merge, read_yaml
+from workflow.evo.data.source import dataset_names, session_content_hash
+from workflow.evo.environment import GIB, cpu_count
+from workflow.evo.errors import UserError, entry_point
+from workflow.evo.plan.cost import UNKNOWN, device_name, disk_free
+from workflow.evo.plan.dry_run import Job, command, dry_run
+from workflow.evo.plan.outlook import GROUPS, Outlook, outlook
+from workflow.evo.plan.reasons import why
+from workflow.evo.reporting.collect import read_if_there
+from workflow.evo.reporting.wording import DASH, duration, listed
+from workflow.evo.training.disk import STATE_BYTES_PER_PARAMETER
+from workflow.evo.training.recipe import recipe_document
+from workflow.evo.variants import ROOT
+
+UNLIMITED = 10_000  # columns where there is no terminal: one line stays one line
+
+
+def main() -> None:
+    arguments = _parse()
+    session = _session(arguments)
+    options = command(arguments.cores, arguments.config, arguments.set)
+    jobs = dry_run(options)
+    data_hash, classes = session_content_hash(session), len(dataset_names(session))
+    device = device_name(session)
+    checked = session.layout.environment.is_file() and all(job.rule != "check_environment" for job in jobs)
+    found = []
+    for variant in session.variants:
+        recipe = recipe_document(session, variant, data_hash, classes)
+        found.append(outlook(session, variant, jobs, recipe, device, checked))
+    _print(session, jobs, found, device, options)
+
+
+def _parse() -> argparse.Namespace:
+    parser = session_parser("plan", __doc__)
+    parser.set_defaults(config=[])
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="what Snakemake takes after --config, e.g. 'train={epochs: 3}'",
+    )
+    parser.add_argument("--cores", type=int, default=cpu_count(), help="processors (default: all)")
+    return parser.parse_args()
+
+
+def _session(arguments: argparse.Namespace) -> Session:
+    """Load the session as the Snakefile does: the default configuration first, overrides last."""
+    from snakemake.cli import parse_config
+
+    config: dict[str, Any] = {}
+    for path in (ROOT / "config" / "config.yaml", *arguments.config):
+        config = merge(config, read_yaml(path))
+    try:
+        overrides = parse_config(arguments.set)
+    except ValueError as error:
+        raise UserError(f"{error}", where="--set") from error
+    return load_session(config, overrides)
+
+
+def _print(session: Session, jobs: list[Job], found: list[Outlook], device: str, options: list[str]) -> None:
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=UNLIMITED)
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False)
+
+    trained = [entry.training for entry in found if entry.training is not None and entry.training.epochs]
+    say(f"Session {session.name}: {len(jobs)} jobs would run, {len(trained)} of them trainings on {device}.")
+    if console.is_terminal:
+        console.print(_table(found, plain=False))
+    else:
+        with console.capture() as captured:
+            console.print(_table(found, plain=True))
+        for line in captured.get().splitlines():
+            say(line.rstrip())
+    for line in (*_shared(jobs), *_time(found), *_disk(session, found)):
+        say(line)
+    if not jobs:
+        say(f"Nothing to run. The report: {session.layout.report}")
+        return
+    say(f"Run it with:\n    {_runner()} {shlex.join(options)}")
+
+
+def _table(found: Iterable[Outlook], plain: bool) -> Any:
+    """Return the table (a `rich.table.Table`): one row per variant."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    result = Table(box=None if plain else box.SIMPLE, pad_edge=False)
+    for heading in ("Variant", *GROUPS, "Time", "Why"):
+        result.add_column(heading, overflow="fold")
+    for entry in found:
+        training = entry.training
+        time = DASH
+        if training is not None and training.epochs:
+            time = f"≈ {duration(training.seconds)}" if training.seconds is not None else "unknown"
+        row = (entry.variant, *entry.stages.values(), time, "; ".join(entry.reasons) or DASH)
+        result.add_row(*map(Text, row))
+    return result
+
+
+def _shared(jobs: Iterable[Job]) -> list[str]:
+    """Return a sentence for each job that is for no variant."""
+    shared = [job for job in jobs if job.variant is None]
+    return [f"For the session, {why(job) or f'{job.rule}: renewed behind what runs before it'}." for job in shared]
+
+
+def _time(found: Iterable[Outlook]) -> list[str]:
+    """Return what the times rest on, and their sum."""
+    trained = [entry for entry in found if entry.training is not None and entry.training.epochs]
+    if not trained:
+        return []
+    by_basis: dict[str, list[str]] = {}
+    for entry in trained:
+        by_basis.setdefault(entry.training.pace.basis, []).append(entry.variant)
+    lines = [
+        f"Time of {'every training' if len(names) == len(trained) > 1 else listed(names)}: {basis}."
+        for basis, names in by_basis.items()
+    ]
+    known = [entry.training.seconds for entry in trained if entry.training.seconds is not None]
+    unknown = len(trained) - len(known)
+    if known:
+        rest = f", and {unknown} more of unknown time" if unknown else ""
+        lines.append(
+            f"GPU token: about {duration(sum(known))} for {len(known)} trainings, one after the other{rest}. "
+            "An estimate; checks, evaluation and NPU stages are not in it."
+        )
+    else:
+        lines.append(f"GPU token: {len(trained)} trainings, one after the other; their time is {UNKNOWN}.")
+    return lines
+
+
+def _disk(session: Session, found: Iterable[Outlook]) -> list[str]:
+    """Return what is to be written against what is free."""
+    training = [entry.training for entry in found if entry.training is not None and entry.training.says]
+    training = [entry for entry in training if entry.epochs or entry.disk]
+    if not training:
+        return []
+    free = f"{disk_free(session.root) / GIB:.1f} GiB are free"
+    known = [entry.disk for entry in training if entry.disk is not None]
+    if len(known) == len(training):
+        need = sum(known) / GIB
+        basis = f"checkpoints at their measured size, or {STATE_BYTES_PER_PARAMETER} bytes per parameter"
+        short = "" if need < disk_free(session.root) / GIB else " — free some first"
+        return [f"Disk: about {need:.2f} GiB for these trainings (an estimate: {basis}); {free}{short}."]
+    facts = read_if_there(session.layout.environment, "environment")[0]
+    if facts is not None:
+        need = facts["disk_needed_gib"]
+        return [f"Disk: about {need:.2f} GiB for the whole session (an estimate of check_environment); {free}."]
+    return [
+        "Disk: unknown until check_environment has counted the parameters, and refuses what does not fit "
+        f"(rule of thumb: {_rule_of_thumb()}); {free}."
+    ]
+
+
+def _rule_of_thumb() -> str:
+    from workflow.scripts.check_environment import BYTES_PER_PARAMETER, FIXED_BYTES
+
+    return f"{BYTES_PER_PARAMETER} bytes per parameter and {FIXED_BYTES / 2**20:.0f} MiB for each variant"
+
+
+def _runner() -> str:
+    """Return Snakemake's program as one would type it here."""
+    program = Path(sys.executable).with_name("snakemake")
+    shown = program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program
+    words = [str(shown)]
+    if Path.cwd() != ROOT:
+        words += ["-s", str(ROOT / "Snakefile")]
+    return shlex.join(words)
+
+
+if __name__ == "__main__":
+    entry_point(main)
