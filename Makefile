@@ -44,13 +44,11 @@ demo: setup ## Train, evaluate and report six variants on the embedded digits, i
 	@$(BIN)/snakemake --cores $(CORES) --resources gpu=1 --configfile config/demo.yaml
 	@echo "The report: results/demo/report.html"
 
-<<<<<<< HEAD
-monitor: setup ## Watch the session that was started last, from another terminal (Ctrl-C ends the view only)
-	@$(BIN)/python -m workflow.scripts.monitor
-=======
 plan: setup ## Print what would run, why, and the time and disk expected (CONFIG="config/demo.yaml"); runs nothing
 	@$(BIN)/python -m workflow.scripts.plan --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
->>>>>>> 31c3873 (make plan: what would run, why, and what it is expected to take)
+
+monitor: setup ## Watch the session that was started last, from another terminal (Ctrl-C ends the view only)
+	@$(BIN)/python -m workflow.scripts.monitor
 
 test: setup ## Run every test but the ones marked long
 	@$(BIN)/pytest -n auto tests/unit
