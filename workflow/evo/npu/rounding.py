@@ -36,11 +36,16 @@ def round_weights(module: nn.Module, images: Iterable[np.ndarray], seed: int = 0
     from torch import nn
 
     layers = [layer for layer in module.modules() if isinstance(layer, nn.Conv2d) and layer.groups == 1]
-    moments = _second_moments(module, layers, images, seed)
-    with torch.no_grad():
-        for layer, moment in moments.items():  # those that the network calls
-            rounded = round_rows(layer.weight.flatten(1), moment)
-            layer.weight.copy_(rounded.reshape(layer.weight.shape))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the steps are small: beside another job, threads that wait for each other cost tenfold
+    try:
+        moments = _second_moments(module, layers, images, seed)
+        with torch.no_grad():
+            for layer, moment in moments.items():  # those that the network calls
+                rounded = round_rows(layer.weight.flatten(1), moment)
+                layer.weight.copy_(rounded.reshape(layer.weight.shape))
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _second_moments(
