@@ -81,7 +81,8 @@ def _print(session: Session, jobs: list[Job], found: list[Outlook], device: str,
         console.print(text, markup=False, highlight=False)
 
     trained = [entry.training for entry in found if entry.training is not None and entry.training.epochs]
-    say(f"Session {session.name}: {len(jobs)} jobs would run, {len(trained)} of them trainings on {device}.")
+    trainings = _counted(len(trained), "training")
+    say(f"Session {session.name}: {_counted(len(jobs), 'job')} to run, {trainings} on {device}.")
     if console.is_terminal:
         console.print(_table(found, plain=False))
     else:
@@ -139,11 +140,11 @@ def _time(found: Iterable[Outlook]) -> list[str]:
     if known:
         rest = f", and {unknown} more of unknown time" if unknown else ""
         lines.append(
-            f"GPU token: about {duration(sum(known))} for {len(known)} trainings, one after the other{rest}. "
+            f"GPU token: about {duration(sum(known))} for {_counted(len(known), 'training')}, one at a time{rest}. "
             "An estimate; checks, evaluation and NPU stages are not in it."
         )
     else:
-        lines.append(f"GPU token: {len(trained)} trainings, one after the other; their time is {UNKNOWN}.")
+        lines.append(f"GPU token: {_counted(len(trained), 'training')}, one at a time; the sum is {UNKNOWN}.")
     return lines
 
 
@@ -159,7 +160,7 @@ def _disk(session: Session, found: Iterable[Outlook]) -> list[str]:
         need = sum(known) / GIB
         basis = f"checkpoints at their measured size, or {STATE_BYTES_PER_PARAMETER} bytes per parameter"
         short = "" if need < disk_free(session.root) / GIB else " — free some first"
-        return [f"Disk: about {need:.2f} GiB for these trainings (an estimate: {basis}); {free}{short}."]
+        return [f"Disk: about {need:.2f} GiB to be written by training (an estimate: {basis}); {free}{short}."]
     facts = read_if_there(session.layout.environment, "environment")[0]
     if facts is not None:
         need = facts["disk_needed_gib"]
@@ -168,6 +169,10 @@ def _disk(session: Session, found: Iterable[Outlook]) -> list[str]:
         "Disk: unknown until check_environment has counted the parameters, and refuses what does not fit "
         f"(rule of thumb: {_rule_of_thumb()}); {free}."
     ]
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _rule_of_thumb() -> str:

@@ -53,12 +53,12 @@ class Job:
         """The parts of the reason: how each begins, and what it names; empty for a reason of another shape."""
         found = list(_PART.finditer(self.reason))
         ends = [part.start() for part in found[1:]] + [len(self.reason)]
-        return {part["cause"]: self.reason[part.end() : end].strip() for part, end in zip(found, ends, strict=True)}
+        return {part["cause"]: self.reason[part.end() : end].strip() for part, end in zip(found, ends, strict=False)}
 
     @property
     def missing(self) -> list[str]:
-        """The outputs that are missing, by their last name."""
-        return [Path(path).name for path in self.causes.get("Missing output files", "").split(", ") if path]
+        """The outputs that are missing, by their last name, in the order of their names."""
+        return sorted(Path(path).name for path in self.causes.get("Missing output files", "").split(", ") if path)
 
 
 def command(cores: int, files: Iterable[Path], overrides: Iterable[str]) -> list[str]:
