@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -16,6 +20,7 @@ from workflow.evo.plan.dry_run import Job, command, dry_run, parse
 from workflow.evo.plan.outlook import outlook
 from workflow.evo.plan.reasons import PARAMETERS, recipe_changes, why
 from workflow.evo.reporting.history import read_times
+from workflow.evo.session_run import running
 from workflow.evo.training.checkpoints import DELIVERED, CheckpointStore
 from workflow.evo.training.journal import Journal
 from workflow.evo.variants import ROOT
@@ -165,9 +170,10 @@ def test_the_command_ends_with_the_options_that_take_every_word():
     [
         ("evaluate", "Missing output files: a/metrics.json, a/plots", "evaluate: metrics.json, plots missing"),
         ("evaluate", "Input files updated by another job: a/best.pt", None),
+        ("evaluate", "Missing output files: a/plots; Input files updated by another job: a/best.pt", None),
         ("evaluate", "Incomplete output files: a/plots", "evaluate: the last run was interrupted in it"),
         ("evaluate", "Updated input files: a/best.pt", "evaluate: Snakemake says: Updated input files: a/best.pt"),
-        ("evaluate", "Forced execution", "evaluate: Snakemake says: Forced execution"),
+        ("evaluate", "Forced execution", "evaluate: the last run was interrupted in it"),
         ("evaluate", "Something new", "evaluate: Snakemake says: Something new"),
         (
             "export_int8",
@@ -264,7 +270,7 @@ def test_an_interrupted_training_continues_and_its_own_epochs_tell_the_time(sess
     keep(session, name, recipe, 3, times=(10, 21, 31))
     found = look(session, name, recipe, missing(session, name, "best.pt"))
     assert found.stages["Training"] == "continues at epoch 4 of 4"
-    assert found.reasons == ("train: interrupted after epoch 3",)
+    assert found.reasons == ("train: unfinished, epoch 3 is kept",)
     assert (found.training.epochs, found.training.seconds) == (1, 10)
     assert found.training.pace.basis == "the median of its own epochs so far"
     assert found.training.disk == disk_to_write(session, session.variant(name), afresh=False)
@@ -281,6 +287,43 @@ def test_a_damaged_checkpoint_is_not_promised_to_be_continued(session):
     assert found.reasons == (
         "train: begun, but no finished epoch is kept; epoch00003 is unusable (damaged results.csv)",
     )
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("Forced execution", "the last run was interrupted in it"),
+        ("Input files updated by another job: a/b.json", "a check before it runs again, its recipe is unchanged"),
+        ("Updated input files: a/b.json", "Snakemake says: Updated input files: a/b.json"),
+    ],
+)
+def test_a_training_whose_recipe_is_unchanged_is_only_published_again(session, reason, said):
+    name, recipe = "level2_relu", recipe_of(session, "level2_relu")
+    finish(session, name, recipe)
+    keep(session, name, recipe, 4, finished=True)
+    found = look(session, name, recipe, job("train", reason))
+    assert found.stages["Training"] == "publishes its weights"
+    assert found.reasons == (f"train: {said}",)
+
+
+def test_a_session_is_running_while_the_process_of_its_lock_is_a_snakemake(session):
+    assert running(session) is None
+    session.root.mkdir(parents=True)
+    lock = session.root / ".lock"
+    lock.write_text(str(os.getpid()))
+    assert running(session) is None
+    lock.write_text("not a number")
+    assert running(session) is None
+    command = [sys.executable, "-c", "import time; time.sleep(60)", "snakemake"]
+    with subprocess.Popen(command) as process:
+        lock.write_text(str(process.pid))
+        for _ in range(100):
+            if running(session):
+                break
+            time.sleep(0.01)
+        assert running(session) == process.pid
+        process.kill()
+    assert running(session) is None
 
 
 def test_a_stage_that_failed_says_so_with_its_reason(session):

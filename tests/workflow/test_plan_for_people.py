@@ -17,6 +17,7 @@ from tests.unit import synthetic
 from workflow.evo.config import load_session_files
 from workflow.evo.data.source import dataset_names, session_content_hash
 from workflow.evo.environment import cpu_name
+from workflow.evo.npu.boards import board_names
 from workflow.evo.plan.dry_run import parse
 from workflow.evo.training.checkpoints import CheckpointStore
 from workflow.evo.training.journal import Journal
@@ -89,6 +90,7 @@ def _write_documents(workspace: Workspace) -> None:
             epochs=[{"epoch": epoch, "seconds": SECONDS, "batch": session.train["batch"]} for epoch in (1, 2)],
             environment={"device": cpu_name(), "versions": versions},
         )
+        synthetic.write_preflight(session, variant.name, boards=board_names())
         folder = session.layout.variant(variant.name).checkpoints
         with CheckpointStore(folder).writing(identity, 2, finished=True, batch=session.train["batch"]) as draft:
             (draft / "state.pt").write_bytes(b"state")

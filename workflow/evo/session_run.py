@@ -39,6 +39,20 @@ def start(session: Session) -> None:
             (layout.checkpoints / DELIVERED).unlink()
 
 
+def running(session: Session) -> int | None:
+    """Return the process that runs a session now, by the note in its lock; None where none does.
+
+    The lock itself is left alone: to try it would hold up a session that starts at that moment.
+    """
+    import psutil
+
+    try:
+        process = psutil.Process(int((session.root / ".lock").read_text()))
+        return process.pid if any("snakemake" in word for word in process.cmdline()) else None
+    except (OSError, ValueError, psutil.Error):
+        return None
+
+
 def end(session: Session) -> None:
     """Mark finished trainings as delivered. Not called when the session is killed: then their checkpoints count."""
     for name in session.variant_names:

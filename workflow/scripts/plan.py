@@ -20,6 +20,7 @@ from workflow.evo.plan.outlook import GROUPS, Outlook, outlook
 from workflow.evo.plan.reasons import why
 from workflow.evo.reporting.collect import read_if_there
 from workflow.evo.reporting.wording import DASH, duration, listed
+from workflow.evo.session_run import running
 from workflow.evo.training.disk import STATE_BYTES_PER_PARAMETER
 from workflow.evo.training.recipe import recipe_document
 from workflow.evo.variants import ROOT
@@ -81,6 +82,8 @@ def _print(session: Session, jobs: list[Job], found: list[Outlook], device: str,
         console.print(text, markup=False, highlight=False)
 
     trained = [entry.training for entry in found if entry.training is not None and entry.training.epochs]
+    if process := running(session):
+        say(f"Process {process} runs this session now: what it is at counts as not done here.")
     trainings = _counted(len(trained), "training")
     say(f"Session {session.name}: {_counted(len(jobs), 'job')} to run, {trainings} on {device}.")
     if console.is_terminal:

@@ -95,8 +95,7 @@ def outlook(
     if not session.layout.variant(variant.name).folder.exists():
         reasons.append("never run")
     elif train is not None:
-        reasons += [why(job) for job in own.values() if job.rule in GROUPS["Checks"]]
-        reasons.append(reason)
+        reasons += [*(why(job) for job in own.values() if job.rule in GROUPS["Checks"]), reason]
     else:
         reasons += [why(job) for job in own.values()]
     return Outlook(variant.name, stages, training, distinct(reasons))
@@ -173,7 +172,7 @@ def _why_trained(
     if taken_back(layout):
         return f"{' and '.join(job.missing)} deleted after the session had ended, which asks for a new training"
     if training is not None or damage:
-        return damage or (f"{' and '.join(job.missing)} missing" if job.missing else f"Snakemake says: {job.reason}")
+        return damage or _unchanged(job)
     journal = Journal(layout.checkpoints).run
     if not journal:
         return "never trained"
@@ -181,5 +180,12 @@ def _why_trained(
         return "its recipe changed since it was begun; the checkpoints are set aside"
     if generation is None:
         return "begun, but no finished epoch is kept"
-    what = "finished, but not published" if generation.finished else f"interrupted after epoch {generation.epoch}"
-    return what
+    return "finished, but not published" if generation.finished else f"unfinished, epoch {generation.epoch} is kept"
+
+
+def _unchanged(job: Job) -> str:
+    """Return why a training runs whose recipe is as it was."""
+    if job.missing:
+        return f"{' and '.join(job.missing)} missing"
+    said = why(job)
+    return said.partition(": ")[2] if said else "a check before it runs again, its recipe is unchanged"

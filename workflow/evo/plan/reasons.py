@@ -9,6 +9,8 @@ from typing import Any
 from .dry_run import Job
 
 DERIVED = "Input files updated by another job"
+INTERRUPTED = ("Incomplete output files", "Forced execution")
+"""What is incomplete is forced (``rerun-incomplete`` of the default profile); nothing else is, in a plan."""
 PARAMETERS = {
     "check_environment": "the training arguments changed",
     "draw_digits": "the settings of the drawn digits changed",
@@ -31,7 +33,9 @@ MAX_CHANGES = 6
 
 
 def why(job: Job) -> str | None:
-    """Return why a job runs, or None when it only follows another job."""
+    """Return why a job runs, or None when it follows another job, whatever else would make it run."""
+    if DERIVED in job.causes:
+        return None
     said = []
     for cause, detail in job.causes.items():
         if cause == "Missing output files":
@@ -40,9 +44,9 @@ def why(job: Job) -> str | None:
             said.append(PARAMETERS.get(job.rule, f"{cause}: {detail}"))
         elif cause == "Set of input files has changed since last execution":
             said.append("it is made of other files than before")
-        elif cause == "Incomplete output files":
+        elif cause in INTERRUPTED:
             said.append("the last run was interrupted in it")
-        elif cause != DERIVED:
+        else:
             said.append(f"Snakemake says: {f'{cause}: {detail}' if detail else cause}")
     if not job.causes:
         said.append(f"Snakemake says: {job.reason}")
