@@ -45,3 +45,11 @@ def test_the_refusal_says_how_much_is_missing(tmp_path, monkeypatch):
         f"{tmp_path}: 100 MiB of disk are needed for checkpoints of 20 MiB and the weights, 60 MiB are free: "
         "40 MiB are missing — free disk space, then run the same command again: finished epochs are kept"
     )
+
+
+def test_checkpoints_of_another_recipe_tell_the_size_but_save_nothing(store):
+    put(store, 1, 5)
+    put(store, 2, 5)
+    again, afresh = disk.predict(MIB, store), disk.predict(MIB, store, afresh=True)
+    assert afresh.generation == again.generation
+    assert afresh.total - again.total == 2 * again.generation
