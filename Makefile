@@ -52,7 +52,7 @@ monitor: setup ## Watch the session that was started last, from another terminal
 
 test: setup ## Run every test but the ones marked long
 	@$(BIN)/pytest -n auto tests/unit
-	@$(BIN)/pytest -m "not long" tests/workflow tests/faults tests/e2e
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "not long" tests/workflow tests/faults tests/e2e
 
 test-unit: setup ## Run the unit tests only (seconds)
 	@$(BIN)/pytest -n auto tests/unit
