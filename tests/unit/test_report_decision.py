@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.synthetic import make_session, write_done, write_preflight
+from tools.messages import latin_words
 from workflow.evo.reporting.compare import NOISE, compare
 from workflow.evo.reporting.decision import decide, sentences
-from workflow.evo.reporting.language import ENGLISH
+from workflow.evo.reporting.language import ENGLISH, Language
 
 BOARD = "ethos-u55-256"
 
@@ -70,3 +71,21 @@ def test_the_most_accurate_one_is_shipped_where_it_is_also_the_fastest_or_no_lat
     assert decision.chosen.name == "level2_relu"
     why = sentences(decision, ENGLISH)[1]
     assert "level2_leaky cannot be told from it" in why or "It cannot be told from level2_leaky" in why
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        [(0.50, 2e6, True), (0.48, 1e6, True)],
+        [(0.60, 9e6, True), (0.48, 1e6, True)],
+        [(0.60, 9e6, True), (0.48, 1e6, True), (0.4, 1e6, True)],
+        [(0.60, 1e6, True)],
+        [(0.60, 1e6, False)],
+        [(0.50, 1e6, True), (0.49, 2e6, True)],
+        [(0.50, None, True), (0.49, None, True)],
+        [],
+    ],
+)
+def test_every_decision_can_be_said_in_korean(tmp_path, figures):
+    texts = sentences(finished(tmp_path, figures), Language("ko"))
+    assert latin_words(text.replace(BOARD, "") for text in texts) <= {"level2_relu", "level2_leaky", "Vela", "ms"}
