@@ -11,7 +11,7 @@ STAMP := .venv/.installed-$(shell cksum < requirements.lock | tr ' ' -)
 unexport PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup plan demo monitor test test-unit test-long faults bench-npu lint format messages lock clean
+.PHONY: help setup demo plan monitor test test-unit test-long faults bench-npu lint format messages lock clean
 
 help: ## Show this list
 	@echo "Usage: make TARGET [PYTHON=python3.11] [CORES=4]"
