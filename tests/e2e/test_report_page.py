@@ -175,7 +175,7 @@ def test_sixty_variants_render_in_time_and_stay_usable(browser, tmp_path):
 def test_another_language_keeps_theme_choice_and_place_of_the_keyboard(browser, page_file):
     page, complaints, _ = opened(browser, page_file)
     page.select_option("#theme", "dark")
-    page.check(".picker input[value=level2_leaky]")
+    page.check("table.grid input[value=level2_leaky]")
     page.focus("[data-language=ko]")
     page.keyboard.press("Enter")
     page.wait_for_function("document.documentElement.dataset.drawn === 'ko'")
