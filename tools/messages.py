@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -67,8 +67,11 @@ TECHNICAL = frozenset(
 )
 """Words that stand in every language as they are."""
 
-SPOKEN = {"alt", "aria-description", "aria-label", "aria-roledescription", "placeholder", "title"}
+SPOKEN = {"alt", "aria-description", "aria-label", "aria-roledescription", "data-title", "placeholder", "title"}
 """Attributes of HTML that people read or hear."""
+
+VOID = {"area", "br", "col", "hr", "image", "img", "input", "link", "meta", "rect", "use"}
+"""Elements of HTML and SVG that hold no text."""
 
 
 def extracted() -> Catalog:
@@ -136,7 +139,7 @@ def bare_texts(source: str, html: bool) -> list[str]:
 
     environment = jinja2.Environment(extensions=["jinja2.ext.i18n"])
     text = "".join(_without_code(environment.lex(source)))
-    found = list(_html_texts(text) if html else [text])
+    found = list(html_texts(text) if html else [text])
     within_tag = False
     for output in environment.parse(source).find_all((nodes.Output, nodes.Assign, nodes.For)):
         if not isinstance(output, nodes.Output):
@@ -167,22 +170,27 @@ def _without_code(tokens: Iterator[tuple[int, str, str]]) -> Iterator[str]:
             block.append(value)
 
 
-def _html_texts(text: str) -> list[str]:
-    """Return what people read or hear of HTML."""
+def html_texts(text: str) -> list[str]:
+    """Return what people read or hear of HTML, without code and without what is marked as ``translate="no"``."""
     found: list[str] = []
 
     class Reader(HTMLParser):
-        silent = 0
+        def __init__(self) -> None:
+            super().__init__()
+            self.within: list[tuple[str, bool]] = []  # open elements, and whether each is silent
 
         def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
             found.extend(value or "" for name, value in attrs if name in SPOKEN)
-            self.silent += tag in {"script", "style", "code"}
+            if tag not in VOID:
+                self.within.append((tag, tag in {"script", "style", "code"} or ("translate", "no") in attrs))
 
         def handle_endtag(self, tag: str) -> None:
-            self.silent -= tag in {"script", "style", "code"}
+            if any(opened == tag for opened, _ in self.within):
+                while self.within.pop()[0] != tag:
+                    pass
 
         def handle_data(self, data: str) -> None:
-            if not self.silent:
+            if not any(silent for _, silent in self.within):
                 found.append(data)
 
     reader = Reader()
@@ -220,6 +228,12 @@ def _words(text: str) -> list[str]:
     """Return the words of a text that are to be translated."""
     words = re.findall(r"[^\W\d_][\w.-]*", re.sub(r"&\w+;|%[\d.]*[a-z]\b", " ", text))  # HTML's and printf's signs
     return [word for word in words if word.lower().strip(".-") not in TECHNICAL]
+
+
+def latin_words(texts: Iterable[str]) -> set[str]:
+    """Return the words in Latin letters of texts in Korean, without those that stand in every language."""
+    words = {word.strip(".-") for text in texts for word in re.findall(r"[A-Za-z][\w.-]*", text, re.ASCII)}
+    return {word for word in words if word.lower() not in TECHNICAL}
 
 
 def templates() -> list[Path]:

@@ -170,3 +170,20 @@ def test_sixty_variants_render_in_time_and_stay_usable(browser, tmp_path):
     assert time.perf_counter() - begin < 5
     assert complaints == []
     page.context.close()
+
+
+def test_another_language_keeps_theme_choice_and_place_of_the_keyboard(browser, page_file):
+    page, complaints, _ = opened(browser, page_file)
+    page.select_option("#theme", "dark")
+    page.check("table.grid input[value=level2_leaky]")
+    page.focus("[data-language=ko]")
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.documentElement.dataset.drawn === 'ko'")
+    assert page.title() == "세션 v3 보고서"
+    assert page.input_value("#theme") == "dark"
+    assert page.inner_text("#theme option:checked") == "☾ 어둡게"
+    assert page.is_checked("table.grid input[value=level2_leaky]")
+    assert page.evaluate("document.activeElement.dataset.language") == "ko"
+    assert page.get_attribute("[data-language=ko]", "aria-pressed") == "true"
+    assert complaints == []
+    page.context.close()

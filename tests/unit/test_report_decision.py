@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.synthetic import make_session, write_done, write_preflight
+from tools.messages import latin_words
 from workflow.evo.reporting.compare import NOISE, compare
 from workflow.evo.reporting.decision import decide, sentences
+from workflow.evo.reporting.language import ENGLISH, Language
 
 BOARD = "ethos-u55-256"
 
@@ -29,7 +31,7 @@ def test_within_the_noise_of_the_best_the_fastest_is_shipped(tmp_path):
     decision = finished(tmp_path, [(0.50, 2e6, True), (0.48, 1e6, True), (0.46, 5e5, True)])
     assert decision.chosen.name == "level2_leaky"
     assert [c.name for c in decision.close] == ["level2_relu", "level2_leaky"]
-    what, why = sentences(decision, str)
+    what, why = sentences(decision, ENGLISH)
     assert what == f"Ship level2_leaky on {BOARD}."
     assert "The highest is 0.500, of level2_relu" in why
     assert f"differences below {NOISE} are noise" in why
@@ -39,33 +41,51 @@ def test_within_the_noise_of_the_best_the_fastest_is_shipped(tmp_path):
 def test_a_clear_lead_beats_any_latency(tmp_path):
     decision = finished(tmp_path, [(0.60, 9e6, True), (0.48, 1e6, True)])
     assert decision.chosen.name == "level2_relu"
-    assert "ahead of the other 1 that pass by 0.03 or more" in sentences(decision, str)[1]
+    assert "at least 0.03 ahead of the other one that passes" in sentences(decision, ENGLISH)[1]
 
 
 def test_a_variant_that_misses_a_gate_is_not_shipped(tmp_path):
     decision = finished(tmp_path, [(0.60, 1e6, False), (0.30, 2e6, True)])
     assert decision.chosen.name == "level2_leaky"
     assert [c.name for c in decision.missed] == ["level2_relu"]
-    assert "only complete variant that passes" in sentences(decision, str)[1]
+    assert "only complete variant that passes" in sentences(decision, ENGLISH)[1]
 
 
 def test_where_nothing_passes_every_missed_gate_is_named(tmp_path):
     decision = finished(tmp_path, [(0.60, 1e6, False)])
     assert decision.chosen is None
     assert decision.missed[0].missed == ("9,000 KiB of SRAM, the board has 4,096 KiB",)
-    assert "No complete variant passes the gates" in sentences(decision, str)[0]
+    assert "No complete variant passes the gates" in sentences(decision, ENGLISH)[0]
 
 
 def test_without_any_result_nothing_is_recommended(tmp_path):
     decision = decide(compare(make_session(tmp_path))["variants"], BOARD)
     assert decision.chosen is None
     assert len(decision.open) == 6
-    assert "No variant can be recommended yet" in sentences(decision, str)[0]
+    assert "No variant can be recommended yet" in sentences(decision, ENGLISH)[0]
 
 
 @pytest.mark.parametrize("cycles", [1e6, None])
 def test_the_most_accurate_one_is_shipped_where_it_is_also_the_fastest_or_no_latency_is_known(tmp_path, cycles):
     decision = finished(tmp_path, [(0.50, cycles, True), (0.49, cycles and 2e6, True)])
     assert decision.chosen.name == "level2_relu"
-    why = sentences(decision, str)[1]
+    why = sentences(decision, ENGLISH)[1]
     assert "level2_leaky cannot be told from it" in why or "It cannot be told from level2_leaky" in why
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        [(0.50, 2e6, True), (0.48, 1e6, True)],
+        [(0.60, 9e6, True), (0.48, 1e6, True)],
+        [(0.60, 9e6, True), (0.48, 1e6, True), (0.4, 1e6, True)],
+        [(0.60, 1e6, True)],
+        [(0.60, 1e6, False)],
+        [(0.50, 1e6, True), (0.49, 2e6, True)],
+        [(0.50, None, True), (0.49, None, True)],
+        [],
+    ],
+)
+def test_every_decision_can_be_said_in_korean(tmp_path, figures):
+    texts = sentences(finished(tmp_path, figures), Language("ko"))
+    assert latin_words(text.replace(BOARD, "") for text in texts) <= {"level2_relu", "level2_leaky", "Vela", "ms"}

@@ -12,9 +12,10 @@ from tests.unit.synthetic import make_session, write_curves, write_done
 from workflow.evo.reporting import charts
 from workflow.evo.reporting.compare import compare
 from workflow.evo.reporting.evidence import part_of, read_curves
+from workflow.evo.reporting.language import ENGLISH
 from workflow.evo.reporting.page import embedded_json, policy
 from workflow.evo.reporting.scenes import scenes
-from workflow.evo.reporting.timeline import WAITING, read_timeline
+from workflow.evo.reporting.timeline import WAITING, marks, read_timeline
 
 LAYERS = [
     {"index": 0, "module": "Conv", "part": "backbone"},
@@ -64,7 +65,8 @@ def test_the_timeline_has_jobs_pauses_and_incidents(session):
     benchmark(session, "validate_model/level2_relu", 10, begin - 60)
     benchmark(session, "train/level2_relu", 600, begin + 5525)
     benchmark(session, "compile_npu/level2_relu.ethos-u55-256", 5, begin + 5530)
-    bars, marks = read_timeline(session.layout.root, compare(session)["variants"])
+    variants = compare(session)["variants"]
+    bars = read_timeline(session.layout.root, variants)
     assert [(bar.row, bar.stage, bar.start - begin, bar.end - begin) for bar in bars] == [
         (None, "check_dataset", -120, -100),
         ("level2_relu", "validate_model", -70, -60),
@@ -72,14 +74,16 @@ def test_the_timeline_has_jobs_pauses_and_incidents(session):
         ("level2_relu", "train", 0, 5525),
         ("level2_relu", "compile_npu", 5525, 5530),
     ]
-    assert [(mark.row, mark.time - begin, mark.message) for mark in marks] == [("level2_relu", 600, "out of memory")]
+    assert [(mark.row, mark.time - begin, mark.message) for mark in marks(variants)] == [
+        ("level2_relu", 600, "out of memory")
+    ]
 
 
 def test_a_damaged_benchmark_is_no_job(session):
     path = session.layout.root / "benchmarks" / "check_dataset.tsv"
     path.parent.mkdir(parents=True)
     path.write_text("s\nsoon\n")
-    assert read_timeline(session.layout.root, compare(session)["variants"]) == ([], [])
+    assert read_timeline(session.layout.root, compare(session)["variants"]) == []
 
 
 def test_no_image_outside_of_the_data_folder_is_opened(session, tmp_path):
@@ -125,7 +129,6 @@ def test_every_chart_is_valid_vega_lite_and_has_a_table_or_stands_beside_one(tmp
     import altair
 
     from workflow.evo.reporting import page
-    from workflow.evo.reporting.decision import decide
 
     variants, boards, root = (summary := compare(session))["variants"], summary["boards"], session.layout.root
     facts = {
@@ -135,10 +138,9 @@ def test_every_chart_is_valid_vega_lite_and_has_a_table_or_stands_beside_one(tmp
             {"variant": "level2_relu", "board": boards[0], "part": "other", "type": "Add", "cycles": 2},
         ],
         "timeline": read_timeline(root, variants),
-        "decision": decide(variants, boards[0]),
         "palette": charts.Palette.of(variants),
     }
-    drawn = page.draw(summary, facts, str)
+    drawn = page.draw(summary, facts, ENGLISH)
     assert set(drawn) == {
         *("pareto", "curve-map50_95", "curve-map50", "curve-box_loss", "curve-cls_loss", "classes-heat"),
         *("pr", "pr-classes", "confusion", "operators", "timeline"),

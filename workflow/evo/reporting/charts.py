@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +18,7 @@ from . import wording
 from .compare import NOISE, value_at
 from .decision import Decision
 from .evidence import OTHER
+from .language import Language
 from .timeline import WAITING, Bar, Mark
 
 SERIES_COLOURS = 10
@@ -52,8 +53,6 @@ CONFIG = {
     "range": {"category": [f"var(--series-{index})" for index in range(SERIES_COLOURS)]},
 }
 """The look of every chart."""
-
-Translate = Callable[[str], str]
 
 
 @dataclass(frozen=True)
@@ -161,11 +160,12 @@ def _tip(alt: Any, name: str, title: str, form: str | None = None) -> Any:
 
 
 def pareto(
-    variants: Iterable[Mapping[str, Any]], boards: list[str], decision: Decision, palette: Palette, _: Translate
+    variants: Iterable[Mapping[str, Any]], boards: list[str], decision: Decision, palette: Palette, language: Language
 ) -> Chart | None:
     """Accuracy as int8 against latency on each board, SRAM as size; None where there are no two variants to compare."""
     import altair as alt
 
+    _ = language.gettext
     rows, limits = [], []
     for board in boards:
         points = []
@@ -186,7 +186,7 @@ def pareto(
                     "sram": facts["memory"]["sram"]["used_kib"],
                     "flash": facts["memory"]["flash"]["used_kib"],
                     "whole": facts["estimate"]["covers_all_operators"],
-                    "gates": wording.verdict(variant["preflight"], board),
+                    "gates": wording.verdict(variant["preflight"], board, language),
                 }
             )
             limit = value_at(variant, ("preflight", "gate", "limits", "max_latency_ms"))
@@ -287,9 +287,9 @@ def pareto(
             [
                 r["variant"],
                 r["board"],
-                wording.metric(r["accuracy"]),
-                wording.latency(r["latency"]),
-                wording.kibibytes(r["sram"]),
+                wording.metric(r["accuracy"], language),
+                wording.latency(r["latency"], language),
+                wording.kibibytes(r["sram"], language),
                 _("yes") if r["front"] else _("no"),
             ]
             for r in rows
@@ -309,10 +309,11 @@ def _ends(rows: list[dict[str, Any]], key: str) -> list[float]:
     return sorted({math.ceil(min(values)), math.ceil(max(values))}) if values else []
 
 
-def training_curves(variants: Iterable[Mapping[str, Any]], palette: Palette, _: Translate) -> list[Chart]:
+def training_curves(variants: Iterable[Mapping[str, Any]], palette: Palette, language: Language) -> list[Chart]:
     """One chart per series of the trainings, the epoch of the best weights marked."""
     import altair as alt
 
+    _ = language.gettext
     titles = {
         "map50_95": _("mAP50-95 on val, higher is better"),
         "map50": _("mAP50 on val, higher is better"),
@@ -340,7 +341,12 @@ def training_curves(variants: Iterable[Mapping[str, Any]], palette: Palette, _: 
             )
             standing = values[history["epoch"].index(best)] if best in history["epoch"] else None
             table.append(
-                [variant["variant"], str(best or wording.DASH), wording.metric(standing), wording.metric(known[-1])]
+                [
+                    variant["variant"],
+                    str(best or wording.DASH),
+                    wording.metric(standing, language),
+                    wording.metric(known[-1], language),
+                ]
             )
         if not rows:
             continue
@@ -394,10 +400,11 @@ def _heat(base: Any, value: str, figure: str, form: str, written: bool) -> list[
     return [cells, base.mark_text(fontSize=11).encode(text=alt.Text(f"{figure}:Q", format=form), color=ink)]
 
 
-def classes(variants: Iterable[Mapping[str, Any]], _: Translate) -> Chart | None:
+def classes(variants: Iterable[Mapping[str, Any]], language: Language) -> Chart | None:
     """Average precision per class and variant, as float and as int8."""
     import altair as alt
 
+    _ = language.gettext
     rows: list[dict[str, Any]] = []
     variants = [v for v in variants if v["metrics"]]
     for variant in variants:
@@ -440,10 +447,11 @@ def _across(number: int) -> Any:
     return alt.Axis(orient="top", labelAngle=0 if number <= 2 else -40 if number <= TABULATED else -90, labelLimit=120)
 
 
-def precision_recall(variants: Iterable[Mapping[str, Any]], palette: Palette, _: Translate) -> Chart | None:
+def precision_recall(variants: Iterable[Mapping[str, Any]], palette: Palette, language: Language) -> Chart | None:
     """Precision over recall at IoU 0.5, the mean over the classes, one line per variant."""
     import altair as alt
 
+    _ = language.gettext
     rows, table, shown = [], [], (0.0, 0.25, 0.5, 0.75, 0.9)
     for variant in variants:
         curve = value_at(variant, ("metrics", "val", "curves"))
@@ -458,7 +466,7 @@ def precision_recall(variants: Iterable[Mapping[str, Any]], palette: Palette, _:
             }
         )
         nearest = [min(range(len(curve["recall"])), key=lambda i, at=at: abs(curve["recall"][i] - at)) for at in shown]
-        table.append([variant["variant"], *(wording.metric(curve["precision"][i]) for i in nearest)])
+        table.append([variant["variant"], *(wording.metric(curve["precision"][i], language) for i in nearest)])
     if not rows:
         return None
     lines = (
@@ -489,10 +497,11 @@ def precision_recall(variants: Iterable[Mapping[str, Any]], palette: Palette, _:
     )
 
 
-def precision_recall_classes(curves: Mapping[str, Mapping[str, Any]], _: Translate) -> Chart | None:
+def precision_recall_classes(curves: Mapping[str, Mapping[str, Any]], language: Language) -> Chart | None:
     """Precision over recall of each class of one variant, the one that the page shows."""
     import altair as alt
 
+    _ = language.gettext
     rows = [
         {"variant": name, "class": label, "recall": document["val"]["recall"], "precision": values}
         for name, document in curves.items()
@@ -531,10 +540,11 @@ def precision_recall_classes(curves: Mapping[str, Mapping[str, Any]], _: Transla
     )
 
 
-def confusion(curves: Mapping[str, Mapping[str, Any]], _: Translate) -> Chart | None:
+def confusion(curves: Mapping[str, Mapping[str, Any]], language: Language) -> Chart | None:
     """What one variant takes for what, the one that the page shows, as shares of the true class."""
     import altair as alt
 
+    _ = language.gettext
     background = _("background")
     rows, labels = [], []
     for name, document in curves.items():
@@ -597,14 +607,15 @@ def confusion(curves: Mapping[str, Mapping[str, Any]], _: Translate) -> Chart | 
             alt.param(name="shown", value=next(iter(curves))),
         ),
         [_("Variant"), _("True class"), _("Found as"), _("Boxes")],
-        [[r["variant"], r["true"], r["predicted"], wording.count(r["count"])] for r in wrong],
+        [[r["variant"], r["true"], r["predicted"], wording.count(r["count"], language)] for r in wrong],
     )
 
 
-def operators(rows: list[dict[str, Any]], boards: list[str], _: Translate) -> Chart | None:
+def operators(rows: list[dict[str, Any]], boards: list[str], language: Language) -> Chart | None:
     """Cycles by Vela's estimate, per part of the network or per type of operator."""
     import altair as alt
 
+    _ = language.gettext
     if not rows:
         return None
     parts = {"backbone": _("backbone"), "neck": _("neck"), "detect": _("detection head"), OTHER: _("other")}
@@ -645,7 +656,7 @@ def operators(rows: list[dict[str, Any]], boards: list[str], _: Translate) -> Ch
             own = [row for row in rows if row["variant"] == name and row["board"] == board]
             if own:
                 sums = [sum(row["cycles"] for row in own if row["part"] == part) for part in used]
-                table.append([name, board, *(wording.count(number) for number in sums)])
+                table.append([name, board, *(wording.count(number, language) for number in sums)])
     return Chart(
         "operators",
         _("Where the cycles go"),
@@ -671,8 +682,9 @@ def _totals(rows: Iterable[Mapping[str, Any]], key: str) -> Counter[str]:
     return found
 
 
-def stage_names(_: Translate) -> dict[str, str]:
+def stage_names(language: Language) -> dict[str, str]:
     """Return what the stages of the timeline are called, in their order."""
+    _ = language.gettext
     return {
         "checks": _("checks"),
         "train": _("training"),
@@ -706,16 +718,17 @@ STAGE_OF = {
 """Stage of the timeline by rule; every other rule is a check."""
 
 
-def timeline(bars: list[Bar], marks: list[Mark], order: list[str], _: Translate) -> Chart | None:
+def timeline(bars: list[Bar], marks: list[Mark], order: list[str], language: Language) -> Chart | None:
     """When each job ran, in minutes or hours since the first one, with the incidents of the trainings."""
     import altair as alt
 
+    _ = language.gettext
     if not bars:
         return None
     begin = min(bar.start for bar in bars)
     length = max([bar.end for bar in bars] + [mark.time for mark in marks]) - begin
     unit, scale = (_("hours"), 3600) if length > 3 * 3600 else (_("minutes"), 60)
-    session, names = _("session"), stage_names(_)
+    session, names = _("session"), stage_names(language)
     stages = [names[stage] for stage in STAGES]
     drawn = [
         {
@@ -724,7 +737,7 @@ def timeline(bars: list[Bar], marks: list[Mark], order: list[str], _: Translate)
             "stage": names[STAGE_OF.get(bar.stage, "checks")],
             "start": round((bar.start - begin) / scale, 4),
             "end": round((bar.end - begin) / scale, 4),
-            "lasts": wording.duration(bar.end - bar.start),
+            "lasts": wording.duration(bar.end - bar.start, language),
             "at": _clock(bar.start),
         }
         for bar in bars
@@ -733,7 +746,7 @@ def timeline(bars: list[Bar], marks: list[Mark], order: list[str], _: Translate)
         {
             "variant": mark.row,
             "start": round((mark.time - begin) / scale, 4),
-            "kind": mark.kind,
+            "kind": wording.kind(mark.kind, language),
             "message": mark.message,
             "at": _clock(mark.time),
         }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .compare import NOISE, done, value_at, whole_latency
+from .language import Language
 from .wording import latency, listed, metric
 
 
@@ -89,8 +90,9 @@ def _pace(contender: Contender) -> tuple[float, float]:
     return fastest, -contender.int8
 
 
-def sentences(decision: Decision, _: Callable[[str], str]) -> tuple[str, str]:
-    """Return what to ship and why, each a sentence or two; ``_`` translates."""
+def sentences(decision: Decision, language: Language) -> tuple[str, str]:
+    """Return what to ship and why, each a sentence or two."""
+    _ = language.gettext
     if decision.chosen is None:
         if not decision.missed:
             return (
@@ -105,14 +107,13 @@ def sentences(decision: Decision, _: Callable[[str], str]) -> tuple[str, str]:
     what = _("Ship %(variant)s on %(board)s.") % {"variant": chosen.name, "board": decision.board}
     values = {
         "variant": chosen.name,
-        "accuracy": metric(chosen.int8),
-        "latency": latency(chosen.latency_ms),
+        "accuracy": metric(chosen.int8, language),
+        "latency": latency(chosen.latency_ms, language),
         "best": accurate.name,
-        "highest": metric(accurate.int8),
+        "highest": metric(accurate.int8, language),
         "noise": NOISE,
-        "others": listed(c.name for c in decision.close if c is not chosen),
+        "others": listed((c.name for c in decision.close if c is not chosen), language),
         "close": len(decision.close),
-        "passed": len(decision.passed),
     }
     if len(decision.passed) == 1:
         why = _(
@@ -120,11 +121,14 @@ def sentences(decision: Decision, _: Callable[[str], str]) -> tuple[str, str]:
             "%(latency)s by Vela's estimate."
         )
     elif len(decision.close) == 1:
-        why = _(
-            "It passes the gates and has the highest mAP50-95 on val as int8, %(accuracy)s, ahead of the other "
-            "%(passed)d that pass by %(noise)s or more; %(latency)s by Vela's estimate."
+        values["num"] = len(decision.passed) - 1
+        why = language.ngettext(
+            "It passes the gates and has the highest mAP50-95 on val as int8, %(accuracy)s, at least %(noise)s ahead "
+            "of the other one that passes; %(latency)s by Vela's estimate.",
+            "It passes the gates and has the highest mAP50-95 on val as int8, %(accuracy)s, at least %(noise)s ahead "
+            "of the other %(num)s that pass; %(latency)s by Vela's estimate.",
+            values["num"],
         )
-        values["passed"] -= 1
     elif chosen.latency_ms is None:
         why = _(
             "It passes the gates and has mAP50-95 %(accuracy)s on val as int8, but %(others)s cannot be told from it: "

@@ -12,12 +12,12 @@ from typing import Any
 
 from . import charts, render
 from .compare import value_at
-from .decision import Decision, decide, sentences
+from .decision import decide, sentences
 from .evidence import read_curves, read_operators
 from .language import ENGLISH, Language
 from .message import localised
 from .scenes import scenes
-from .timeline import read_timeline
+from .timeline import marks, read_timeline
 
 STATIC = Path(__file__).resolve().parent / "static"
 
@@ -41,7 +41,6 @@ def session_html(summary: Mapping[str, Any], root: Path, language: Language = EN
         "curves": read_curves(root, variants),
         "operators": read_operators(root, variants, boards),
         "timeline": read_timeline(root, variants),
-        "decision": decide(variants, boards[0]),
         "palette": charts.Palette.of(variants),
     }
     pictures = scenes(facts["curves"], root / "data")
@@ -50,7 +49,7 @@ def session_html(summary: Mapping[str, Any], root: Path, language: Language = EN
     for name in (language.code, *(other for other in NAMES if other != language.code)):
         spoken = Language(name)
         said = localised(summary, spoken)
-        drawn = draw(said, facts, spoken.gettext)
+        drawn = draw(said, facts, spoken)
         specs[name] = {chart.id: _shared(chart.spec, datasets) for chart in drawn.values()}
         bodies[name] = _body(said, facts, drawn, pictures, spoken)
     scripts = [_library(), (STATIC / "tablesort.js").read_text(), (STATIC / "report.js").read_text()]
@@ -66,7 +65,6 @@ def session_html(summary: Mapping[str, Any], root: Path, language: Language = EN
         .render(
             s=localised(summary, language),
             language=language.code,
-            languages=NAMES,
             bodies={name: Markup(body) for name, body in bodies.items()},
             style=Markup((render.TEMPLATES / "style.css").read_text()),
             scripts=[Markup(script) for script in scripts],
@@ -77,27 +75,26 @@ def session_html(summary: Mapping[str, Any], root: Path, language: Language = EN
     )
 
 
-def draw(summary: Mapping[str, Any], facts: Mapping[str, Any], _: charts.Translate) -> dict[str, charts.Chart]:
+def draw(summary: Mapping[str, Any], facts: Mapping[str, Any], language: Language) -> dict[str, charts.Chart]:
     """Return the charts that there is anything to draw for, by id, in one language."""
     import altair.utils.schemapi
 
     with altair.utils.schemapi.debug_mode(False):  # a test validates the charts; here it would take most of the time
-        return {chart.id: chart for chart in _drawn(summary, facts, _) if chart}
+        return {chart.id: chart for chart in _drawn(summary, facts, language) if chart}
 
 
-def _drawn(summary: Mapping[str, Any], facts: Mapping[str, Any], _: charts.Translate) -> list[charts.Chart | None]:
+def _drawn(summary: Mapping[str, Any], facts: Mapping[str, Any], language: Language) -> list[charts.Chart | None]:
     variants, boards, palette = summary["variants"], summary["boards"], facts["palette"]
     measured = [v for v in variants if v["metrics"]]
-    bars, marks = facts["timeline"]
     return [
-        charts.pareto(variants, boards, facts["decision"], palette, _),
-        *charts.training_curves([v for v in variants if v["history"]], palette, _),
-        charts.classes(measured, _),
-        charts.precision_recall(measured, palette, _),
-        charts.precision_recall_classes(facts["curves"], _),
-        charts.confusion(facts["curves"], _),
-        charts.operators(facts["operators"], boards, _),
-        charts.timeline(bars, marks, [v["variant"] for v in variants], _),
+        charts.pareto(variants, boards, decide(variants, boards[0]), palette, language),
+        *charts.training_curves([v for v in variants if v["history"]], palette, language),
+        charts.classes(measured, language),
+        charts.precision_recall(measured, palette, language),
+        charts.precision_recall_classes(facts["curves"], language),
+        charts.confusion(facts["curves"], language),
+        charts.operators(facts["operators"], boards, language),
+        charts.timeline(facts["timeline"], marks(variants), [v["variant"] for v in variants], language),
     ]
 
 
@@ -114,22 +111,23 @@ def _body(
     pictures: Iterable,
     language: Language,
 ) -> str:
-    decision: Decision = facts["decision"]
-    variants, palette = summary["variants"], facts["palette"]
+    variants, board, palette = summary["variants"], summary["boards"][0], facts["palette"]
+    decision, rows = decide(variants, board), grid(variants, board, language)
     return (
         _environment(language)
         .get_template("report_body.html.j2")
         .render(
             s=summary,
+            languages=NAMES,
             drawn=drawn.get,
             curve_charts=[chart for name, chart in drawn.items() if name.startswith("curve-")],
             decision=decision,
-            sentences=sentences(decision, language.gettext),
+            sentences=sentences(decision, language),
             colours={v["variant"]: palette.index(v) for v in variants},
             curves=facts["curves"],
             scenes=pictures,
-            rows=grid(variants, summary["boards"][0], language),
-            ranges=ranges(grid(variants, summary["boards"][0], language)),
+            rows=rows,
+            ranges=ranges(rows),
             **render.views(summary, language),
         )
     )
@@ -167,6 +165,7 @@ def grid(variants: Iterable[Mapping[str, Any]], board: str, language: Language) 
                 "v": variant,
                 "facts": view["facts"],
                 "gate": render.wording.verdict(variant["preflight"], board, language),
+                "passed": render.wording.passes(variant["preflight"], board),
                 **figures,
             }
         )

@@ -52,8 +52,8 @@ class Mark:
     message: str
 
 
-def read_timeline(root: Path, variants: Iterable[Mapping[str, Any]]) -> tuple[list[Bar], list[Mark]]:
-    """Return the jobs whose time is known, in the order of their start, and the incidents of the trainings.
+def read_timeline(root: Path, variants: Iterable[Mapping[str, Any]]) -> list[Bar]:
+    """Return the jobs whose time is known, in the order of their start.
 
     The end of a job is when Snakemake wrote its benchmark, its start that minus the wall time. A training that was
     interrupted spans all its attempts.
@@ -69,13 +69,17 @@ def read_timeline(root: Path, variants: Iterable[Mapping[str, Any]]) -> tuple[li
         ]
         own = _with_training(variant, own)
         bars += own + _pauses(variant["variant"], own)
-    marks = [
+    return sorted(bars, key=lambda bar: (bar.start, bar.end))
+
+
+def marks(variants: Iterable[Mapping[str, Any]]) -> list[Mark]:
+    """Return the incidents of the trainings whose time is known."""
+    return [
         Mark(variant["variant"], moment, str(incident["kind"]), str(incident["message"]))
         for variant in variants
         for incident in variant["incidents"]
         if (moment := _moment(incident["time"])) is not None
     ]
-    return sorted(bars, key=lambda bar: (bar.start, bar.end)), marks
 
 
 def _span(path: Path) -> tuple[float, float] | None:

@@ -64,9 +64,7 @@
     all("select[data-signal]").forEach((select) => {
       if (select.dataset.signal in settings) select.value = settings[select.dataset.signal];
     });
-    document.querySelectorAll("[data-language]").forEach((button) => {
-      button.setAttribute("aria-pressed", String(button.dataset.language === language));
-    });
+    main.querySelector("#theme").value = root.dataset.theme || "auto";
     show();
     return draw(language);
   }
@@ -78,6 +76,7 @@
     main.replaceChildren(...bodies[language]);
     document.title = main.querySelector("[data-title]").dataset.title;
     start(language);
+    main.querySelector(`[data-language="${language}"]`).focus();
   }
 
   document.addEventListener("change", (event) => {
