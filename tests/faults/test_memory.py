@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 
 import pytest
 
-from tests.conftest import ROOT, environment
+from tests.conftest import ROOT, Workspace, environment
 
 VARIANT = "level4_relu"
 TOO_MUCH = """
@@ -64,12 +65,21 @@ print(json.dumps({"tried": tried, "steps": steps}))
 """
 
 
-@pytest.fixture
-def train(workspace):
-    """Run the training of a checked variant on a device that has memory for few images, from some epoch on."""
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory) -> Workspace:
+    """A session whose checks have run once for all tests."""
+    workspace = Workspace(tmp_path_factory.mktemp("checked"))
     workspace.change(grid={"levels": [4], "activations": ["relu"]})
-    checked = workspace.snakemake("--until", "preflight_npu", "check_dataset")
-    assert checked.returncode == 0, checked.stderr
+    run = workspace.snakemake("--until", "preflight_npu", "check_dataset")
+    assert run.returncode == 0, run.stderr
+    return workspace
+
+
+@pytest.fixture
+def train(checked, tmp_path):
+    """Run the training of a checked variant on a device that has memory for few images, from some epoch on."""
+    shutil.copytree(checked.folder, tmp_path / "session", symlinks=True)
+    workspace = Workspace(tmp_path / "session")
 
     def run(fits: int, epoch: int) -> subprocess.CompletedProcess[str]:
         code = TOO_MUCH.format(fits=fits, epoch=epoch)
