@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from tests.unit.synthetic import (
-    CLASSES,
     NPU,
     digest,
     make_session,
     split_metrics,
     write_checks,
-    write_curves,
     write_done,
     write_npu,
     write_shared,
 )
 from tests.unit.test_report_session import HOSTILE, assert_tables_are_whole
-from tools.messages import html_texts, latin_words
 from workflow.evo.config import load_session
 from workflow.evo.errors import UserError
 from workflow.evo.files import load_schema, read_json, write_json
 from workflow.evo.planning import report_identity
-from workflow.evo.reporting import language as languages
 from workflow.evo.reporting import wording
 from workflow.evo.reporting.collect import collect_variant
 from workflow.evo.reporting.compare import compare
@@ -38,7 +32,6 @@ from workflow.evo.reporting.markdown import Markdown
 from workflow.evo.reporting.message import Figure, Message, localised, numbered, with_messages
 from workflow.evo.reporting.page import session_html
 from workflow.evo.reporting.render import session_csv, session_markdown, variant_markdown
-from workflow.evo.reporting.timeline import PER_VARIANT, SHARED
 from workflow.evo.training.journal import Journal
 
 KOREAN = Language("ko")
@@ -47,15 +40,6 @@ INCIDENT = (
     "out of memory in the validation of epoch 3 at batch 16: continued at batch 8, nominal batch size 32 kept "
     "(accumulation 4)"
 )
-FIELD_TERMS = """
-    AP AP50-95 CPU DFL DRAM EMA F1 GMT IoU KiB MHz NaN UTC UTF-8 Vela YOLO ms
-    backbone neck detect box cls float nc names
-    ReLU SiLU LeakyReLU LEAKY_RELU LOGISTIC leaky leaky_relu sigmoid
-    Conv2D Add ethos-u snakemake results.csv metadata.json training.json
-    English
-"""
-"""Words in Latin letters that a report in Korean may hold, besides the names of the session's own things."""
-
 ENGLISH_SENTENCE = re.compile(r"\b(the|is|are|of|and|not|with|was|were)\b")
 
 
@@ -231,64 +215,6 @@ def test_a_report_in_korean_has_no_english_sentence(session):
             assert not ENGLISH_SENTENCE.search(bare), line
     assert "게이트 미달: level2\\_relu" in texts[0].replace("level2_relu", "level2\\_relu")
     assert "메모리 부족(에폭 3 검증), 배치 16" in texts[0]
-
-
-@pytest.fixture
-def whole_page(session):
-    """The session with everything that a page draws: curves, boxes, operators, and the times of the jobs."""
-    write_curves(session)
-    for name in ("level2_relu", "level2_leaky"):
-        with session.layout.variant(name).board(BOARD).operators.open("w", newline="") as stream:
-            rows = [("name", "type", "estimated_cycles"), ("a", "Conv2D", 7), ("serving_default_output_0", "Add", 2)]
-            csv.writer(stream).writerows(rows)
-    for rule in (*SHARED, *(f"{rule}/level2_relu" for rule in PER_VARIANT)):
-        path = session.layout.root / "benchmarks" / f"{rule}.tsv"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("s\n2.5\n")
-    return session
-
-
-def spec_texts(value, key="") -> Iterator[str]:
-    """Yield what people read of a chart: titles, and every text of its data, its scales and its marks."""
-    if isinstance(value, dict):
-        for name, item in value.items():
-            yield from spec_texts(item, "values" if key == "values" else name)
-    elif isinstance(value, list):
-        for item in value:
-            yield from spec_texts(item, key)
-    elif isinstance(value, str) and key in {"title", "values", "domain", "sort", "text"}:
-        yield value
-
-
-def english_on_the_page(session) -> set[str]:
-    """Return the words of the page in Korean that are neither Korean nor a term of the field nor a name."""
-    page = session_html(compare(session), session.layout.root, KOREAN)
-    body = re.search(r'<div id="report" lang="ko">\n(.*?)\n</div>\n<template', page, re.DOTALL)[1]
-    charts = json.loads(re.search(r'id="report-data">(.*?)</script>', page)[1])["charts"]["ko"]
-    assert len(charts) == 11, "a chart is missing here"
-    texts = [*html_texts(body), *spec_texts(charts)]
-    names = (*session.variant_names, BOARD, session.name, *CLASSES, *SHARED, *PER_VARIANT, "0.png", "1.png")
-    quoted = ("no GPU: training runs on the CPU",)  # of a finding that this workflow does not write
-    data = re.compile("|".join(map(re.escape, sorted((*names, *quoted), key=len, reverse=True))))
-    return latin_words(data.sub(" ", " ".join(text.split())) for text in texts) - set(FIELD_TERMS.split())
-
-
-def test_the_page_in_korean_has_no_english_word_in_text_labels_or_charts(whole_page):
-    assert english_on_the_page(whole_page) == set()
-
-
-def test_a_word_of_the_page_that_is_not_translated_is_found_wherever_it_stands(whole_page, monkeypatch):
-    known = languages._texts(KOREAN.code)
-    lost = {
-        "missed: %(gates)s": "missed",  # a cell
-        "Language and theme": "theme",  # an aria-label
-        "Latency, ms (Vela's estimate)": "Latency",  # an axis
-        "waiting, no job of it runs": "waiting",  # data of a chart
-        "%(minutes)s min %(seconds)s s": "min",  # a figure
-        "No complete variant passes the gates of %(board)s.": "passes",  # the decision
-    }
-    monkeypatch.setattr(languages, "_texts", lambda code: {k: v for k, v in known.items() if k not in lost})
-    assert set(lost.values()) <= english_on_the_page(whole_page)
 
 
 def test_both_languages_say_the_same_figures(session):

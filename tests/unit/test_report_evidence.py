@@ -8,11 +8,10 @@ import re
 
 import pytest
 
-from tests.unit.synthetic import make_session, write_curves, write_done
+from tests.unit.synthetic import write_curves, write_done
 from workflow.evo.reporting import charts
 from workflow.evo.reporting.compare import compare
 from workflow.evo.reporting.evidence import part_of, read_curves
-from workflow.evo.reporting.language import ENGLISH
 from workflow.evo.reporting.page import embedded_json, policy
 from workflow.evo.reporting.scenes import scenes
 from workflow.evo.reporting.timeline import WAITING, marks, read_timeline
@@ -119,35 +118,3 @@ def test_the_policy_names_each_script_and_allows_no_eval():
     assert "script-src 'sha256-bhHHL3z2vDgxUt0W3dWQOrprscmda2Y5pLsLg4GF+pI='" in found
     assert "unsafe-eval" not in found
     assert found.startswith("default-src 'none'")
-
-
-def test_every_chart_is_valid_vega_lite_and_has_a_table_or_stands_beside_one(tmp_path):
-    session = make_session(tmp_path)
-    for name in session.variant_names:
-        write_done(session, name, 0.4)
-    write_curves(session)
-    import altair
-
-    from workflow.evo.reporting import page
-
-    variants, boards, root = (summary := compare(session))["variants"], summary["boards"], session.layout.root
-    facts = {
-        "curves": read_curves(root, variants),
-        "operators": [
-            {"variant": "level2_relu", "board": boards[0], "part": "neck", "type": "Conv2D", "cycles": 7},
-            {"variant": "level2_relu", "board": boards[0], "part": "other", "type": "Add", "cycles": 2},
-        ],
-        "timeline": read_timeline(root, variants),
-        "palette": charts.Palette.of(variants),
-    }
-    drawn = page.draw(summary, facts, ENGLISH)
-    assert set(drawn) == {
-        *("pareto", "curve-map50_95", "curve-map50", "curve-box_loss", "curve-cls_loss", "classes-heat"),
-        *("pr", "pr-classes", "confusion", "operators", "timeline"),
-    }
-    for chart in drawn.values():
-        altair.Chart.from_dict({**chart.spec, "data": {"values": []}} if "layer" not in chart.spec else chart.spec)
-        assert chart.description
-        assert all(len(row) == len(chart.head) for row in chart.rows), chart.id
-        assert "chosen" in [parameter["name"] for parameter in chart.spec["params"]], chart.id
-    assert {name for name, chart in drawn.items() if not chart.rows} == {"classes-heat", "pr-classes"}
