@@ -60,6 +60,7 @@ class Heartbeat:
         self._told = False
         self._looked = self._epoch_began = -math.inf
         self._over = threading.Event()
+        self._writing = threading.Lock()  # the last one to write has read the newest facts
         self._thread = threading.Thread(target=self._write_on, name="heartbeat", daemon=True)
 
     def __enter__(self) -> Heartbeat:
@@ -154,6 +155,10 @@ class Heartbeat:
                 return
 
     def _write(self) -> None:
+        with self._writing:
+            self._write_alone()
+
+    def _write_alone(self) -> None:
         try:
             self._beat += 1
             document = {
