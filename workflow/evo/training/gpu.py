@@ -15,7 +15,8 @@ from ..errors import UserError
 
 WAIT_SECONDS = 2.0
 LOCKS = Path("/dev/shm/ethos-vision-optimizer-gpus")
-"""One for the host, empty after a boot, and not below TMPDIR: users and jobs with a TMPDIR of their own would not see each other's locks."""
+"""One for the host, empty after a boot. Not below TMPDIR: users and jobs with one of their own would not see each
+other's locks."""
 MEND = "have its owner or root remove it, or set CUDA_VISIBLE_DEVICES to the GPU to use"
 
 
