@@ -12,9 +12,13 @@ import pytest
 from tests.unit.synthetic import CLASSES, write_curves
 from tests.unit.test_language import BOARD, KOREAN, session
 from tools.messages import html_texts, latin_words
+from workflow.evo.files import read_json, write_json
 from workflow.evo.reporting import language as languages
+from workflow.evo.reporting.collect import collect_variant
 from workflow.evo.reporting.compare import compare
+from workflow.evo.reporting.language import ENGLISH
 from workflow.evo.reporting.page import session_html
+from workflow.evo.reporting.render import session_markdown, variant_markdown
 from workflow.evo.reporting.timeline import PER_VARIANT, SHARED
 
 __all__ = ["session"]  # a fixture
@@ -84,3 +88,17 @@ def test_a_word_of_the_page_that_is_not_translated_is_found_wherever_it_stands(w
     }
     monkeypatch.setattr(languages, "_texts", lambda code: {k: v for k, v in known.items() if k not in lost})
     assert set(lost.values()) <= english_on_the_page(whole_page)
+
+
+def test_a_report_can_be_rendered_in_either_language_from_its_json(session, tmp_path):
+    summary = compare(session)
+    write_json(tmp_path / "summary.json", "session_summary", summary)
+    again = read_json(tmp_path / "summary.json", "session_summary")
+    for language in (ENGLISH, KOREAN):
+        assert session_markdown(again, language) == session_markdown(summary, language)
+        assert session_html({**again, "variants": []}, tmp_path, language)
+    variant = collect_variant(session, "level3_leaky")
+    write_json(tmp_path / "variant.json", "summary", variant)
+    again = read_json(tmp_path / "variant.json", "summary")
+    assert variant_markdown(again, KOREAN) == variant_markdown(variant, KOREAN)
+    assert again["reason"].startswith("started ") and "시작, 1번째 시도" in variant_markdown(again, KOREAN)

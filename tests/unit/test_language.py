@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.unit.report_pages import HOSTILE, assert_tables_are_whole
 from tests.unit.synthetic import (
     NPU,
     digest,
@@ -18,19 +19,16 @@ from tests.unit.synthetic import (
     write_npu,
     write_shared,
 )
-from tests.unit.test_report_session import HOSTILE, assert_tables_are_whole
 from workflow.evo.config import load_session
 from workflow.evo.errors import UserError
-from workflow.evo.files import load_schema, read_json, write_json
+from workflow.evo.files import load_schema
 from workflow.evo.planning import report_identity
 from workflow.evo.reporting import wording
-from workflow.evo.reporting.collect import collect_variant
 from workflow.evo.reporting.compare import compare
 from workflow.evo.reporting.known import recognised
 from workflow.evo.reporting.language import ENGLISH, LANGUAGES, Language, catalogue_file
 from workflow.evo.reporting.markdown import Markdown
 from workflow.evo.reporting.message import Figure, Message, localised, numbered, with_messages
-from workflow.evo.reporting.page import session_html
 from workflow.evo.reporting.render import session_csv, session_markdown, variant_markdown
 from workflow.evo.training.journal import Journal
 
@@ -224,20 +222,6 @@ def test_both_languages_say_the_same_figures(session):
         for code in LANGUAGES
     ]
     assert numbers[0] == numbers[1] and len(numbers[0]) > 50
-
-
-def test_a_report_can_be_rendered_in_either_language_from_its_json(session, tmp_path):
-    summary = compare(session)
-    write_json(tmp_path / "summary.json", "session_summary", summary)
-    again = read_json(tmp_path / "summary.json", "session_summary")
-    for language in (ENGLISH, KOREAN):
-        assert session_markdown(again, language) == session_markdown(summary, language)
-        assert session_html({**again, "variants": []}, tmp_path, language)
-    variant = collect_variant(session, "level3_leaky")
-    write_json(tmp_path / "variant.json", "summary", variant)
-    again = read_json(tmp_path / "variant.json", "summary")
-    assert variant_markdown(again, KOREAN) == variant_markdown(variant, KOREAN)
-    assert again["reason"].startswith("started ") and "시작, 1번째 시도" in variant_markdown(again, KOREAN)
 
 
 def test_tables_for_machines_are_the_same_in_every_language(session):

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from tests.unit import synthetic
-from tests.unit.test_report_session import render as both
+from tests.unit.report_pages import render as both
 from workflow.evo.reporting import images, render
 from workflow.evo.reporting.compare import compare
 from workflow.evo.reporting.language import ENGLISH

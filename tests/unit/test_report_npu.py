@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.unit.report_pages import HOSTILE, Page, assert_tables_are_whole, render
 from tests.unit.synthetic import (
     NPU,
     digest,
@@ -20,7 +21,6 @@ from tests.unit.synthetic import (
     write_shared,
     write_training,
 )
-from tests.unit.test_report_session import HOSTILE, Page, assert_tables_are_whole, render
 from workflow.evo.files import write_json
 from workflow.evo.reporting.collect import STAGES, collect_variant
 from workflow.evo.reporting.compare import compare

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.report_pages import assert_tables_are_whole
 from tests.unit.synthetic import (
     make_session,
     split_metrics,
@@ -14,7 +15,6 @@ from tests.unit.synthetic import (
     write_metrics,
     write_training,
 )
-from tests.unit.test_report_session import assert_tables_are_whole
 from workflow.evo.errors import UserError
 from workflow.evo.files import write_atomically
 from workflow.evo.reporting.collect import collect_variant

@@ -2,15 +2,11 @@
 
 import csv
 import io
-import json
-import sys
-from pathlib import Path
 
 import pytest
 
 from tests.unit.synthetic import (
     digest,
-    make_session,
     split_metrics,
     write_checks,
     write_done,
@@ -24,8 +20,6 @@ from workflow.evo.reporting.compare import CRITERIA, CSV_COLUMNS, NOISE, compare
 from workflow.evo.reporting.history import read_history
 from workflow.evo.reporting.render import session_csv
 from workflow.evo.reporting.wording import duration, flat, listed, sites
-from workflow.evo.variants import Variant
-from workflow.scripts import compare_variants, render_report
 
 GOOD = (0.30, 0.42, 0.35, 0.36, 0.37, 0.38)
 
@@ -214,32 +208,6 @@ def test_plots_are_named_relative_to_the_session(session):
     plots = collect_variant(session, "level2_relu")["plots"]
     assert plots["val"][0] == "level2_relu/evaluate/plots/val/BoxPR_curve.png"
     assert all((session.layout.root / name).is_file() for name in plots["val"])
-
-
-def test_the_scripts_write_all_files_of_a_session(tmp_path, monkeypatch, capsys):
-    session = make_session(tmp_path, [Variant("own", Path("/models/own.yaml"))])
-    finish(session, (0.4,))
-    for script, words in ((render_report, ["--variant", "own"]), (compare_variants, [])):
-        monkeypatch.setattr("workflow.evo.command_line.load_session_files", lambda files: session)
-        monkeypatch.setattr(sys, "argv", [script.__name__, *words])
-        script.main()
-    root = session.layout.root
-    written = {path.name for path in root.iterdir() if path.is_file()} - {"environment.json"}
-    assert written == {
-        "own_training_report.md",
-        "own_training_summary.json",
-        "report.html",
-        "report.md",
-        "summary.csv",
-        "summary.json",
-    }
-    one, all_of_them = (
-        json.loads((root / "own_training_summary.json").read_text()),
-        read_json(root / "summary.json", "session_summary"),
-    )
-    del one["schema_version"]
-    assert all_of_them["variants"] == [one]
-    assert "own is done; wrote" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,7 @@ def test_a_configuration_names_its_session_before_it_has_begun(tmp_path):
         (["nowhere"], "no session was started here: it has no config.json"),
         (["nowhere", "--config", "x.yaml"], "name a folder or configuration files, not both"),
         (["--interval", "0"], "looks are at least 0.2 s apart"),
+        (["--serve", "--port", "99999"], "there is no port 99999 — choose one of 0 to 65535"),
     ],
 )
 def test_what_cannot_be_shown_is_refused_in_one_line(tmp_path, arguments, words):

@@ -16,6 +16,7 @@ from workflow.evo.files import dump_json
 from workflow.evo.monitoring.state import Watch
 
 INTERVAL = 2.0
+LAST_PORT = 65535
 
 
 def main() -> None:
@@ -53,7 +54,9 @@ def _arguments() -> Namespace:
     parser.add_argument("--port", type=int, default=8050, help="its port; 0 for any free one (default: 8050)")
     arguments = parser.parse_args()
     if arguments.interval < 0.2:
-        raise UserError("looks are at least 0.2 s apart", where="--interval")
+        raise UserError("looks are at least 0.2 s apart", where="--interval", hint="give more seconds, or leave it out")
+    if not 0 <= arguments.port <= LAST_PORT:
+        raise UserError(f"there is no port {arguments.port}", where="--port", hint=f"choose one of 0 to {LAST_PORT}")
     return arguments
 
 
@@ -65,7 +68,8 @@ def _watch(arguments: Namespace) -> Watch:
         return Watch(session.root, session)
     folder = arguments.folder or _newest()
     if not (folder / "config.json").is_file():
-        raise UserError("no session was started here: it has no config.json", where=folder.resolve())
+        hint = "name a session's folder, such as results/demo, or start the session first"
+        raise UserError("no session was started here: it has no config.json", where=folder.resolve(), hint=hint)
     return Watch(folder)
 
 

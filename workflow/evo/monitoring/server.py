@@ -27,8 +27,8 @@ PAGE_POLICY = (
     "form-action 'none'; frame-ancestors 'none'"
 )
 REPORT_POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; "
-    "font-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """The report is one file with its scripts in it, and may load nothing, here as from a disk."""
 

@@ -1,13 +1,14 @@
 """The report of a session: one HTML file and one Markdown file, from whatever exists."""
 
+import json
 import re
-from contextlib import ExitStack
-from html.parser import HTMLParser
+import sys
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 
+from tests.unit.conftest import session
+from tests.unit.report_pages import HOSTILE, Page, assert_tables_are_whole, render
 from tests.unit.synthetic import (
     CLASSES,
     digest,
@@ -21,97 +22,16 @@ from tests.unit.synthetic import (
     write_shared,
     write_training,
 )
-from workflow.evo.reporting import page as report_page
+from tests.unit.test_summary import finish
+from workflow.evo.files import read_json
 from workflow.evo.reporting.compare import compare
-from workflow.evo.reporting.render import session_markdown
 from workflow.evo.training.journal import Journal
 from workflow.evo.variants import Variant
+from workflow.scripts import compare_variants, render_report
 
-HOSTILE = "<script>alert(1)</script>"
-VOID = {"meta", "link", "img", "br", "input", "hr"}
+__all__ = ["session"]  # a fixture
+
 NO_VALUE = re.compile(r"\b(nan|none|null|undefined|inf)\b", re.IGNORECASE)
-
-
-class Page(HTMLParser):
-    """The elements of a page, the text of its table cells, and whatever it would load from elsewhere."""
-
-    def __init__(self, html: str):
-        super().__init__()
-        self.tags: list[str] = []
-        self.ids: list[str] = []
-        self.links: list[str] = []
-        self.loads: list[str] = []
-        self.handlers: list[str] = []
-        self.rows: list[list[str]] = []
-        self.open: list[str] = []
-        self.texts: list[str] = []
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        for key, value in attrs:
-            if key == "id":
-                self.ids.append(value)
-            elif key == "href" and tag == "a":
-                self.links.append(value)
-            elif key in {"src", "href", "xlink:href", "data", "poster", "srcset", "action"}:
-                self.loads.append(value)
-            elif key.startswith("on"):
-                self.handlers.append(key)
-        if tag == "tr":
-            self.rows.append([])
-        elif tag in {"td", "th"}:
-            self.rows[-1].append("")
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.handle_starttag(tag, attrs)
-        if tag not in VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if "style" in self.open:
-            return
-        self.texts.append(data)
-        if "td" in self.open or "th" in self.open:
-            self.rows[-1][-1] += data
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.texts).split())
-
-    def variant(self, name: str) -> list[str]:
-        """Return the row of a variant in the table of all variants."""
-        return next(row for row in self.rows if row[0] == name and len(row) == 14)
-
-
-def render(session, curves: bool = False) -> tuple[str, str]:
-    """Return the page in its first language, without scripts, and the Markdown; charts take most of the time."""
-    summary = compare(session)
-    with ExitStack() as stack:
-        stack.enter_context(patch.object(report_page, "_library", return_value="/* not needed here */"))
-        if not curves:
-            stack.enter_context(patch.object(report_page, "draw", return_value={}))
-        html = report_page.session_html(summary, session.layout.root)
-    html = re.sub(r"<(script|template)\b.*?</\1>", "", html, flags=re.DOTALL)
-    return html, session_markdown(summary)
-
-
-def assert_tables_are_whole(markdown: str):
-    """Every row of a Markdown table has as many cells as its header; a pipe that is escaped makes no cell."""
-    columns = None
-    for line in markdown.splitlines():
-        if not line.startswith("|"):
-            columns = None
-            continue
-        cells = len(re.findall(r"(?<!\\)\|", line))
-        columns = columns or cells
-        assert cells == columns, line
 
 
 @pytest.fixture
@@ -384,3 +304,29 @@ def test_the_classes_of_the_dataset_are_listed_with_their_objects(finished):
     rows = Page(html).rows
     for name in CLASSES:
         assert [name, "3,615", "261", "216"] in rows
+
+
+def test_the_scripts_write_all_files_of_a_session(tmp_path, monkeypatch, capsys):
+    session = make_session(tmp_path, [Variant("own", Path("/models/own.yaml"))])
+    finish(session, (0.4,))
+    for script, words in ((render_report, ["--variant", "own"]), (compare_variants, [])):
+        monkeypatch.setattr("workflow.evo.command_line.load_session_files", lambda files: session)
+        monkeypatch.setattr(sys, "argv", [script.__name__, *words])
+        script.main()
+    root = session.layout.root
+    written = {path.name for path in root.iterdir() if path.is_file()} - {"environment.json"}
+    assert written == {
+        "own_training_report.md",
+        "own_training_summary.json",
+        "report.html",
+        "report.md",
+        "summary.csv",
+        "summary.json",
+    }
+    one, all_of_them = (
+        json.loads((root / "own_training_summary.json").read_text()),
+        read_json(root / "summary.json", "session_summary"),
+    )
+    del one["schema_version"]
+    assert all_of_them["variants"] == [one]
+    assert "own is done; wrote" in capsys.readouterr().err
