@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.unit.synthetic import make_session, write_curves, write_done
-from workflow.evo.reporting import charts
+from workflow.evo.reporting.charts.chart import Palette
 from workflow.evo.reporting.compare import compare
 from workflow.evo.reporting.evidence import read_curves
 from workflow.evo.reporting.language import ENGLISH
@@ -27,7 +27,7 @@ def test_every_chart_is_valid_vega_lite_and_has_a_table_or_stands_beside_one(tmp
             {"variant": "level2_relu", "board": boards[0], "part": "other", "type": "Add", "cycles": 2},
         ],
         "timeline": read_timeline(root, variants),
-        "palette": charts.Palette.of(variants),
+        "palette": Palette.of(variants),
     }
     drawn = page.draw(summary, facts, ENGLISH)
     assert set(drawn) == {

@@ -9,7 +9,7 @@ import re
 import pytest
 
 from tests.unit.synthetic import write_curves, write_done
-from workflow.evo.reporting import charts
+from workflow.evo.reporting.charts.chart import Palette
 from workflow.evo.reporting.compare import compare
 from workflow.evo.reporting.evidence import part_of, read_curves
 from workflow.evo.reporting.page import embedded_json, policy
@@ -100,7 +100,7 @@ def test_no_image_outside_of_the_data_folder_is_opened(session, tmp_path):
 
 def test_many_variants_are_coloured_by_their_activation():
     variants = [{"variant": f"v{i}", "activation": ("relu", "leaky")[i % 2], "model": None} for i in range(20)]
-    few, many = charts.Palette.of(variants[:6]), charts.Palette.of(variants)
+    few, many = Palette.of(variants[:6]), Palette.of(variants)
     assert (few.field, len(few.domain)) == ("variant", 6)
     assert (many.field, many.domain) == ("activation", ["relu", "leaky"])
     assert [many.index(v) for v in variants[:4]] == [0, 1, 0, 1]

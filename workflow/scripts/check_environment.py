@@ -13,13 +13,10 @@ from workflow.evo.data.source import dataset_names, training_images
 from workflow.evo.errors import EvoError, UserError, entry_point
 from workflow.evo.files import write_json
 from workflow.evo.models.definition import load_definition
+from workflow.evo.training import disk
 
 TESTED_ULTRALYTICS = "8.4.190"
 LOW_MEMORY_GIB = 4
-BYTES_PER_PARAMETER = 100
-"""Disk of one variant per parameter: two generations of checkpoints (raw, averaged and optimizer state in 32 bit, last
-and best weights in 16 bit: about 40 bytes each) and the published weights. Measured: 88 with MuSGD."""
-FIXED_BYTES = 50 * 2**20  # plots, reports and logs of one variant, generously
 
 
 def main() -> None:
@@ -107,7 +104,7 @@ def _disk_needed(session: Session) -> float:
             parameters = sum(p.numel() for p in build(load_definition(variant.yaml), nc).parameters())
         except UserError:
             continue  # validate_model says what is wrong with it; it will train nothing
-        total += parameters * BYTES_PER_PARAMETER + FIXED_BYTES
+        total += disk.of_variant(parameters)
     if session.train.get("cache") == "disk":
         total += training_images(session) * session.train["imgsz"] ** 2 * 3
     return round(total / environment.GIB, 2)

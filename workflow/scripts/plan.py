@@ -21,7 +21,7 @@ from workflow.evo.plan.reasons import why
 from workflow.evo.reporting.collect import read_if_there
 from workflow.evo.reporting.wording import DASH, duration, listed
 from workflow.evo.session_run import running
-from workflow.evo.training.disk import STATE_BYTES_PER_PARAMETER
+from workflow.evo.training import disk
 from workflow.evo.training.recipe import recipe_document
 from workflow.evo.variants import ROOT
 
@@ -161,7 +161,7 @@ def _disk(session: Session, found: Iterable[Outlook]) -> list[str]:
     known = [entry.disk for entry in training if entry.disk is not None]
     if len(known) == len(training):
         need = sum(known) / GIB
-        basis = f"checkpoints at their measured size, or {STATE_BYTES_PER_PARAMETER} bytes per parameter"
+        basis = f"checkpoints at their measured size, or {disk.STATE_BYTES_PER_PARAMETER} bytes per parameter"
         short = "" if need < disk_free(session.root) / GIB else " — free some first"
         return [f"Disk: about {need:.2f} GiB to be written by training (an estimate: {basis}); {free}{short}."]
     facts = read_if_there(session.layout.environment, "environment")[0]
@@ -170,18 +170,12 @@ def _disk(session: Session, found: Iterable[Outlook]) -> list[str]:
         return [f"Disk: about {need:.2f} GiB for the whole session (an estimate of check_environment); {free}."]
     return [
         "Disk: unknown until check_environment has counted the parameters, and refuses what does not fit "
-        f"(rule of thumb: {_rule_of_thumb()}); {free}."
+        f"(rule of thumb: {disk.RULE_OF_THUMB}); {free}."
     ]
 
 
 def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def _rule_of_thumb() -> str:
-    from workflow.scripts.check_environment import BYTES_PER_PARAMETER, FIXED_BYTES
-
-    return f"{BYTES_PER_PARAMETER} bytes per parameter and {FIXED_BYTES / 2**20:.0f} MiB for each variant"
 
 
 def _runner() -> str:

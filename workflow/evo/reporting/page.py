@@ -10,7 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from . import charts, render
+from . import render
+from .charts import accuracy, cost, timeline, tradeoff, training
+from .charts.chart import CONFIG, Chart, Palette
 from .compare import value_at
 from .decision import decide, sentences
 from .evidence import read_curves, read_operators
@@ -41,7 +43,7 @@ def session_html(summary: Mapping[str, Any], root: Path, language: Language = EN
         "curves": read_curves(root, variants),
         "operators": read_operators(root, variants, boards),
         "timeline": read_timeline(root, variants),
-        "palette": charts.Palette.of(variants),
+        "palette": Palette.of(variants),
     }
     pictures = scenes(facts["curves"], root / "data")
     datasets: dict[str, Any] = {}
@@ -55,7 +57,7 @@ def session_html(summary: Mapping[str, Any], root: Path, language: Language = EN
     scripts = [_library(), (STATIC / "tablesort.js").read_text(), (STATIC / "report.js").read_text()]
     document = {
         "variants": [v["variant"] for v in variants],
-        "config": charts.CONFIG,
+        "config": CONFIG,
         "datasets": datasets,
         "charts": specs,
     }
@@ -75,7 +77,7 @@ def session_html(summary: Mapping[str, Any], root: Path, language: Language = EN
     )
 
 
-def draw(summary: Mapping[str, Any], facts: Mapping[str, Any], language: Language) -> dict[str, charts.Chart]:
+def draw(summary: Mapping[str, Any], facts: Mapping[str, Any], language: Language) -> dict[str, Chart]:
     """Return the charts that there is anything to draw for, by id, in one language."""
     import altair.utils.schemapi
 
@@ -83,18 +85,18 @@ def draw(summary: Mapping[str, Any], facts: Mapping[str, Any], language: Languag
         return {chart.id: chart for chart in _drawn(summary, facts, language) if chart}
 
 
-def _drawn(summary: Mapping[str, Any], facts: Mapping[str, Any], language: Language) -> list[charts.Chart | None]:
+def _drawn(summary: Mapping[str, Any], facts: Mapping[str, Any], language: Language) -> list[Chart | None]:
     variants, boards, palette = summary["variants"], summary["boards"], facts["palette"]
     measured = [v for v in variants if v["metrics"]]
     return [
-        charts.pareto(variants, boards, decide(variants, boards[0]), palette, language),
-        *charts.training_curves([v for v in variants if v["history"]], palette, language),
-        charts.classes(measured, language),
-        charts.precision_recall(measured, palette, language),
-        charts.precision_recall_classes(facts["curves"], language),
-        charts.confusion(facts["curves"], language),
-        charts.operators(facts["operators"], boards, language),
-        charts.timeline(facts["timeline"], marks(variants), [v["variant"] for v in variants], language),
+        tradeoff.pareto(variants, boards, decide(variants, boards[0]), palette, language),
+        *training.training_curves([v for v in variants if v["history"]], palette, language),
+        accuracy.classes(measured, language),
+        accuracy.precision_recall(measured, palette, language),
+        accuracy.precision_recall_classes(facts["curves"], language),
+        accuracy.confusion(facts["curves"], language),
+        cost.operators(facts["operators"], boards, language),
+        timeline.timeline(facts["timeline"], marks(variants), [v["variant"] for v in variants], language),
     ]
 
 
@@ -107,7 +109,7 @@ def _shared(spec: dict[str, Any], datasets: dict[str, Any]) -> dict[str, Any]:
 def _body(
     summary: Mapping[str, Any],
     facts: Mapping[str, Any],
-    drawn: Mapping[str, charts.Chart],
+    drawn: Mapping[str, Chart],
     pictures: Iterable,
     language: Language,
 ) -> str:

@@ -12,6 +12,10 @@ from .checkpoints import KEPT, CheckpointStore
 MIB = 2**20
 STATE_BYTES_PER_PARAMETER = 40
 """A generation: raw, averaged and optimizer state in 32 bit, waiting gradients, last and best weights in 16 bit."""
+VARIANT_BYTES_PER_PARAMETER = 100
+"""What a variant keeps: two generations, and the published weights. Measured: 88 with MuSGD."""
+VARIANT_BYTES = 50 * MIB  # of its plots, reports and logs, generously
+RULE_OF_THUMB = f"{VARIANT_BYTES_PER_PARAMETER} bytes per parameter and {VARIANT_BYTES // MIB} MiB for each variant"
 MARGIN_BYTES = 8 * MIB  # results.csv, journal, settings and logs
 
 
@@ -26,6 +30,11 @@ class Need:
 
     generation: int
     total: int
+
+
+def of_variant(parameters: int) -> int:
+    """Return the bytes that all results of a variant take, by a rule of thumb: before anything of it is there."""
+    return parameters * VARIANT_BYTES_PER_PARAMETER + VARIANT_BYTES
 
 
 def size(folder: Path) -> int:

@@ -81,6 +81,7 @@ class Recovery:
         return max(round(self.session.train["nbs"] / batch), 1)
 
     def _halve_batch(self, trainer: VariantTrainer, what: str, error: Exception) -> NoReturn:
+        """Go on in a new process at half the batch, with the nominal batch size kept."""
         batch, reason = trainer.batch_size, first_line(error)
         if batch <= SMALLEST_BATCH:
             stop = EvoError(

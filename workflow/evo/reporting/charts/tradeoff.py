@@ -1,0 +1,163 @@
+"""Accuracy against latency: which variants are not beaten in both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .. import wording
+from ..compare import NOISE, value_at
+from ..decision import Decision
+from ..language import Language
+from .chart import TABULATED, Chart, Palette, activation, data, emphasis, finish, tip
+
+
+def pareto(
+    variants: Iterable[Mapping[str, Any]], boards: list[str], decision: Decision, palette: Palette, language: Language
+) -> Chart | None:
+    """Accuracy as int8 against latency on each board, SRAM as size; None where there are no two variants to compare."""
+    import altair as alt
+
+    _ = language.gettext
+    rows, limits = [], []
+    for board in boards:
+        points = []
+        for variant in variants:
+            facts, accuracy = value_at(variant, ("npu", board)), value_at(variant, ("int8", "val", "map50_95"))
+            milliseconds = value_at(facts, ("estimate", "latency_ms"))
+            if variant["status"] != "done" or accuracy is None or milliseconds is None:
+                continue
+            points.append(
+                {
+                    "variant": variant["variant"],
+                    "level": str(variant["level"] if variant["level"] is not None else wording.DASH),
+                    "activation": activation(variant),
+                    "board": board,
+                    "latency": milliseconds,
+                    "accuracy": accuracy,
+                    "float": value_at(variant, ("int8", "float", "val", "map50_95")),
+                    "sram": facts["memory"]["sram"]["used_kib"],
+                    "flash": facts["memory"]["flash"]["used_kib"],
+                    "whole": facts["estimate"]["covers_all_operators"],
+                    "gates": wording.verdict(variant["preflight"], board, language),
+                }
+            )
+            limit = value_at(variant, ("preflight", "gate", "limits", "max_latency_ms"))
+            if limit is not None and {"board": board, "limit": limit} not in limits:
+                limits.append({"board": board, "limit": limit})
+        middle = sum(point["latency"] for point in points) / max(1, len(points))
+        for point in points:
+            point["left"] = point["latency"] <= middle  # its name is written towards the middle
+            point["front"] = point["whole"] and not any(_dominates(other, point) for other in points)
+        rows += points
+    if len({row["variant"] for row in rows}) < 2:
+        return None
+
+    board = alt.param(name="board", value=boards[0])
+    here = "datum.board == board"
+    x = alt.X(
+        "latency:Q",
+        title=_("Latency, ms (Vela's estimate)"),
+        scale=alt.Scale(zero=False, nice=False, padding=26),
+        axis=alt.Axis(tickCount=8),
+    )
+    y = alt.Y(
+        "accuracy:Q", title=_("mAP50-95 on val as int8 (measured)"), scale=alt.Scale(zero=False, nice=True, padding=18)
+    )
+    base = alt.Chart(data(rows)).transform_filter(here)
+    front = (
+        base.transform_filter("datum.front")
+        .mark_line(strokeDash=[4, 3], strokeWidth=1.4, color="var(--muted)", interpolate="step-after")
+        .encode(x=x, y=y, order="latency:Q")
+    )
+    points = base.mark_point(filled=True, strokeWidth=2).encode(
+        x=x,
+        y=y,
+        color=palette.colour,
+        stroke=palette.outline,
+        size=alt.Size(
+            "sram:Q",
+            scale=alt.Scale(range=[0, 340], zero=True),
+            legend=alt.Legend(
+                title=_("SRAM, KiB"),
+                orient="bottom",
+                format=",.0f",
+                values=_ends(rows, "sram"),
+                symbolFillColor="var(--muted)",
+                symbolStrokeWidth=0,
+            ),
+        ),
+        fillOpacity=alt.condition("datum.whole", alt.value(0.85), alt.value(0)),
+        opacity=emphasis(),
+        tooltip=[
+            tip(alt, "variant", _("Variant")),
+            tip(alt, "level", _("Level")),
+            tip(alt, "activation", _("Activation")),
+            tip(alt, "accuracy", _("mAP50-95 as int8, measured"), ".3f"),
+            tip(alt, "float", _("mAP50-95 as float, measured"), ".3f"),
+            tip(alt, "latency", _("Latency in ms, Vela's estimate"), ".2f"),
+            tip(alt, "sram", _("SRAM in KiB, allocated"), ",.0f"),
+            tip(alt, "flash", _("Flash in KiB, counted"), ",.0f"),
+            tip(alt, "gates", _("Gates")),
+        ],
+    )
+    layers = (
+        [front, points] if all(any(row["front"] for row in rows if row["board"] == b) for b in boards) else [points]
+    )
+    if decision.accurate is not None:
+        band = [{"low": decision.accurate.int8 - NOISE, "high": decision.accurate.int8}]
+        noise = (
+            alt.Chart(data(band))
+            .mark_rect(opacity=0.13, color="var(--muted)")
+            .encode(y=alt.Y("low:Q", title=None), y2="high:Q")
+        )
+        layers.insert(0, noise)
+    if len(rows) <= TABULATED * max(1, len(boards)):
+        align, dx = alt.expr("datum.left ? 'left' : 'right'"), alt.expr("datum.left ? 8 : -8")
+        named = base.mark_text(align=align, dx=dx, dy=-13, fontSize=12)
+        layers.append(named.encode(x=x, y=y, text="variant:N", opacity=emphasis()))
+    if limits:
+        gates = alt.Chart(data(limits)).transform_filter(here)
+        layers.append(gates.mark_rule(color="var(--bad)", strokeDash=[2, 2], strokeWidth=1.6).encode(x="limit:Q"))
+    chart = alt.layer(*layers)
+    return Chart(
+        "pareto",
+        _("Accuracy against latency"),
+        _(
+            "Scatter plot: to the left is faster by Vela's estimate, higher up is more accurate as int8. The dashed "
+            "steps join the variants that no other beats in both."
+        ),
+        finish(chart, 400, board),
+        [
+            _("Variant"),
+            _("Board"),
+            _("mAP50-95 as int8"),
+            _("Latency, Vela's estimate"),
+            _("SRAM"),
+            _("Not beaten in both"),
+        ],
+        [
+            [
+                r["variant"],
+                r["board"],
+                wording.metric(r["accuracy"], language),
+                wording.latency(r["latency"], language),
+                wording.kibibytes(r["sram"], language),
+                _("yes") if r["front"] else _("no"),
+            ]
+            for r in rows
+        ],
+        palette.legend,
+    )
+
+
+def _dominates(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether a whole network is as good in both and better in one."""
+    left, right = (one["accuracy"], -one["latency"]), (other["accuracy"], -other["latency"])
+    return one["whole"] and left != right and left[0] >= right[0] and left[1] >= right[1]
+
+
+def _ends(rows: list[dict[str, Any]], key: str) -> list[float]:
+    values = [row[key] for row in rows if row[key] is not None]
+    return sorted({math.ceil(min(values)), math.ceil(max(values))}) if values else []
