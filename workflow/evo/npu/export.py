@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 SIGNATURE, INPUT = "serving_default", "args_0"
 ROUNDING_IMAGES = 32
-"""Of the calibration images those that decide how weights are rounded; more change nothing that can be measured."""
+"""Calibration images that decide how weights are rounded: with 256 places of each, several times as many as the widest
+layer has inputs (1,152)."""
 
 
 @dataclass(frozen=True)
