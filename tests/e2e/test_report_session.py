@@ -25,6 +25,7 @@ from tests.unit.synthetic import (
 from tests.unit.test_summary import finish
 from workflow.evo.files import read_json
 from workflow.evo.reporting.compare import compare
+from workflow.evo.reporting.images import embed
 from workflow.evo.training.journal import Journal
 from workflow.evo.variants import Variant
 from workflow.scripts import compare_variants, render_report
@@ -297,6 +298,13 @@ def test_images_stand_in_the_page_once_and_unreadable_ones_are_left_out(finished
     assert html.count('<use href="#scene-') == 2 * 7, "the labels, and what six variants find"
     (finished.layout.data / "images" / "val" / "0.png").write_bytes(b"no picture")
     assert render(finished)[0].count("data:image/jpeg;base64,") == 1
+
+
+def test_an_unreadable_image_is_left_out_where_ultralytics_has_replaced_pillows_open_too(tmp_path):
+    import ultralytics.utils.patches  # noqa: F401 - its Image.open asks for another package where Pillow gives up
+
+    (tmp_path / "none.png").write_bytes(b"no picture")
+    assert embed(tmp_path / "none.png", share=1000) is None
 
 
 def test_the_classes_of_the_dataset_are_listed_with_their_objects(finished):

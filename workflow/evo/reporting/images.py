@@ -17,7 +17,7 @@ def embed(path: Path, share: int) -> str | None:
     try:
         with Image.open(path) as opened:
             picture = opened.convert("RGB")
-    except OSError:
+    except Exception:  # Pillow's plugins raise nearly anything on damaged files
         return None
     data = b""
     for width in WIDTHS:
