@@ -198,6 +198,11 @@ def evaluated(trained, dataset, tmp_path_factory):
     return evaluate_int8(*arguments, folder)
 
 
+def test_the_metadata_says_how_the_weights_were_rounded(trained):
+    calibration = metadata_of(trained)["calibration"]
+    assert calibration == {"images": 16, "seed": 0, "split": "train", "rounding_images": 16}
+
+
 def test_int8_figures_are_near_those_of_the_float_network(trained, evaluated, tmp_path):
     write_json(tmp_path / "metrics_int8.json", "metrics_int8", evaluated)
     assert evaluated["evaluation"]["weights_sha256"] == sha256_file(trained / "model_int8.tflite")

@@ -58,8 +58,8 @@ def test_a_read_only_results_folder_is_refused_in_one_line(one):
 def test_no_space_for_a_checkpoint_loses_nothing_and_the_next_run_finishes(one):
     full = one.snakemake(before=with_file_limit(12))
     assert full.returncode != 0
-    assert "no space left while writing the checkpoint of epoch 1" in full.stderr
-    assert "free disk space, then run the same command again" in full.stderr
+    assert "(ulimit -f) is reached while writing the checkpoint of epoch 1" in full.stderr
+    assert "raise that limit, then run the same command again" in full.stderr
     train = one.path(VARIANT, "train")
     assert not (train / "best.pt").exists()
     assert not [path.name for path in (train / ".checkpoints").glob("epoch*")]

@@ -69,7 +69,7 @@ def metadata(
             "preprocessing": "letterbox",
         },
         "outputs": outputs,
-        "calibration": {"images": 64, "seed": 0, "split": "train"},
+        "calibration": {"images": 64, "seed": 0, "split": "train", "rounding_images": 32},
         "activations": {"expected": {"RELU": 57}, "found": {"RELU": 57}},
         "folded": {"leaky_relu": 0, "requantised": 0},
         "float_operators": [],

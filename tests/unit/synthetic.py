@@ -342,7 +342,7 @@ def write_npu(
             {**tensor, "index": index, "kind": kind, "level": 0, "stride": 8}
             for index, kind in enumerate(("box", "class"))
         ],
-        "calibration": {"images": 128, "seed": 0, "split": "train"},
+        "calibration": {"images": 128, "seed": 0, "split": "train", "rounding_images": 32},
         "activations": activations,
         "folded": {"leaky_relu": activations["found"].get("LEAKY_RELU", 0), "requantised": 0},
         "float_operators": list(float_operators),

@@ -3,7 +3,7 @@ from collections import namedtuple
 
 import pytest
 
-from workflow.evo.errors import EvoError
+from workflow.evo.errors import DiskFull, EvoError
 from workflow.evo.training import disk
 from workflow.evo.training.checkpoints import CheckpointStore
 
@@ -45,6 +45,22 @@ def test_the_refusal_says_how_much_is_missing(tmp_path, monkeypatch):
         f"{tmp_path}: 100 MiB of disk are needed for checkpoints of 20 MiB and the weights, 60 MiB are free: "
         "40 MiB are missing — free disk space, then run the same command again: finished epochs are kept"
     )
+
+
+def test_a_full_disk_is_told_with_what_is_missing_and_a_limit_without(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, 60 * MIB))
+    full = DiskFull("no space left while writing", where=tmp_path, hint="free disk space")
+    assert str(disk.with_shortage(full, disk.Need(20 * MIB, 100 * MIB), tmp_path)) == (
+        f"{tmp_path}: no space left while writing (100 MiB of disk are needed for checkpoints of 20 MiB and the "
+        "weights, 60 MiB are free: 40 MiB are missing) — free disk space"
+    )
+    assert disk.with_shortage(full, disk.Need(20 * MIB, 60 * MIB), tmp_path) is full
+
+
+def test_a_finished_training_needs_room_for_its_weights_only(store):
+    put(store, 1, 3)
+    need = disk.predict(MIB, store, finished=True)
+    assert need.total == need.generation + 8 * MIB
 
 
 def test_checkpoints_of_another_recipe_tell_the_size_but_save_nothing(store):

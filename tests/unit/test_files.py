@@ -73,7 +73,9 @@ def test_a_failed_write_leaves_the_old_content_and_no_temporary_file(tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # Python ignores SIGXFSZ: the write fails with EFBIG
     try:
-        with pytest.raises(EvoError, match="no space left while writing a file — free disk space") as refused:
+        with pytest.raises(
+            EvoError, match=r"\(ulimit -f\) is reached while writing a file — raise that limit"
+        ) as refused:
             files.write_atomically(path, b"x" * 5000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -22,6 +22,10 @@ class EvoError(Exception):
         super().__init__(" ".join("".join(parts).split()))
 
 
+class DiskFull(EvoError):
+    """Nothing more can be written; what had been written before is whole."""
+
+
 class UserError(EvoError):
     """The input or the request is wrong, and the user can mend it. Exit code 2."""
 

@@ -13,21 +13,32 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .errors import EvoError, UserError
+from .errors import DiskFull, EvoError, UserError
 
 SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
+FULL = {
+    errno.ENOSPC: ("no space left", "free disk space"),
+    errno.EDQUOT: ("the disk quota is used up", "free disk space"),
+    errno.EFBIG: ("the limit on the size of a file (ulimit -f) is reached", "raise that limit"),
+}
+"""Why nothing more can be written, and what to do."""
 
 
 @contextlib.contextmanager
 def explain_os_errors(path: Path, doing: str) -> Iterator[None]:
-    """Turn a full disk or a missing permission while ``doing`` something to ``path`` into a one-line `EvoError`."""
+    """Turn a full disk or a missing permission while ``doing`` something to ``path`` into an explanation.
+
+    Raises:
+        DiskFull: no space, quota or allowed file size is left.
+        UserError: the folder is not writable.
+    """
     try:
         yield
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-            raise EvoError(
-                f"no space left while {doing}", where=path, hint="free disk space, then run the same command again"
-            ) from error
+        if error.errno in FULL:
+            what, mend = FULL[error.errno]
+            hint = f"{mend}, then run the same command again"
+            raise DiskFull(f"{what} while {doing}", where=path, hint=hint) from error
         if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
             raise UserError(
                 f"not allowed to write while {doing}",
@@ -47,7 +58,7 @@ def write_atomically(path: Path, content: str | bytes, *, durable: bool = True) 
 
     Raises:
         UserError: the folder is not writable.
-        EvoError: the disk is full; whatever was at ``path`` before is unchanged.
+        DiskFull: whatever was at ``path`` before is unchanged.
     """
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content

@@ -63,11 +63,13 @@ class Exported:
         heads: what each output is, in the order of the model's outputs.
         fold: what became of the float islands.
         islands: operators that still compute in floating point; the CPU has to run them.
+        rounding_images: calibration images that decided how weights are rounded; 0: each to the nearest step.
     """
 
     heads: tuple[Head, ...]
     fold: Fold
     islands: tuple[Operator, ...]
+    rounding_images: int
 
     def float_operators(self) -> list[dict[str, str]]:
         """Return type, name and reason of every operator that still computes in floating point."""
@@ -99,9 +101,9 @@ def export_int8(
     import torch
 
     module = raw_heads(model)
-    if rounding:
-        every = max(len(calibration) // ROUNDING_IMAGES, 1)
-        round_weights(module, (calibration[index] for index in range(0, len(calibration), every)))
+    looked_at = range(0, len(calibration), max(len(calibration) // ROUNDING_IMAGES, 1)) if rounding else range(0)
+    if looked_at:
+        round_weights(module, (calibration[index] for index in looked_at))
     strides = [int(stride) for stride in model.stride]
     traced = [Head(kind, level, stride) for level, stride in enumerate(strides) for kind in ("box", "class")]
     with tempfile.TemporaryDirectory(prefix="evo-export-") as folder, _quiet():
@@ -133,6 +135,7 @@ def export_int8(
         heads=tuple(traced[number] for number in order),
         fold=fold,
         islands=tuple(float_islands(read_operators(target))),
+        rounding_images=len(looked_at),
     )
 
 

@@ -36,7 +36,7 @@ def describe(
         names: class names, in the order of the class channels.
         imgsz: edge of the square input in pixels.
         reg_max: bins per box distance; 1: the channel is the distance itself.
-        calibration: ``images``, ``seed`` and ``split``.
+        calibration: ``images``, ``seed`` and ``split``; the images that rounding looked at are added.
         activations: the counts that `workflow.evo.npu.proof.prove` gave.
     """
     (image,), outputs = io(path)
@@ -57,7 +57,7 @@ def describe(
             {"index": index, **_tensor(tensor), "kind": head.kind, "level": head.level, "stride": head.stride}
             for index, (tensor, head) in enumerate(zip(outputs, exported.heads, strict=True))
         ],
-        "calibration": calibration,
+        "calibration": {**calibration, "rounding_images": exported.rounding_images},
         "activations": activations,
         "folded": {"leaky_relu": exported.fold.folded, "requantised": exported.fold.requantised},
         "float_operators": exported.float_operators(),

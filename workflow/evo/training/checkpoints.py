@@ -59,7 +59,7 @@ class CheckpointStore:
         """Yield an empty folder to fill; commit it as the newest generation when the block ends without error.
 
         Raises:
-            EvoError: the disk is full; the generations that were there are unchanged.
+            DiskFull: the generations that were there are unchanged.
         """
         draft = self.folder / ".draft"
         with explain_os_errors(self.folder, f"writing the checkpoint of epoch {epoch}"):

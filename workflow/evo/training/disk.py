@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import EvoError
+from ..errors import DiskFull, EvoError
 from .checkpoints import KEPT, CheckpointStore
 
 MIB = 2**20
@@ -42,19 +42,20 @@ def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
 
 
-def predict(parameters: int, store: CheckpointStore, *, afresh: bool = False) -> Need:
+def predict(parameters: int, store: CheckpointStore, *, afresh: bool = False, finished: bool = False) -> Need:
     """Return what a training of a network with so many parameters needs beside what ``store`` holds already.
 
     Args:
         parameters: of the network.
         store: its checkpoints.
         afresh: whether those are of another recipe: they tell the size of a generation and stay, set aside.
+        finished: whether no more of them comes, and only the weights are still to be published.
 
     A new generation is written before the oldest goes: there are ``KEPT + 1`` for a moment.
     """
     present = [size(folder) for folder in sorted(store.folder.glob("epoch[0-9]*"))]
     generation = max(present, default=parameters * STATE_BYTES_PER_PARAMETER)
-    to_come = max(KEPT + 1 - (0 if afresh else len(present)), 1) * generation
+    to_come = 0 if finished else max(KEPT + 1 - (0 if afresh else len(present)), 1) * generation
     weights = generation  # last and best beside the checkpoints, staged and published: less than that
     return Need(generation, to_come + weights + MARGIN_BYTES)
 
@@ -65,11 +66,25 @@ def require(need: Need, folder: Path) -> None:
     Raises:
         EvoError: less is free on the file system of ``folder``; the message says how much is missing.
     """
-    free = shutil.disk_usage(folder).free
-    if free < need.total:
+    if missing := shortage(need, folder):
         raise EvoError(
-            f"{need.total / MIB:.0f} MiB of disk are needed for checkpoints of {need.generation / MIB:.0f} MiB and "
-            f"the weights, {free / MIB:.0f} MiB are free: {(need.total - free) / MIB:.0f} MiB are missing",
-            where=folder,
-            hint="free disk space, then run the same command again: finished epochs are kept",
+            missing, where=folder, hint="free disk space, then run the same command again: finished epochs are kept"
         )
+
+
+def shortage(need: Need, folder: Path) -> str | None:
+    """Return how much is missing on the file system of ``folder``; None where there is enough."""
+    free = shutil.disk_usage(folder).free
+    if free >= need.total:
+        return None
+    return (
+        f"{need.total / MIB:.0f} MiB of disk are needed for checkpoints of {need.generation / MIB:.0f} MiB and "
+        f"the weights, {free / MIB:.0f} MiB are free: {(need.total - free) / MIB:.0f} MiB are missing"
+    )
+
+
+def with_shortage(full: DiskFull, need: Need, folder: Path) -> DiskFull:
+    """Return the error of a disk that is full with how much is missing for the rest of the training."""
+    if missing := shortage(need, folder):
+        return DiskFull(f"{full.what} ({missing})", where=full.where, hint=full.hint)
+    return full  # a quota, a limit, or space that has come back meanwhile

@@ -6,11 +6,11 @@ import resource
 import shutil
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import environment, ultralytics_env
 from ..config import Session
-from ..errors import EvoError, UserError
+from ..errors import DiskFull, EvoError, UserError
 from ..files import explain_os_errors, read_json, sha256_file, write_atomically, write_json
 from ..layout import VariantLayout
 from ..models.definition import Definition, load_definition
@@ -28,6 +28,9 @@ from .recipe import recipe as recipe_hash
 from .recipe import recipe_document
 from .recovery import Recovery
 from .watchdog import Watchdog, prepare_stacks
+
+if TYPE_CHECKING:
+    from .trainer import VariantTrainer
 
 
 def train(session: Session, name: str, console: Console) -> None:
@@ -135,10 +138,14 @@ class _Training:
             message = f"resumed from the checkpoint of epoch {generation.epoch} of {epochs}"
             self.console.say(message)
             self._incident("resume", message, epoch=generation.epoch)
-        if generation is None or not generation.finished:
-            generation = self._train(generation)
-        self.heartbeat.tell("publishing")
-        self._publish(generation)
+        try:
+            if generation is None or not generation.finished:
+                generation = self._train(generation)
+            self.heartbeat.tell("publishing")
+            self._publish(generation)
+        except DiskFull as full:
+            need = self._disk_need(finished=generation is not None and generation.finished)
+            raise disk.with_shortage(full, need, self.layout.checkpoints) from full
 
     def _require_checks(self) -> None:
         """Refuse a network whose checks have not passed, also when this script is called by hand."""
@@ -222,10 +229,14 @@ class _Training:
             raise EvoError("the training ended without its last checkpoint", where=self.layout.checkpoints)
         return finished
 
-    def _require_disk(self, trainer: Any) -> None:
+    def _require_disk(self, _: VariantTrainer) -> None:
         """Refuse to start or to continue what the disk has no room for."""
-        parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
-        disk.require(disk.predict(parameters, self.store), self.layout.checkpoints)
+        disk.require(self._disk_need(finished=False), self.layout.checkpoints)
+
+    def _disk_need(self, *, finished: bool) -> disk.Need:
+        """Return what this training has yet to write."""
+        parameters = self._check(self.layout.model, "model", "validate_model")["parameters"]
+        return disk.predict(parameters, self.store, finished=finished)
 
     def _publish(self, generation: Generation) -> None:
         """Put the finished weights where the rules look for them; ``training.json`` comes last."""

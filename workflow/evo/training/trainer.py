@@ -5,6 +5,7 @@ Import it only after `workflow.evo.ultralytics_env.prepare`.
 
 from __future__ import annotations
 
+import errno
 import io
 import math
 import os
@@ -303,12 +304,20 @@ def strip(source: Path, target: Path, updates: dict[str, Any] | None = None) -> 
 
     Args:
         updates: entries of the checkpoint to replace.
+
+    Raises:
+        OSError: the disk is full.
     """
     from ultralytics.utils.torch_utils import strip_optimizer
 
     draft = target.with_name(f".{target.name}.tmp")
     shutil.copyfile(source, draft)
-    strip_optimizer(draft, updates=updates)
+    try:
+        strip_optimizer(draft, updates=updates)
+    except RuntimeError as error:
+        if "PytorchStreamWriter" not in str(error):
+            raise
+        raise OSError(errno.ENOSPC, "torch.save could not write, and does not say why", draft) from error
     with draft.open("rb+") as stream:
         os.fsync(stream.fileno())
     draft.replace(target)
