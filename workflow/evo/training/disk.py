@@ -85,6 +85,6 @@ def shortage(need: Need, folder: Path) -> str | None:
 
 def with_shortage(full: DiskFull, need: Need, folder: Path) -> DiskFull:
     """Return the error of a disk that is full with how much is missing for the rest of the training."""
-    if missing := shortage(need, folder):
+    if need.generation and (missing := shortage(need, folder)):
         return DiskFull(f"{full.what} ({missing})", where=full.where, hint=full.hint)
-    return full  # a quota, a limit, or space that has come back meanwhile
+    return full  # a quota, a limit, space that has come back meanwhile, or a network that is not built yet

@@ -112,6 +112,7 @@ class _Training:
         self.store = CheckpointStore(layout.checkpoints)
         self.journal = Journal(layout.checkpoints)
         self.recovery = Recovery(session, variant.name, self.journal, console)
+        self.parameters = 0  # of the network, until it is built
 
     def run(self) -> None:
         self._require_checks()
@@ -144,7 +145,8 @@ class _Training:
             self.heartbeat.tell("publishing")
             self._publish(generation)
         except DiskFull as full:
-            need = self._disk_need(finished=generation is not None and generation.finished)
+            finished = generation is not None and generation.finished
+            need = disk.predict(self.parameters, self.store, finished=finished)
             raise disk.with_shortage(full, need, self.layout.checkpoints) from full
 
     def _require_checks(self) -> None:
@@ -229,14 +231,10 @@ class _Training:
             raise EvoError("the training ended without its last checkpoint", where=self.layout.checkpoints)
         return finished
 
-    def _require_disk(self, _: VariantTrainer) -> None:
+    def _require_disk(self, trainer: VariantTrainer) -> None:
         """Refuse to start or to continue what the disk has no room for."""
-        disk.require(self._disk_need(finished=False), self.layout.checkpoints)
-
-    def _disk_need(self, *, finished: bool) -> disk.Need:
-        """Return what this training has yet to write."""
-        parameters = self._check(self.layout.model, "model", "validate_model")["parameters"]
-        return disk.predict(parameters, self.store, finished=finished)
+        self.parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
+        disk.require(disk.predict(self.parameters, self.store), self.layout.checkpoints)
 
     def _publish(self, generation: Generation) -> None:
         """Put the finished weights where the rules look for them; ``training.json`` comes last."""
