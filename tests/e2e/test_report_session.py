@@ -300,9 +300,13 @@ def test_images_stand_in_the_page_once_and_unreadable_ones_are_left_out(finished
     assert render(finished)[0].count("data:image/jpeg;base64,") == 1
 
 
-def test_an_unreadable_image_is_left_out_where_ultralytics_has_replaced_pillows_open_too(tmp_path):
-    import ultralytics.utils.patches  # noqa: F401 - its Image.open asks for another package where Pillow gives up
+def test_an_unreadable_image_is_left_out_whatever_the_reader_raises(tmp_path, monkeypatch):
+    """Ultralytics replaces Pillow's open by one that asks for another package where Pillow gives up."""
 
+    def ask_for_another_package(*_arguments, **_names):
+        raise ModuleNotFoundError("No module named 'pi_heif'")
+
+    monkeypatch.setattr("PIL.Image.open", ask_for_another_package)
     (tmp_path / "none.png").write_bytes(b"no picture")
     assert embed(tmp_path / "none.png", share=1000) is None
 
