@@ -193,6 +193,7 @@ def _train_here(session: Session, log: Path, prepare: Callable[[], None], kill: 
     try:
         _keep_workers()
         _scatter_fitness()
+        _read_results_without_threads()
         prepare()
         with _watched_phases(kill, told):
             run.train(session, VARIANT, Console(VARIANT))
@@ -242,6 +243,15 @@ def _scatter_fitness() -> None:
         return metrics, fitness
 
     VariantTrainer.validate = validate
+
+
+def _read_results_without_threads() -> None:
+    """Ultralytics reads results.csv with polars, whose threads may hang in a forked process: pandas has none."""
+    import pandas as pd
+
+    from workflow.evo.training.trainer import VariantTrainer
+
+    VariantTrainer.read_results_csv = lambda trainer: pd.read_csv(trainer.csv).to_dict(orient="list")
 
 
 @contextlib.contextmanager
