@@ -24,7 +24,7 @@ from tests.unit.synthetic import (
 from workflow.evo.files import write_json
 from workflow.evo.reporting.collect import STAGES, collect_variant
 from workflow.evo.reporting.compare import compare
-from workflow.evo.reporting.render import session_csv, variant_markdown
+from workflow.evo.reporting.render import session_csv, session_markdown, variant_markdown
 from workflow.evo.reporting.wording import kibibytes, latency, percent, placed, signed, used
 
 NAME = "level3_leaky"
@@ -404,6 +404,15 @@ def test_the_smallest_change_by_int8_counts_in_both_directions(session):
     assert found["variants"] == ["level2_leaky"], "a network that finds nothing loses nothing, and wins nothing"
     assert found["value"] == pytest.approx(0.01)
     assert criteria(session)["int8_map50_95"]["variants"] == ["level2_relu"]
+
+
+def test_float_and_int8_stand_side_by_side_as_measured_on_the_same_input(session):
+    write_done(session, NAME, 0.38)  # as yolo val measures it, each image padded to its own shape
+    assert f"| {NAME} | 3 | leaky | 0.380 | 0.375 | -0.005 |" in session_markdown(compare(session))
+    rewrite(session, 0.41, floating=split_metrics(0.42))
+    assert f"| {NAME} | 3 | leaky | 0.420 | 0.410 | -0.010 |" in session_markdown(compare(session))
+    session.layout.variant(NAME).metrics_int8.unlink()
+    assert f"| {NAME} | 3 | leaky | 0.410 | — | — |" in session_markdown(compare(session))
 
 
 def test_each_criterion_of_the_npu_has_its_own_winner(session):

@@ -55,6 +55,15 @@ def whole_latency(facts: Mapping[str, Any]) -> float | None:
     return estimate["latency_ms"] if estimate["covers_all_operators"] else None
 
 
+def float_accuracy(variant: Mapping[str, Any]) -> float | None:
+    """Return map50_95 on val of the float weights, to stand beside int8: on its square input where int8 was measured.
+
+    `yolo val`, whose figure stands in where there is no int8 yet, pads each image to its own shape.
+    """
+    beside = value_at(variant, ("int8", "float", "val", "map50_95"))
+    return value_at(variant, ("metrics", "val", "map50_95")) if beside is None else beside
+
+
 def int8_loss(int8: Mapping[str, Any]) -> float | None:
     """Return how far int8 is from float in map50_95 on val; None where float finds nothing, so that nothing is lost."""
     difference = int8["difference"]["val"]["map50_95"]

@@ -13,7 +13,7 @@ from typing import Any
 from . import render
 from .charts import accuracy, cost, timeline, tradeoff, training
 from .charts.chart import CONFIG, Chart, Palette
-from .compare import value_at
+from .compare import float_accuracy, value_at
 from .decision import decide, sentences
 from .evidence import read_curves, read_operators
 from .language import ENGLISH, Language
@@ -137,7 +137,7 @@ def _body(
 
 GRID = {
     "level": ("level",),
-    "float": ("int8", "float", "val", "map50_95"),
+    "float": ("float",),
     "int8": ("int8", "val", "map50_95"),
     "difference": ("int8", "difference", "val", "map50_95"),
     "placed": ("facts", "ops_percent"),
@@ -147,7 +147,8 @@ GRID = {
     "flash": ("facts", "memory", "flash", "used_kib"),
     "seconds": ("training", "seconds"),
 }
-"""Columns of the table of variants that hold numbers, and where they stand; ``facts`` are of the first board."""
+"""Columns of the table of variants that hold numbers, and where they stand; ``facts`` are of the first board, ``float``
+is what `float_accuracy` returns."""
 
 
 def grid(variants: Iterable[Mapping[str, Any]], board: str, language: Language) -> list[dict[str, Any]]:
@@ -158,10 +159,8 @@ def grid(variants: Iterable[Mapping[str, Any]], board: str, language: Language) 
     """
     rows = []
     for variant in variants:
-        view = {**variant, "facts": value_at(variant, ("npu", board))}
+        view = {**variant, "facts": value_at(variant, ("npu", board)), "float": float_accuracy(variant)}
         figures = {column: value_at(view, path) for column, path in GRID.items()}
-        if figures["float"] is None:
-            figures["float"] = value_at(variant, ("metrics", "val", "map50_95"))
         rows.append(
             {
                 "v": variant,

@@ -12,7 +12,7 @@ from typing import Any
 from ..templates import environment, translate
 from ..variants import PARTS
 from . import wording
-from .compare import CRITERIA, CSV_COLUMNS, csv_rows, done, value_at
+from .compare import CRITERIA, CSV_COLUMNS, csv_rows, done, float_accuracy, value_at
 from .language import ENGLISH, Language, marked
 from .markdown import Markdown, escape, link_target
 from .message import localised
@@ -205,7 +205,7 @@ def environment_of(language: Language, text: Callable[[str], str] = str, **setti
     """
     found = environment(TEMPLATES, **settings)
     found.filters.update(wording.filters(language))
-    found.globals.update(at=value_at, language=language.code)
+    found.globals.update(at=value_at, float_accuracy=float_accuracy, language=language.code)
     translate(
         found,
         lambda message: text(language.gettext(message)),
