@@ -142,6 +142,14 @@ def test_an_interrupt_after_a_request_to_terminate_is_the_first_one():
         assert process.poll() is None
 
 
+def test_an_interrupt_that_is_ignored_already_stays_so():
+    with python("import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n" + STOPPABLE) as process:
+        assert process.stdout.readline() == "ready\n"
+        for name in ("SIGINT", "SIGTERM"):
+            process.send_signal(signal.Signals[name])
+        assert process.stdout.readline() == "SIGTERM\n"
+
+
 def test_a_forked_worker_is_ended_by_the_signal():
     with python(STOPPABLE, "fork") as process:
         os.kill(int(process.stdout.readline()), signal.SIGTERM)

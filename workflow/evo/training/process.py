@@ -34,15 +34,17 @@ def die_with_parent() -> None:
 class StopRequest:
     """Remembers SIGTERM, SIGINT and SIGUSR1, for the training loop to act on between two batches.
 
-    A second SIGINT acts at once. Data loader workers inherit the handlers by fork; there the signal does what it
-    does by default.
+    A second SIGINT acts at once. A SIGINT that is ignored already stays so: a script's shell put this run into the
+    background, Snakemake goes on, and the Ctrl-C is meant for others. Data loader workers inherit the handlers by fork;
+    there the signal does what it does by default.
     """
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
         self._pid = os.getpid()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
-            signal.signal(number, self._note)
+            if number != signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._note)
 
     def _note(self, number: int, _frame: object) -> None:
         if os.getpid() != self._pid or (self.signal == signal.SIGINT and number == signal.SIGINT):
