@@ -15,6 +15,7 @@ from workflow.evo.config import Session
 from workflow.evo.data.source import dataset_names
 from workflow.evo.errors import EvoError, entry_point
 from workflow.evo.files import read_json, write_json
+from workflow.evo.models.checkpoint_loader import guard_ultralytics
 from workflow.evo.models.definition import load_definition
 from workflow.evo.training import memory, tracking
 from workflow.evo.training.console import Console
@@ -32,6 +33,7 @@ def main() -> None:
     try:
         with lease(session.train.get("device"), console.say) as gpu, tempfile.TemporaryDirectory() as settings:
             ultralytics_env.prepare(Path(settings))
+            guard_ultralytics()
             tracking.allow(())
             document = check(session, variant, console, leased=gpu is not None)
     except EvoError:

@@ -26,7 +26,7 @@ def main() -> None:
     imgsz, seed = session.train["imgsz"], session.train["seed"]
     with tempfile.TemporaryDirectory(prefix="evo-models-") as settings:
         ultralytics_env.prepare(Path(settings))
-        from workflow.evo.models.activations import load_network
+        from workflow.evo.models.checkpoint_loader import load_network
         from workflow.evo.npu.calibration import CalibrationImages
         from workflow.evo.npu.export import export_int8
         from workflow.evo.npu.flatbuffer import activations, read_operators

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import yaml
 
 from ..errors import EvoError, UserError
 from ..files import sha256_file
+from ..models.checkpoint_loader import RefusedCheckpoint, guard_ultralytics
 
 RETRAIN = "delete it and run snakemake again: the variant resumes from its last checkpoint"
 
@@ -33,7 +33,7 @@ def check_unchanged(best: Path, expected_sha256: str) -> str:
 
 
 def load_detector(best: Path) -> Any:
-    """Open a checkpoint through Ultralytics' restricted loader and return its ``YOLO``.
+    """Open a checkpoint through the restricted loader and return its ``YOLO``.
 
     Call `workflow.evo.ultralytics_env.prepare` first.
 
@@ -45,22 +45,19 @@ def load_detector(best: Path) -> Any:
     best = Path(best).resolve()
     if not best.is_file():
         raise EvoError("trained weights not found", where=best, hint="run the rule `train` first")
-    if not zipfile.is_zipfile(best):  # every checkpoint is a zip archive; a truncated one has lost its directory
-        raise EvoError(f"not a readable checkpoint ({best.stat().st_size:,} bytes)", where=best, hint=RETRAIN)
+    guard_ultralytics()
     try:
         model = YOLO(str(best))
-    except Exception as error:  # what unpickling a damaged or hostile file raises is anybody's guess
-        raise EvoError(_not_loadable(error), where=best, hint=RETRAIN) from error
+    except RefusedCheckpoint as error:
+        raise EvoError(error.what, where=best, hint=RETRAIN) from error
+    except Exception as error:  # Ultralytics trusts what it finds in a checkpoint
+        words = " ".join(str(error).split())[:160]
+        raise EvoError(
+            f"not a readable checkpoint ({type(error).__name__}: {words})", where=best, hint=RETRAIN
+        ) from error
     if model.task != "detect":
-        raise EvoError(f"not a detector, but a model for the task '{model.task}'", where=best, hint=RETRAIN)
+        raise EvoError("not a detector, but a model for another task", where=best, hint=RETRAIN)
     return model
-
-
-def _not_loadable(error: Exception) -> str:
-    words = " ".join(str(error).replace("ERROR ❌️", "").split())
-    if "outside the supported" in words:
-        return "refused by the restricted loader: it holds objects that no detector needs"
-    return f"not a readable checkpoint ({type(error).__name__}: {words[:160]})"
 
 
 def dataset_splits(dataset_yaml: Path, splits: tuple[str, ...]) -> tuple[dict[str, Any], list[str]]:

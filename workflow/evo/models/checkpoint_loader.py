@@ -1,9 +1,9 @@
 """The one place where a ``.pt`` file is opened: judged first, made afterwards.
 
-The archive must be as ``torch.save`` writes it (no compression, one directory that ends the file, so that no two readers
-see different content), the pickle is read by `checkpoint_pickle`, its tree is judged by `checkpoint_tree`, and only then
-torch's restricted loader makes the objects of the same open file. Call `workflow.evo.ultralytics_env.prepare` before
-anything that returns a network.
+The archive must be as ``torch.save`` writes it (no compression, one directory that ends the file, so that no two
+readers see different content), the pickle is read by `checkpoint_pickle`, its tree is judged by `checkpoint_tree`, and
+only then torch's restricted loader makes the objects of the same open file. Call `workflow.evo.ultralytics_env.prepare`
+before anything that returns a network.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import UserError
 from . import checkpoint_pickle, checkpoint_tree
-from .checkpoint_pickle import CLASSES, RefusedPickle, Tensor
+from .checkpoint_parts import CLASSES, NUMPY, RefusedPickle, Tensor
 
 if TYPE_CHECKING:
     import torch
@@ -163,7 +163,9 @@ def _archive(stream: BinaryIO) -> Iterator[_Archive]:
                 raise RefusedPickle(f"the archive has a record '{name[:60]}', which no checkpoint needs")
             sizes[name] = entry.file_size
         if sizes.get("data.pkl", 0) > checkpoint_pickle.MAX_BYTES:
-            raise RefusedPickle(f"a pickle of {sizes['data.pkl']:,} bytes, the limit is {checkpoint_pickle.MAX_BYTES:,}")
+            raise RefusedPickle(
+                f"a pickle of {sizes['data.pkl']:,} bytes, the limit is {checkpoint_pickle.MAX_BYTES:,}"
+            )
         if "data.pkl" not in sizes:
             raise RefusedPickle("the archive holds no checkpoint")
         if "byteorder" in sizes and records.read(f"{prefix}byteorder") != b"little":
@@ -220,7 +222,7 @@ def _known(tree: Any) -> list[Any]:
     known = [(_class(kind), kind) for kind in sorted(kinds)]
     scalar = np.float64(0).__reduce__()[0]
     known += [np.dtype, *((scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core"))]
-    known += [type(np.dtype(code)) for code in sorted(checkpoint_pickle.NUMPY)]
+    known += [type(np.dtype(code)) for code in sorted(NUMPY)]
     paths = [f"{module}.{name}" for module in ("pathlib", "pathlib._local") for name in ("PosixPath", "WindowsPath")]
     return [*known, *((type(Path()), name) for name in paths)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .checkpoint_pickle import MODULES, NETWORKS, RefusedPickle, Storage, Tensor, Thing
+from .checkpoint_parts import MODULES, NETWORKS, RefusedPickle, Storage, Tensor, Thing
 
 MAX_DEPTH = 64
 """Nesting of everything in a checkpoint; a network has about 30."""

@@ -13,6 +13,7 @@ from ..config import Session
 from ..errors import DiskFull, EvoError, UserError
 from ..files import explain_os_errors, read_json, sha256_file, write_atomically, write_json
 from ..layout import VariantLayout
+from ..models.checkpoint_loader import guard_ultralytics, load_checkpoint, load_plain
 from ..models.definition import Definition, load_definition
 from ..npu.gates import gate, refuse_missed
 from ..train_arguments import with_defaults
@@ -61,6 +62,7 @@ def train(session: Session, name: str, console: Console) -> None:
     ):
         heartbeat.tell("starting")
         ultralytics_env.prepare(layout.checkpoints / "ultralytics")
+        guard_ultralytics()
         _Training(session, variant, layout, stop_request, console, gpu, heartbeat).run()
 
 
@@ -238,15 +240,11 @@ class _Training:
 
     def _publish(self, generation: Generation) -> None:
         """Put the finished weights where the rules look for them; ``training.json`` comes last."""
-        import torch
-        from ultralytics.nn.tasks import torch_safe_load
-
         from ..models import activations
         from .trainer import STATE, strip
 
-        state = torch.load(generation.folder / STATE, map_location="cpu", weights_only=True)
-        best, _ = torch_safe_load(generation.folder / "best.pt", safe_only=True)
-        last, _ = torch_safe_load(generation.folder / "last.pt", safe_only=True)
+        state = load_plain(generation.folder / STATE)
+        best, last = (load_checkpoint(generation.folder / f"{name}.pt") for name in ("best", "last"))
         staged = self.layout.checkpoints / "publish"
         shutil.rmtree(staged, ignore_errors=True)
         staged.mkdir()

@@ -5,13 +5,13 @@ Import it only after `workflow.evo.ultralytics_env.prepare`.
 
 from __future__ import annotations
 
-import errno
 import io
 import math
 import os
 import shutil
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ultralytics.utils.torch_utils import unwrap_model
 
 from ..errors import Preempted
 from ..models import activations, build
+from ..models.checkpoint_loader import load_checkpoint, load_plain
 from ..models.definition import Definition
 from ..models.transfer import transfer
 from .accumulation import Accumulation, pending_gradients, restore_gradients
@@ -179,7 +180,7 @@ class VariantTrainer(NetworkTrainer):
             return
         folder = self.generation.folder
         # On the CPU: a GPU that had just enough memory for the training has none for a second copy of everything.
-        state = torch.load(folder / STATE, map_location="cpu", weights_only=True)
+        state = load_plain(folder / STATE)
         unwrap_model(self.model).load_state_dict(state["model"])
         self.ema.ema.load_state_dict(state["ema"])
         self.ema.updates = state["updates"]
@@ -302,22 +303,43 @@ def _plain(value: Any) -> Any:
 def strip(source: Path, target: Path, updates: dict[str, Any] | None = None) -> None:
     """Write the deployable form of a checkpoint: EMA weights in half precision, no optimizer, atomically.
 
+    It has the entries of Ultralytics' ``strip_optimizer``, which opens its file with the unrestricted loader.
+
     Args:
         updates: entries of the checkpoint to replace.
 
     Raises:
+        UserError: ``source`` is not a checkpoint.
         OSError: the disk is full.
     """
-    from ultralytics.utils.torch_utils import strip_optimizer
+    from ultralytics import __version__
+    from ultralytics.utils import DEFAULT_CFG_DICT, DEFAULT_CFG_KEYS
 
+    checkpoint = load_checkpoint(source)
+    network = checkpoint.get("ema") or checkpoint["model"]
+    if hasattr(network, "args"):
+        network.args = dict(network.args)
+    if hasattr(network, "criterion"):
+        network.criterion = None
+    arguments = {**DEFAULT_CFG_DICT, **checkpoint.get("train_args", {})}
+    emptied = dict.fromkeys(("optimizer", "best_fitness", "stopper", "ema", "updates", "scaler"))
+    stripped = {
+        "date": datetime.now().astimezone().isoformat(),
+        "version": __version__,
+        "license": "AGPL-3.0 License (https://ultralytics.com/license)",
+        "docs": "https://docs.ultralytics.com",
+        **checkpoint,
+        **emptied,
+        "model": network.half().requires_grad_(False),
+        "epoch": -1,
+        "train_args": {key: value for key, value in arguments.items() if key in DEFAULT_CFG_KEYS},
+        **(updates or {}),
+    }
+    # torch.save to a path answers a full disk with a RuntimeError of its archive writer, without the cause
+    buffer = io.BytesIO()
+    torch.save(stripped, buffer)
     draft = target.with_name(f".{target.name}.tmp")
-    shutil.copyfile(source, draft)
-    try:
-        strip_optimizer(draft, updates=updates)
-    except RuntimeError as error:
-        if "PytorchStreamWriter" not in str(error):
-            raise
-        raise OSError(errno.ENOSPC, "torch.save could not write, and does not say why", draft) from error
+    draft.write_bytes(buffer.getbuffer())
     with draft.open("rb+") as stream:
         os.fsync(stream.fileno())
     draft.replace(target)
