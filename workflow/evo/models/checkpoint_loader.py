@@ -130,10 +130,11 @@ def _opened(path: Path) -> Iterator[_Archive]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"checkpoint cannot be read ({reason})", where=path) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise RefusedCheckpoint("not a checkpoint, but a folder, a pipe or a device", where=path)
     with os.fdopen(descriptor, "rb") as stream:
         try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise RefusedPickle("not a regular file")
             with _archive(stream) as archive:
                 yield archive
         except UserError:

@@ -5,6 +5,7 @@ The stand-ins check their arguments and make nothing of torch, NumPy or Ultralyt
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,10 +45,10 @@ MODULES = frozenset(
 )
 """Classes of networks: every layer of the detection YAMLs that Ultralytics brings, YOLOv3 to YOLO26."""
 
+_NAMESPACES = ("ultralytics.utils.IterableSimpleNamespace", "ultralytics.yolo.utils.IterableSimpleNamespace")
 CLASSES = MODULES | {
     *(f"ultralytics.utils.{file}.{name}" for file, names in _LOSSES.items() for name in names.split()),
-    "ultralytics.utils.IterableSimpleNamespace",
-    "ultralytics.yolo.utils.IterableSimpleNamespace",
+    *_NAMESPACES,
 }
 """Classes that may be made bare and filled: `MODULES`, their losses, and the training arguments."""
 
@@ -192,7 +193,14 @@ def _numpy_scalar(kind: Any, content: Any) -> float:
     return 0.0
 
 
+def _namespace(kind: str, *arguments: Any) -> Thing:
+    if arguments:
+        raise RefusedPickle("training arguments are made in a way that torch.save never writes")
+    return Thing(kind)
+
+
 CALLED = {
+    **{kind: functools.partial(_namespace, kind) for kind in _NAMESPACES},
     "collections.OrderedDict": _ordered,
     "__builtin__.set": _set,
     "builtins.set": _set,

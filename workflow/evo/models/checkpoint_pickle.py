@@ -32,7 +32,7 @@ from .checkpoint_parts import (
 MAX_BYTES = 4 * 1024 * 1024
 """Size limit of the pickle, which holds no weights; YOLOv9-E, the largest detection network, has 0.45 MiB."""
 
-MAX_READS = 2_000_000
+MAX_READS = 1_000_000
 """Limit of reads, about two per instruction; YOLOv9-E takes 0.4 million."""
 
 
