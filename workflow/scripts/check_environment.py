@@ -12,7 +12,7 @@ from workflow.evo.config import Session
 from workflow.evo.data.source import dataset_names, training_images
 from workflow.evo.errors import EvoError, UserError, entry_point
 from workflow.evo.files import write_json
-from workflow.evo.models.definition import load_definition
+from workflow.evo.models import cost, graph
 from workflow.evo.training import disk
 
 TESTED_ULTRALYTICS = "8.4.190"
@@ -95,16 +95,14 @@ def _device(session: Session, facts: dict[str, Any]) -> str:
 
 def _disk_needed(session: Session) -> float:
     """Return the estimated need in GiB."""
-    from workflow.evo.models.build import build
-
     nc = len(dataset_names(session))
     total = 0.0
     for variant in session.variants:
         try:
-            parameters = sum(p.numel() for p in build(load_definition(variant.yaml), nc).parameters())
+            _, network = graph.load(variant.yaml, nc)
         except UserError:
             continue  # validate_model says what is wrong with it; it will train nothing
-        total += disk.of_variant(parameters)
+        total += disk.of_variant(cost.total(network).weights)
     if session.train.get("cache") == "disk":
         total += training_images(session) * session.train["imgsz"] ** 2 * 3
     return round(total / environment.GIB, 2)
@@ -117,7 +115,7 @@ def _expected(session: Session, device: str) -> dict[str, Any] | None:
 
     for variant in session.variants:
         try:
-            definition = load_definition(variant.yaml)
+            definition, _ = graph.load(variant.yaml, len(dataset_names(session)))
         except UserError:
             continue
         print(f"no GPU: timing a few training steps of {variant.name} …", file=sys.stderr)
