@@ -8,6 +8,7 @@ import yaml
 
 from tests.unit.model_files import GOOD
 
+_LOADER, _DUMPER = (getattr(yaml, f"C{name}", getattr(yaml, name)) for name in ("SafeLoader", "SafeDumper"))
 NUMBERS = (
     0,
     1,
@@ -46,28 +47,25 @@ def mutant(seed: int, modules: tuple[str, ...], text: str = GOOD) -> str:
         text: the file to change.
     """
     generator = random.Random(seed)
-    document = yaml.safe_load(text)
-    for _ in range(generator.randint(1, 6)):
+    document = yaml.load(text, _LOADER)
+    for _ in range(generator.randint(1, 3)):
         part = document[generator.choice(("backbone", "head"))]
-        row = generator.choice(part)
-        match generator.randrange(9):
-            case 0 | 1:
-                row[3] = [*row[3]] or [1]
-                row[3][generator.randrange(len(row[3]))] = generator.choice(NUMBERS + WORDS)
-            case 2:
-                row[3] = [*row[3], generator.choice(NUMBERS + WORDS)]
+        row = generator.choice(part[:-1])
+        match generator.randrange(10):
+            case 0 | 1 | 2:
+                if row[3]:
+                    row[3][generator.randrange(len(row[3]))] = generator.choice(NUMBERS + WORDS)
             case 3:
+                row[3].append(generator.choice(NUMBERS + WORDS))
+            case 4 | 5:
                 row[1] = generator.choice(NUMBERS)
-            case 4:
-                row[2] = generator.choice(modules)
-            case 5:
-                row[0] = generator.choice((-1, -2, 0, 3, [-1, 4], [-1], 999))
             case 6:
-                part.insert(
-                    generator.randrange(len(part)), [-1, 1, generator.choice(modules), [generator.choice(NUMBERS)]]
-                )
+                row[2] = generator.choice(modules)
             case 7:
-                document["scales"] = {"n": [generator.choice(NUMBERS), generator.choice(NUMBERS), 4096]}
+                row[0] = generator.choice((-1, -2, 0, 3, [-1, 4], [-1], 999))
             case 8:
-                part[:0] = [list(row) for _ in range(generator.choice((1, 5, 40, 200)))]
-    return yaml.safe_dump(document)
+                document["scales"] = {"n": [generator.choice(NUMBERS), generator.choice(NUMBERS), 4096]}
+            case 9:
+                new = [-1, 1, generator.choice(modules), [generator.choice(NUMBERS)]]
+                document["head"][-1:-1] = [new] * generator.choice((1, 5, 40, 200))
+    return yaml.dump(document, Dumper=_DUMPER)

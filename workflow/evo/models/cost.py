@@ -182,12 +182,13 @@ def head(channels: tuple[int, ...], areas: tuple[int, ...], nc: int, reg_max: in
 
 def costs(graph: Graph, imgsz: int = NOMINAL) -> list[Cost]:
     """Return the cost of every layer for a square image of ``imgsz`` pixels."""
-    legacy = all(layer.module != "C3k2" for layer in graph.layers)
     found = []
     for layer in graph.layers:
         if layer.module == "Detect":
             areas = tuple(_area(imgsz, graph.layers[source].stride) for source in layer.sources)
-            found.append(head(layer.channels_in, areas, graph.nc, graph.reg_max, legacy, graph.end2end))
+            found.append(
+                head(layer.channels_in, areas, graph.nc, graph.reg_max, layer.arguments["legacy"], graph.end2end)
+            )
             continue
         times = layer.repeats if MODULES[layer.module].repeats == "chained" else 1
         inside = layer.repeats if MODULES[layer.module].repeats == "inside" else 1
