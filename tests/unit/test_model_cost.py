@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.unit.mutants import mutant
 from workflow.evo.models import cost, graph
 from workflow.evo.models.modules import MODULES
 from workflow.evo.models.problems import ModelError
+from workflow.evo.training import disk
 
 SMALL = """
 nc: 10
@@ -105,3 +107,16 @@ def test_the_cost_is_computed_without_torch():
         "cost.total(graph.load(FILES[0])[1]); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_network_that_nobody_could_build_does_not_stop_the_check_of_the_environment(tmp_path, monkeypatch):
+    """The disk is predicted from the computed weights: nothing is built, and the other variants count."""
+    from workflow.scripts import check_environment
+
+    monkeypatch.setattr(check_environment, "dataset_names", lambda _: ["a"] * 80)
+    monkeypatch.setattr("workflow.evo.models.build.build", None)
+    huge = write(tmp_path, text=HUGE["a pair of kernels of 15"][0])
+    good = SimpleNamespace(variants=[SimpleNamespace(yaml=FILES[0])], train={})
+    both = SimpleNamespace(variants=[SimpleNamespace(yaml=huge), *good.variants], train={})
+    needed = disk.of_variant(3_157_200) / 2**30
+    assert check_environment._disk_needed(both) == check_environment._disk_needed(good) == round(needed, 2) > 0
