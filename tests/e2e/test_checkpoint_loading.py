@@ -171,6 +171,22 @@ def test_plain_checkpoints_hold_no_classes(tmp_path):
     torch.save(state, tmp_path / "state.pt")
     loaded = load_plain(tmp_path / "state.pt")
     assert torch.equal(loaded["model"]["w"], torch.ones(2)) and loaded["history"] == state["history"]
-    for content in (checkpoint([1]), b"", checkpoint({"x": 1})[:-5]):
+    with pytest.raises(UserError, match="it has no 'epochs'"):
+        load_plain(tmp_path / "state.pt", ("history", "epochs"))
+    for content in (checkpoint([1]), b"", checkpoint({"x": 1})[:-5], checkpoint({"model": network()})):
         with pytest.raises(UserError):
             load_plain(save(tmp_path / "bad.pt", content))
+
+
+def test_a_network_of_sound_parts_that_does_not_run_is_refused_in_one_line(tmp_path):
+    from tests.unit.model_files import FILES
+    from workflow.evo.models.activations import verify_checkpoint
+    from workflow.evo.models.definition import load_definition
+    from workflow.evo.models.problems import ActivationError
+
+    definition = load_definition(FILES[0])
+    layers = {str(number): module(CONV, parameters={"weight": tensor()}) for number in range(len(definition.layers))}
+    hostile = network(modules={"model": module("torch.nn.modules.container.Sequential", layers)})
+    with pytest.raises(ActivationError, match=r"does not run \(\w+Error: ") as caught:
+        verify_checkpoint(save(tmp_path / "best.pt", checkpoint({"model": hostile})), definition, 80)
+    assert str(caught.value).count("\n") == 0

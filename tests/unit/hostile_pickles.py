@@ -90,7 +90,7 @@ def module(full: str = NETWORK, modules: Any = None, parameters: Any = None, **m
 def network(layer: Raw | None = None, **more: Any) -> Raw:
     """A network of one layer, which the loader accepts when nothing hostile is put into it."""
     layer = module(CONV, parameters={"weight": tensor()}) if layer is None else layer
-    return module(modules={"model": module(SEQUENTIAL, {"0": layer})}, **{"yaml": {"channels": 3}, **more})
+    return module(**{"modules": {"model": module(SEQUENTIAL, {"0": layer})}, "yaml": {"channels": 3}, **more})
 
 
 def pickled(tree: Any, protocol: int = 2) -> bytes:

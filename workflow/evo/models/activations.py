@@ -183,10 +183,15 @@ def verify_checkpoint(path: Path, definition: Definition, nc: int) -> dict[str, 
         UserError: the file is missing, damaged, or holds more than a network and plain data.
         ActivationError: the network in it is not what its definition promises.
     """
+    network = load_network(path)
     try:
-        return verify(load_network(path), definition, nc)
+        return verify(network, definition, nc)
     except ActivationError as error:
         raise ActivationError(f"{display(path)}: {finding}" for finding in error.findings) from error
+    except Exception as error:  # sound tensors in layers that do not fit together: whatever torch says of them
+        reason = " ".join(str(error).split())[:200]
+        finding = f"{display(path)}: the network in it does not run ({type(error).__name__}: {reason})"
+        raise ActivationError([finding]) from error
 
 
 def _found(module: nn.Module | None) -> Activation | str:

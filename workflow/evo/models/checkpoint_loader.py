@@ -15,7 +15,7 @@ import os
 import stat
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -78,14 +78,19 @@ def load_network(path: Path) -> DetectionModel:
     return (checkpoint.get("ema") or checkpoint["model"]).float()
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
+def load_checkpoint(path: Path, entries: Iterable[str] = ()) -> dict[str, Any]:
     """Return a detection checkpoint as Ultralytics saves it, on the CPU.
+
+    Args:
+        path: the file.
+        entries: keys that it must have.
 
     Raises:
         UserError: the file is missing, damaged, or not a detection checkpoint, or weights are NaN or infinite.
     """
     with _opened(path) as archive:
         checkpoint_tree.network_of(archive.tree)
+        _require_entries(archive.tree, entries)
         checkpoint = _make(archive)
         network = checkpoint.get("ema") or checkpoint["model"]
         _require_methods(network)
@@ -93,8 +98,12 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         return checkpoint
 
 
-def load_plain(path: Path) -> dict[str, Any]:
+def load_plain(path: Path, entries: Iterable[str] = ()) -> dict[str, Any]:
     """Return a checkpoint of tensors and plain values, on the CPU.
+
+    Args:
+        path: the file.
+        entries: keys that it must have.
 
     Raises:
         UserError: the file is missing or damaged, or holds anything else.
@@ -102,6 +111,9 @@ def load_plain(path: Path) -> dict[str, Any]:
     with _opened(path) as archive:
         if not isinstance(archive.tree, dict):
             raise RefusedPickle("it is not a table")
+        if kinds := {thing.kind for thing in checkpoint_tree.things_of(archive.tree)}:
+            raise RefusedPickle(f"it holds objects where only tensors and plain values are expected: {min(kinds)}")
+        _require_entries(archive.tree, entries)
         return _make(archive)
 
 
@@ -204,6 +216,11 @@ def _require_one_directory(stream: BinaryIO) -> None:
     if start + length != end or entries > MAX_RECORDS or length > 1000 * MAX_RECORDS:
         raise RefusedPickle(f"the directory of the archive is damaged, or has more than {MAX_RECORDS:,} records")
     stream.seek(0)
+
+
+def _require_entries(tree: dict[str, Any], entries: Iterable[str]) -> None:
+    if missing := [entry for entry in entries if entry not in tree]:
+        raise RefusedPickle(f"it has no '{missing[0]}'")
 
 
 def _make(archive: _Archive) -> Any:

@@ -243,8 +243,8 @@ class _Training:
         from ..models import activations
         from .trainer import STATE, strip
 
-        state = load_plain(generation.folder / STATE)
-        best, last = (load_checkpoint(generation.folder / f"{name}.pt") for name in ("best", "last"))
+        state = load_plain(generation.folder / STATE, ("transfer", "history", "peak_gpu_mib"))
+        best, last = (load_checkpoint(generation.folder / f"{name}.pt", ["epoch"]) for name in ("best", "last"))
         staged = self.layout.checkpoints / "publish"
         shutil.rmtree(staged, ignore_errors=True)
         staged.mkdir()
