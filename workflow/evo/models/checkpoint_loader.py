@@ -1,9 +1,8 @@
 """The one place where a ``.pt`` file is opened: judged first, made afterwards.
 
-The archive must be as ``torch.save`` writes it (no compression, one directory that ends the file, so that no two
-readers see different content), the pickle is read by `checkpoint_pickle`, its tree is judged by `checkpoint_tree`, and
-only then torch's restricted loader makes the objects of the same open file. Call `workflow.evo.ultralytics_env.prepare`
-before anything that returns a network.
+The file is read as an archive by `checkpoint_archive`, its pickle by `checkpoint_pickle`, its tree is judged by
+`checkpoint_tree`, and only then torch's restricted loader makes the objects of the same open file. Call
+`workflow.evo.ultralytics_env.prepare` before anything that returns a network.
 """
 
 from __future__ import annotations
@@ -13,26 +12,19 @@ import importlib
 import inspect
 import os
 import stat
-import struct
-import zipfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
-from . import checkpoint_pickle, checkpoint_tree
+from . import checkpoint_tree
+from .checkpoint_archive import Archive, archive_of
 from .checkpoint_parts import CLASSES, NUMPY, RefusedPickle, Tensor
 
 if TYPE_CHECKING:
     import torch
     from ultralytics.nn.tasks import DetectionModel
 
-MAX_FILE = 8 * 2**30
-MAX_RECORDS = 20_000
-"""Records of an archive; the state of a training of YOLOv9-E has about 9,000."""
-
-_SMALL = {"version": 64, "byteorder": 16, ".format_version": 64, ".storage_alignment": 64, ".data/serialization_id": 64}
 _ALIASES = {  # classes that older files name, as ultralytics.nn.tasks.torch_safe_load maps them
     "ultralytics.nn.modules.block.Silence": "torch.nn.modules.linear.Identity",
     "ultralytics.nn.modules.Silence": "torch.nn.modules.linear.Identity",
@@ -44,15 +36,6 @@ _ALIASES = {  # classes that older files name, as ultralytics.nn.tasks.torch_saf
 
 class RefusedCheckpoint(UserError):
     """The file is not a checkpoint that may be loaded; nothing of it was made or run."""
-
-
-@dataclass(frozen=True)
-class _Archive:
-    stream: BinaryIO
-    records: zipfile.ZipFile
-    prefix: str
-    tree: Any
-    tensors: list[Tensor]
 
 
 def load_weights(path: Path) -> dict[str, torch.Tensor]:
@@ -131,7 +114,7 @@ def guard_ultralytics() -> None:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[_Archive]:
+def _opened(path: Path) -> Iterator[Archive]:
     """Open and judge a file; every failure until the block ends becomes a `RefusedCheckpoint`."""
     path = Path(path)
     try:
@@ -147,7 +130,7 @@ def _opened(path: Path) -> Iterator[_Archive]:
         raise RefusedCheckpoint("not a checkpoint, but a folder, a pipe or a device", where=path)
     with os.fdopen(descriptor, "rb") as stream:
         try:
-            with _archive(stream) as archive:
+            with archive_of(stream) as archive:
                 yield archive
         except UserError:
             raise
@@ -159,71 +142,12 @@ def _opened(path: Path) -> Iterator[_Archive]:
             ) from error
 
 
-@contextlib.contextmanager
-def _archive(stream: BinaryIO) -> Iterator[_Archive]:
-    _require_one_directory(stream)
-    with zipfile.ZipFile(stream) as records:
-        entries = records.infolist()
-        prefix = entries[0].filename.partition("/")[0] + "/"
-        sizes: dict[str, int] = {}
-        for entry in entries:
-            name = entry.filename.removeprefix(prefix)
-            if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
-                raise RefusedPickle("the archive is compressed, which torch.save never does")
-            if name in sizes or not entry.filename.startswith(prefix):
-                raise RefusedPickle("the archive has two records of one name, or of two checkpoints")
-            if name != "data.pkl" and not name.startswith("data/") and entry.file_size > _SMALL.get(name, 0):
-                raise RefusedPickle(f"the archive has a record '{name[:60]}', which no checkpoint needs")
-            sizes[name] = entry.file_size
-        if sizes.get("data.pkl", 0) > checkpoint_pickle.MAX_BYTES:
-            raise RefusedPickle(
-                f"a pickle of {sizes['data.pkl']:,} bytes, the limit is {checkpoint_pickle.MAX_BYTES:,}"
-            )
-        if "data.pkl" not in sizes:
-            raise RefusedPickle("the archive holds no checkpoint")
-        if "byteorder" in sizes and records.read(f"{prefix}byteorder") != b"little":
-            raise RefusedPickle("its numbers are not little-endian")
-        data = records.read(f"{prefix}data.pkl")
-        storages = {name.removeprefix("data/"): size for name, size in sizes.items() if name.startswith("data/")}
-        tree, tensors = checkpoint_pickle.read(data, storages)
-        checkpoint_tree.check_plain(tree, tensors)
-        yield _Archive(stream, records, prefix, tree, tensors)
-
-
-def _require_one_directory(stream: BinaryIO) -> None:
-    """Refuse an archive whose directory readers could look for in different places, or that is too long to read.
-
-    The records that end a zip archive: APPNOTE.TXT of PKWARE, 4.3.14 to 4.3.16.
-    """
-    size = stream.seek(0, os.SEEK_END)
-    if size > MAX_FILE:
-        raise RefusedPickle(f"a file of {size / 2**30:.0f} GiB, the limit is {MAX_FILE / 2**30:.0f}")
-    stream.seek(0)
-    if stream.read(4) != b"PK\x03\x04" or size < 22:
-        raise RefusedPickle(f"not an archive as torch.save writes it, {size:,} bytes")
-    stream.seek(size - min(size, 98))
-    tail = stream.read().rjust(98, b"\0")
-    signature, *_, entries, length, start, comment = struct.unpack("<4s4H2LH", tail[76:])
-    if signature != b"PK\x05\x06" or comment:
-        raise RefusedPickle("the archive is cut short, or something follows it")
-    end = size - 22
-    if tail[56:60] == b"PK\x06\x07":
-        end = size - 98
-        (found,) = struct.unpack("<Q", tail[64:72])
-        if found != end or tail[:4] != b"PK\x06\x06":
-            raise RefusedPickle("the archive has two directories")
-        entries, length, start = struct.unpack("<3Q", tail[32:56])
-    if start + length != end or entries > MAX_RECORDS or length > 1000 * MAX_RECORDS:
-        raise RefusedPickle(f"the directory of the archive is damaged, or has more than {MAX_RECORDS:,} records")
-    stream.seek(0)
-
-
 def _require_entries(tree: dict[str, Any], entries: Iterable[str]) -> None:
     if missing := [entry for entry in entries if entry not in tree]:
         raise RefusedPickle(f"it has no '{missing[0]}'")
 
 
-def _make(archive: _Archive) -> Any:
+def _make(archive: Archive) -> Any:
     """Make the objects of a judged archive."""
     import torch
 
@@ -270,7 +194,7 @@ def _no_module_is_called() -> Iterator[None]:
         nn.Module.__init__ = before
 
 
-def _tensors(archive: _Archive, named: dict[str, Tensor]) -> dict[str, torch.Tensor]:
+def _tensors(archive: Archive, named: dict[str, Tensor]) -> dict[str, torch.Tensor]:
     import torch
 
     types = {
