@@ -353,3 +353,14 @@ def test_every_action_of_the_continuous_integration_is_pinned_by_its_commit():
     ]
     assert used
     assert [action for action in used if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action)] == []
+
+
+def test_no_other_code_opens_a_checkpoint():
+    """What is not judged first may run code, or take the process down."""
+    calls = re.compile(r"torch\.load\(|torch_load\(|torch_safe_load|strip_optimizer\(|jit\.load\(|pickle\.loads?\(")
+    found = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "workflow").rglob("*.py")
+        if calls.search(path.read_text(encoding="utf-8"))
+    }
+    assert found == {"workflow/evo/models/checkpoint_loader.py"}
