@@ -147,19 +147,37 @@ def test_a_kill_by_a_person_changes_no_bit(bench, session, reference):
     assert differences(reference, outcome(session)) == []
 
 
-def test_a_data_loader_process_that_the_kernel_kills_halves_the_batch(bench):
+@pytest.mark.parametrize("by_the_kernel", [True, False], ids=["by the kernel", "by a person"])
+def test_a_data_loader_process_that_is_killed_halves_the_batch_only_when_the_kernel_says_so(bench, by_the_kernel):
     session = bench.session(WITH_WORKERS)
     bench.clear(session)
 
     def kill_worker(trainer, *_):
         if trainer.batch_size > 2:
-            os.kill(trainer.train_loader.iterator._workers[0].pid, signal.SIGKILL)
-            time.sleep(1)
+            worker = trainer.train_loader.iterator._workers[0].pid
+            os.kill(worker, signal.SIGKILL)
+            os.waitid(os.P_PID, worker, os.WEXITED | os.WNOWAIT)  # torch's handler of SIGCHLD looks at it, and raises
 
-    assert train_on(bench, session, in_epoch(3, kill_worker)) == 0
+    def prepare():
+        from workflow.evo.training import recovery
+
+        counts = iter([0, 0, 0, int(by_the_kernel)])  # before each epoch, and after the kill
+        recovery.oom_kills = lambda: {"/group": next(counts, int(by_the_kernel))}
+        in_epoch(3, kill_worker)()
+
+    if not by_the_kernel:
+        assert bench.train(session, prepare) == 1
+        (killed,) = incidents(session, "loader_killed")
+        assert killed["message"] == (
+            "a data loader process was killed in epoch 3, and not by the kernel for want of memory"
+        )
+        assert "run the same command again to continue" in errors(session)[-1]
+        assert incidents(session, "out_of_memory") == []
+        assert bench.train(session) == 0
+        return
+    assert train_on(bench, session, prepare) == 0
     (halved,) = incidents(session, "out_of_memory")
-    assert "a data loader process was killed, as the kernel does when memory runs out, in epoch 3" in halved["message"]
-    assert (halved["batch_before"], halved["batch_after"]) == (4, 2)
+    assert "the kernel killed a data loader process for want of memory in epoch 3 at batch 4" in halved["message"]
     training = json.loads(session.layout.variant(VARIANT).training.read_text())
     assert [entry["batch"] for entry in training["epochs"]] == [4] * 2 + [2] * 4
 

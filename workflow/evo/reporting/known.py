@@ -40,6 +40,7 @@ INCIDENTS = (
         "%(variant)s: %(what)s even at batch %(batch)s (%(reason)s) — lower train.imgsz, or use a device with more "
         "memory"
     ),
+    marked("a data loader process was killed in %(place)s, and not by the kernel for want of memory"),
     marked("numbers went bad in epoch %(epoch)s: %(error)s; tried once more from %(source)s"),
     marked(
         "%(variant)s: numbers went bad in epoch %(epoch)s again: %(error)s — lower train.lr0, lengthen "
@@ -58,6 +59,12 @@ PARTS = (
     marked("a data loader process was killed, as the kernel does when memory runs out, in %(place)s"),
     marked("the kernel killed the training for want of memory in epoch %(epoch)s"),
     marked("a data loader process was killed, as the kernel does when memory runs out,"),
+    marked("the kernel killed a data loader process for want of memory in %(place)s"),
+    marked("the kernel killed a data loader process for want of memory"),
+    marked("a data loader process ran out of shared memory in %(place)s"),
+    marked("a data loader process ran out of shared memory"),
+    marked("%(status)s, which usually means a lack of GPU memory, in %(place)s"),
+    marked("%(status)s, which usually means a lack of GPU memory,"),
     marked("the checkpoint of epoch %(epoch)s"),
     marked("the start"),
     marked("%(images)s images with %(objects)s objects"),
