@@ -267,6 +267,59 @@ def test_a_bad_loss_stops_also_when_it_has_reached_no_weight(bench, session):
     )
 
 
+def with_a_loss_scale(then=lambda: None):
+    """Return what gives the trainer the loss scale of mixed precision, which a GPU has; the network stays in float32."""
+
+    def prepare():
+        import torch
+
+        from workflow.evo.training.trainer import VariantTrainer
+
+        original = VariantTrainer._build_train_pipeline
+
+        def build(trainer):
+            trainer.scaler = torch.amp.GradScaler("cpu")
+            original(trainer)
+
+        VariantTrainer._build_train_pipeline = build
+        then()
+
+    return prepare
+
+
+def lose_numbers(trainer, *_):
+    next(trainer.model.parameters()).grad.fill_(float("nan"))
+    trainer.tloss = {**trainer.tloss, "box_loss": trainer.tloss["box_loss"] * float("nan")}
+
+
+def test_mixed_precision_that_leaves_out_every_step_of_an_epoch_stops(bench):
+    session = bench.session(SETUPS[0])
+    bench.clear(session)
+    assert train_on(bench, session, with_a_loss_scale(in_epoch(3, lose_numbers, "optimizer_step"))) == 1
+    assert "the loss became box_loss nan in epoch 3: mixed precision left out every step" in errors(session)[-1]
+    assert "set train.amp to false" in errors(session)[-1]
+    assert incidents(session, "bad_batch") == []
+
+
+def test_mixed_precision_that_leaves_out_one_step_goes_on(bench):
+    session = bench.session(SETUPS[0])
+    bench.clear(session)
+
+    def lose_numbers_once(trainer, *_):
+        if trainer.epoch == 2 and trainer.batch_index == 1:
+            lose_numbers(trainer)
+
+    assert train_on(bench, session, with_a_loss_scale(in_epoch(3, lose_numbers_once, "optimizer_step"))) == 0
+    assert len(incidents(session, "bad_batch")) == 1 and incidents(session, "bad_numbers") == []
+
+
+def test_waiting_gradients_lose_their_loss_scale_when_mixed_precision_is_off_on_resume(bench, session, reference):
+    die = in_epoch(3, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    assert bench.train(session, with_a_loss_scale(die)) == -signal.SIGKILL
+    assert bench.train(session) == 0
+    assert differences(reference, outcome(session)) == []
+
+
 # Files
 
 

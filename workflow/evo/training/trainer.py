@@ -23,12 +23,12 @@ from ..errors import Preempted
 from ..models import activations, build
 from ..models.definition import Definition
 from ..models.transfer import transfer
-from .accumulation import Accumulation, pending_gradients, restore_gradients
+from .accumulation import Accumulation, pending_gradients, rescaling, restore_gradients
 from .checkpoints import CheckpointStore, Generation
 from .determinism import Conditions, begin_epoch
 from .process import StopRequest
 from .progress import Progress
-from .soundness import BadNumbers, bad_losses, bad_tensors
+from .soundness import LOWEST_SCALE, BadNumbers, bad_losses, bad_tensors, no_step_succeeded
 
 STATE = "state.pt"
 LIBRARY_OOM_RETRIES = 3  # the trainer gives up when its counter is here (engine/trainer.py)
@@ -101,6 +101,8 @@ class VariantTrainer(NetworkTrainer):
         self.batch_index = -1  # within the epoch
         self.validating = False
         self._restored_gradients: dict[str, torch.Tensor] = {}
+        self._gradient_factor = 1.0
+        self._steps, self._scale = 0, 1.0  # of the optimizer in this epoch; of the loss before it
         super().__init__(overrides, definition=definition, say=say)
         for event in ("on_train_batch_end", "on_val_batch_end"):
             self.add_callback(event, lambda _: self._heed_stop())
@@ -217,6 +219,7 @@ class VariantTrainer(NetworkTrainer):
         if state["batches"] == batches:
             self.accumulation.last_step = state["last_step"]
             self._restored_gradients = {name: grad.to(self.device) for name, grad in state["gradients"].items()}
+            self._gradient_factor = rescaling(state["scaler"], self.scaler.get_scale())
         else:  # another batch size: batches are numbered anew, and waiting gradients belong to another step
             self.accumulation.last_step = self.start_epoch * batches - 1
 
@@ -238,8 +241,9 @@ class VariantTrainer(NetworkTrainer):
         begin_epoch(trainer.train_loader, trainer.args.seed, trainer.epoch)
         trainer.batch_index, trainer.validating = -1, False
         if trainer._restored_gradients:  # not before: the training loop clears all gradients when it starts
-            restore_gradients(unwrap_model(trainer.model), trainer._restored_gradients)
+            restore_gradients(unwrap_model(trainer.model), trainer._restored_gradients, trainer._gradient_factor)
             trainer._restored_gradients = {}
+        trainer._steps, trainer._scale = 0, trainer.scaler.get_scale()
 
     def _build_train_pipeline(self) -> None:
         super()._build_train_pipeline()
@@ -250,6 +254,7 @@ class VariantTrainer(NetworkTrainer):
         """Step when enough batches have come together."""
         if self.accumulation.step_due(self.batch_index + len(self.train_loader) * self.epoch):
             super().optimizer_step()
+            self._steps += 1
 
     def build_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
         """Let ``optimizer: auto`` choose by the configured batch size, so that a halved one changes no optimizer."""
@@ -272,8 +277,16 @@ class VariantTrainer(NetworkTrainer):
             message = f"the loss became {', '.join(losses)} in {trainer.place}"
             if not trainer.scaler.is_enabled():
                 raise BadNumbers(message)
+            if trainer._every_step_left_out():
+                raise BadNumbers(f"{message}: mixed precision left out every step")
             trainer.note("bad_batch", f"{message}: mixed precision left out the step, and all weights are sound")
+        if (scale := trainer.scaler.get_scale()) < LOWEST_SCALE:
+            raise BadNumbers(f"the loss scale of mixed precision fell to {scale:g} in {trainer.place}")
         trainer.validating = True
+
+    def _every_step_left_out(self) -> bool:
+        now, backoff = self.scaler.get_scale(), self.scaler.get_backoff_factor()
+        return no_step_succeeded(self._scale, now, backoff, self._steps)
 
     def _handle_nan_recovery(self, epoch: int) -> bool:
         """Raise where the base class would roll back."""
