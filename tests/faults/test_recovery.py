@@ -314,7 +314,7 @@ def test_mixed_precision_that_leaves_out_one_step_goes_on(bench):
 
 
 def test_waiting_gradients_lose_their_loss_scale_when_mixed_precision_is_off_on_resume(bench, session, reference):
-    die = in_epoch(3, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    die = in_epoch(2, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
     assert bench.train(session, with_a_loss_scale(die)) == -signal.SIGKILL
     assert bench.train(session) == 0
     assert differences(reference, outcome(session)) == []
