@@ -217,6 +217,48 @@ def test_another_processor_is_named_as_a_reason_why_the_bits_may_differ(bench, s
     assert "not bit for bit" in inexact["message"]
 
 
+def test_mixed_precision_is_checked_here_and_what_was_used_is_a_condition(bench, session):
+    def with_autocast_on_the_cpu():
+        from ultralytics.engine import trainer
+
+        from workflow.evo.training import precision
+
+        precision.CPU = frozenset()
+
+        def ask_the_network(_model):
+            raise PermissionError(13, "the installation is read-only")
+
+        trainer.check_amp = ask_the_network
+
+    die = in_epoch(3, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+
+    def first():
+        with_autocast_on_the_cpu()
+        die()
+
+    assert bench.train(session, first) == -signal.SIGKILL
+    assert bench.train(session) == 0
+    (inexact,) = incidents(session, "inexact")
+    assert "(precision fp32 instead of fp16)" in inexact["message"]
+    training = json.loads(session.layout.variant(VARIANT).training.read_text())
+    assert training["precision"] == "fp32"
+
+
+def test_mixed_precision_that_is_not_sound_is_left_out_and_told(bench, session, reference):
+    def on_a_defective_gpu():
+        from workflow.evo.training import precision
+
+        precision.CPU = frozenset()
+        precision.disagreement = lambda *_: float("nan")
+
+    assert bench.train(session, on_a_defective_gpu) == 0
+    (told,) = incidents(session, "precision")
+    assert told["message"] == (
+        "mixed precision is off (outputs of the network hold NaN or infinity with it): trained in float32"
+    )
+    assert differences(reference, outcome(session)) == []
+
+
 # Numbers
 
 
@@ -268,7 +310,7 @@ def test_a_bad_loss_stops_also_when_it_has_reached_no_weight(bench, session):
 
 
 def with_a_loss_scale(then=lambda: None):
-    """Return what gives the trainer the loss scale of mixed precision, which a GPU has; the network stays in float32."""
+    """Return what gives the trainer the loss scale of mixed precision, as on a GPU; the network stays in float32."""
 
     def prepare():
         import torch

@@ -145,7 +145,7 @@ def test_a_data_loader_process_that_somebody_killed_ends_the_attempt_and_keeps_t
     tmp_path, session, monkeypatch, kills
 ):
     policy, journal = after_death(tmp_path, session, monkeypatch, kills)
-    with pytest.raises(EvoError, match="was killed in epoch 3, and not by the kernel .* run the same command again"):
+    with pytest.raises(EvoError, match=r"was killed in epoch 3, and not by the kernel .* run the same command again"):
         policy.handle(TRAINER, LOADER)
     assert Journal(tmp_path).run["batch"] == 16 and journal.stopped("recipe") is None
     (incident,) = journal.incidents()

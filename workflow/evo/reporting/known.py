@@ -22,6 +22,7 @@ INCIDENTS = (
         "continued after epoch %(epoch)s under other conditions (%(differences)s): valid, but not bit for bit what one "
         "uninterrupted run gives"
     ),
+    marked("mixed precision is off (%(reason)s): trained in float32"),
     marked("%(loss)s: mixed precision left out the step, and all weights are sound"),
     marked("an image of the dataset could not be read any more in %(place)s: %(image)s"),
     marked(
@@ -81,6 +82,10 @@ PARTS = (
     marked("image cache %(now)s instead of %(before)s"),
     marked("batch %(now)s instead of %(before)s"),
     marked("device %(now)s instead of %(before)s"),
+    marked("precision %(now)s instead of %(before)s"),
+    marked("%(gpu)s is known to compute NaN with it"),
+    marked("outputs of the network hold NaN or infinity with it"),
+    marked("outputs of the network differ by %(share)s of their norm with it"),
     marked("libraries %(now)s instead of %(before)s"),
     marked("neck and detect"),
     marked("backbone and detect"),

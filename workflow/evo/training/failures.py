@@ -20,8 +20,8 @@ MEMORY = (
 GPU_LIBRARY = re.compile(
     r"\b(CUDNN_STATUS_INTERNAL_ERROR|CUDNN_STATUS_ALLOC_FAILED|CUBLAS_STATUS_NOT_INITIALIZED)\b", re.IGNORECASE
 )
-"""What cuDNN and cuBLAS report when they find no memory for a handle or a workspace. It may have another reason, so what
-is said about it quotes the text."""
+"""What cuDNN and cuBLAS report when they find no memory for a handle or a workspace. It may have another reason:
+what is said about it quotes the status."""
 
 DEFECT = ("device-side assert", "illegal memory access", "misaligned address", "launch failure")
 """Errors of a kernel, in lower case: after them every call of a GPU library fails, whatever memory there is."""

@@ -2,8 +2,8 @@
 
 Memory that runs out halves the batch, in a new process; so does the death without a word of this process or of a data
 loader when the kernel's own counter says that memory was the reason, and not when it does not: a kill by a person must
-change no result. Numbers gone bad are tried once more from the last checkpoint. A vanished file and a data loader that hangs stop the training. Each is an
-incident in plain words.
+change no result. Numbers gone bad are tried once more from the last checkpoint. A vanished file and a data loader that
+hangs stop the training. Each is an incident in plain words.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Ultralytics' detection trainer, with the variant's network, generations of checkpoints and a clean stop.
+"""The trainer of a variant: generations of checkpoints, exact continuation, sound numbers and a clean stop.
 
 Import it only after `workflow.evo.ultralytics_env.prepare`.
 """
@@ -16,53 +16,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.utils.torch_utils import unwrap_model
 
 from ..errors import Preempted
-from ..models import activations, build
 from ..models.definition import Definition
-from ..models.transfer import transfer
+from . import precision
 from .accumulation import Accumulation, pending_gradients, rescaling, restore_gradients
 from .checkpoints import CheckpointStore, Generation
 from .determinism import Conditions, begin_epoch
+from .network_trainer import NetworkTrainer
 from .process import StopRequest
 from .progress import Progress
 from .soundness import LOWEST_SCALE, BadNumbers, bad_losses, bad_tensors, no_step_succeeded
 
 STATE = "state.pt"
-LIBRARY_OOM_RETRIES = 3  # the trainer gives up when its counter is here (engine/trainer.py)
-
-
-class NetworkTrainer(DetectionTrainer):
-    """Ultralytics' detection trainer for the network of a checked definition.
-
-    The activation scope is applied, pretrained weights are transferred tensor by tensor, and an out-of-memory is always
-    raised, since the caller owns the policy.
-    """
-
-    def __init__(self, overrides: dict[str, Any], *, definition: Definition, say: Callable[[str], None]):
-        self.definition, self.say = definition, say
-        self.transfer: tuple[int, int] | None = None  # (matched, total) tensors of pretrained weights
-        super().__init__(overrides=overrides)
-        self.add_callback("on_train_epoch_start", NetworkTrainer._raise_out_of_memory)
-
-    def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> torch.nn.Module:
-        """Build the variant from its checked definition (``cfg`` is the same file) and transfer ``weights``."""
-        model = build.build(self.definition, self.data["nc"], self.data["channels"])
-        self.set_model_names_for_load(model)
-        if weights is not None:
-            self.transfer = transfer(model, weights)
-            self.say(f"pretrained weights: {self.transfer[0]} of {self.transfer[1]} tensors matched")
-        activations.verify(model, self.definition, self.data["nc"])
-        return model
-
-    def final_eval(self) -> None:
-        """Leave the weights as they are: the rule `evaluate` measures them, and the caller strips and publishes."""
-
-    @staticmethod
-    def _raise_out_of_memory(trainer: NetworkTrainer) -> None:
-        trainer._oom_retries = LIBRARY_OOM_RETRIES
 
 
 class VariantTrainer(NetworkTrainer):
@@ -177,6 +144,11 @@ class VariantTrainer(NetworkTrainer):
 
     def resume_training(self, ckpt: Any) -> None:
         """Continue from the newest generation, if there is one; called by the base class once everything is built."""
+        if self.precision_fault:
+            message = f"mixed precision is off ({self.precision_fault}): trained in float32"
+            self.say(message)
+            if self.generation is None:  # later attempts tell of what is different from the checkpoint
+                self.note("precision", message)
         if self.generation is None:
             return
         folder = self.generation.folder
@@ -232,7 +204,8 @@ class VariantTrainer(NetworkTrainer):
             model.criterion.update()
 
     def _conditions(self) -> Conditions:
-        return Conditions.of(self.train_loader, self.batch_size, self.device)
+        arithmetic = precision.effective(self.args.amp, self.amp)
+        return Conditions.of(self.train_loader, self.batch_size, self.device, arithmetic)
 
     # Exactness ---------------------------------------------------------------------------------------------------
 
