@@ -1,6 +1,6 @@
 """Logs of attempts that came to no good end: Snakemake deletes the log of a job when it starts the job again.
 
-A log is linked into ``attempts/`` beside it as soon as a script runs, ``logs/train/attempts/level2_relu.3.log``, so that
+A log is linked into ``attempts/`` beside it when a script starts, ``logs/train/attempts/level2_relu.3.log``, so that
 it outlives the deletion whatever ends the attempt. After a success the link goes: the log itself stays where its rule
 says.
 """
