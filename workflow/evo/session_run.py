@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .config import Session
 from .errors import UserError
-from .files import write_atomically
+from .files import explain_os_errors, write_atomically
 from .layout import VariantLayout
 from .training.checkpoints import DELIVERED, CheckpointStore
 from .training.journal import Journal
@@ -27,9 +27,11 @@ def start(session: Session) -> None:
 
     Raises:
         UserError: the session is running already, or its logs cannot be written.
+        DiskFull: there is no room for the lock or the configuration.
     """
     lock = sole_owner(session.layout.lock, f"session {session.name}", lambda _: None, wait_seconds=0, error=UserError)
-    _open_sessions.enter_context(lock)
+    with explain_os_errors(session.layout.lock, "starting the session"):
+        _open_sessions.enter_context(lock)
     _require_writable_logs(session.layout.logs)
     write_atomically(session.layout.config, json.dumps(session.document, indent=2) + "\n")
     for name in session.variant_names:
