@@ -42,6 +42,7 @@ INCIDENTS = (
         "memory"
     ),
     marked("a data loader process was killed in %(place)s, and not by the kernel for want of memory"),
+    marked("a data loader process was killed in %(place)s, and no counter says whether for want of memory"),
     marked("numbers went bad in epoch %(epoch)s: %(error)s; tried once more from %(source)s"),
     marked(
         "%(variant)s: numbers went bad in epoch %(epoch)s again: %(error)s — lower train.lr0, lengthen "

@@ -89,13 +89,19 @@ class Recovery:
             StartAgain: for want of memory; the training goes on at half the batch.
             EvoError: anything else; a retry goes on from the last checkpoint, at the same batch.
         """
-        before = self.journal.run.get("running", {}).get("oom_kills", {})
-        if evidence := killed_since(before, oom_kills()):
+        before, now = self.journal.run.get("running", {}).get("oom_kills", {}), oom_kills()
+        if evidence := killed_since(before, now):
             self._halve_batch(trainer, "the kernel killed a data loader process for want of memory", evidence, error)
-        message = f"a data loader process was killed in {trainer.place}, and not by the kernel for want of memory"
+        message = (
+            f"a data loader process was killed in {trainer.place}, and not by the kernel for want of memory"
+            if before.keys() & now.keys()
+            else f"a data loader process was killed in {trainer.place}, and no counter says whether for want of memory"
+        )
         self.journal.incident("loader_killed", message, error=first_line(error))
         raise EvoError(
-            message, where=self.variant, hint="run the same command again to continue: finished epochs are kept"
+            message,
+            where=self.variant,
+            hint="run the same command again to continue; lower train.workers or train.batch where memory is short",
         ) from error
 
     def _halve_batch(self, trainer: VariantTrainer, what: str, reason: str, error: Exception) -> NoReturn:
