@@ -55,6 +55,20 @@ def test_a_read_only_results_folder_is_refused_in_one_line(one):
     assert list(root.iterdir()) == []
 
 
+def test_read_only_logs_are_refused_in_one_line(one):
+    logs = one.path("logs", "train")
+    logs.mkdir(parents=True)
+    (logs / f"{VARIANT}.log").touch()
+    logs.chmod(0o555)
+    try:
+        run = one.snakemake(before=as_ordinary_user)
+    finally:
+        logs.chmod(0o755)
+    assert run.returncode == 2
+    assert errors(run) == ["error: results/tiny/logs/train: not allowed to write logs — make the folder writable"]
+    assert "Traceback" not in run.stderr and not one.path("environment.json").exists()
+
+
 def test_no_space_for_a_checkpoint_loses_nothing_and_the_next_run_finishes(one):
     full = one.snakemake(before=with_file_limit(12))
     assert full.returncode != 0
@@ -64,8 +78,14 @@ def test_no_space_for_a_checkpoint_loses_nothing_and_the_next_run_finishes(one):
     assert not (train / "best.pt").exists()
     assert not [path.name for path in (train / ".checkpoints").glob("epoch*")]
     assert not (train / ".checkpoints" / ".draft").exists()
+    attempts = sorted(one.path("logs", "train", "attempts").iterdir())
+    assert [path.name for path in attempts] == [f"{VARIANT}.{number}.log" for number in (1, 2, 3)]
+    for path in attempts:
+        assert "is reached while writing the checkpoint of epoch 1" in path.read_text()
+    assert f"logs of failed attempts: {one.path('logs', 'train', 'attempts').relative_to(one.folder)}" in full.stderr
 
     run = one.snakemake()
     assert run.returncode == 0, run.stderr
+    assert sorted(one.path("logs", "train", "attempts").iterdir()) == attempts
     training = json.loads((train / "training.json").read_text())
     assert [incident["kind"] for incident in training["incidents"]] == ["restart"] * (training["attempts"] - 1)

@@ -223,7 +223,8 @@ def test_a_closed_pipe_does_not_end_a_training():
         process.stderr.close()
         process.stdin.write("\n")
         process.stdin.close()
-        assert "trained on\n" in process.stdout.read()
+        said = process.stdout.read()
+        assert "trained on\n" in said and " level2_relu: second\n" in said, "the log has it"
         assert process.wait(10) == 0
 
 

@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import json
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import pytest
 
 from workflow.evo import session_run
 from workflow.evo.config import load_session
-from workflow.evo.errors import UserError
+from workflow.evo.errors import DiskFull, UserError
 from workflow.evo.training.checkpoints import DELIVERED, CheckpointStore
 from workflow.evo.training.journal import Journal
 
@@ -169,3 +170,22 @@ def test_published_files_without_checkpoints_are_left_as_they_are(session):
         path.write_text("published")
     session_run.end(session)
     assert not layout.checkpoints.exists()
+
+
+def test_a_disk_that_is_full_at_the_start_is_one_error_that_says_what_to_do(session, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.pwrite", full)
+    with pytest.raises(
+        DiskFull, match=r"^results/s/\.lock: no space left while starting the session — free disk space"
+    ):
+        session_run.start(session)
+
+
+def test_logs_that_cannot_be_written_are_refused_before_anything_starts(session, monkeypatch):
+    (session.layout.logs / "train").mkdir(parents=True)
+    monkeypatch.setattr("os.access", lambda path, _: path.name != "train")
+    with pytest.raises(UserError, match=r"^results/s/logs/train: not allowed to write logs — make the folder writable"):
+        session_run.start(session)
+    assert not session.layout.config.exists()

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import os
+import select
 import sys
 from collections.abc import Callable, Iterable
+
+from . import attempts
 
 EXIT_FAILURE = 1
 EXIT_USER_ERROR = 2
@@ -56,10 +60,29 @@ def did_you_mean(word: object, choices: Iterable[object]) -> str:
 
 
 def entry_point(main: Callable[[], int | None]) -> None:
-    """Run ``main`` as a command: an `EvoError` becomes one line on stderr and its exit code."""
+    """Run ``main`` as a command: an `EvoError` becomes one line on stderr and its exit code.
+
+    The log of a rule that calls it is kept among those of its attempts, unless this one succeeds.
+    """
+    log = attempts.keep()
     try:
         code = main()
     except EvoError as error:
+        rescue_stderr()
         print(f"error: {error}", file=sys.stderr, flush=True)
         code = error.exit_code
+    except BaseException:
+        rescue_stderr()
+        raise
+    if log is not None and not code:
+        log.unlink(missing_ok=True)
     sys.exit(code or 0)
+
+
+def rescue_stderr() -> None:
+    """Let stderr go where stdout does, to the log of a rule, when nobody reads it any more."""
+    stdout, stderr = 1, 2
+    watched = select.poll()
+    watched.register(stderr, 0)  # errors are always reported
+    if any(event & (select.POLLERR | select.POLLNVAL) for _, event in watched.poll(0)):
+        os.dup2(stdout, stderr)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from pathlib import Path
 
 from .config import Session
 from .errors import UserError
-from .files import write_atomically
+from .files import explain_os_errors, write_atomically
 from .layout import VariantLayout
 from .training.checkpoints import DELIVERED, CheckpointStore
 from .training.journal import Journal
@@ -25,10 +26,13 @@ def start(session: Session) -> None:
     The kernel drops the lock with the process, whatever kills it: there is no stale lock to remove.
 
     Raises:
-        UserError: the session is running already.
+        UserError: the session is running already, or its logs cannot be written.
+        DiskFull: there is no room for the lock or the configuration.
     """
     lock = sole_owner(session.layout.lock, f"session {session.name}", lambda _: None, wait_seconds=0, error=UserError)
-    _open_sessions.enter_context(lock)
+    with explain_os_errors(session.layout.lock, "starting the session"):
+        _open_sessions.enter_context(lock)
+    _require_writable_logs(session.layout.logs)
     write_atomically(session.layout.config, json.dumps(session.document, indent=2) + "\n")
     for name in session.variant_names:
         layout = session.layout.variant(name)
@@ -37,6 +41,13 @@ def start(session: Session) -> None:
             CheckpointStore(layout.checkpoints).clear()
             Journal(layout.checkpoints).forget()
             (layout.checkpoints / DELIVERED).unlink()
+
+
+def _require_writable_logs(logs: Path) -> None:
+    """Refuse in one line what would end Snakemake, which deletes the log of a job that it starts, in a traceback."""
+    for folder in (logs, *logs.glob("*/")):
+        if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
+            raise UserError("not allowed to write logs", where=folder, hint="make the folder writable")
 
 
 def running(session: Session) -> int | None:

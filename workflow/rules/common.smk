@@ -8,7 +8,7 @@ from snakemake.cli import get_argument_parser
 from workflow.evo import session_run
 from workflow.evo.config import load_session
 from workflow.evo.data.source import dataset_names, dataset_yaml, session_content_hash
-from workflow.evo.errors import UserError
+from workflow.evo.errors import EvoError
 from workflow.evo.planning import (
     board_identity,
     evaluation_gpus,
@@ -26,10 +26,10 @@ from workflow.evo.training.tracking import require_trackers
 
 
 def or_refuse(function, *arguments):
-    """Call the function; a mistake of the user ends Snakemake with one line and exit code 2."""
+    """Call the function; an error, such as a mistake of the user or a full disk, ends Snakemake with one line."""
     try:
         return function(*arguments)
-    except UserError as error:
+    except EvoError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
 
@@ -55,11 +55,17 @@ REPORTING_HASH = tree_hash("reporting")
 
 # The shell lines call their scripts as `evo NAME LOG …`, by this interpreter, whether or not its environment is activated, from
 # any directory. `exec` makes the script a direct child of Snakemake: signals reach it, and it notices when Snakemake
-# dies. What the script says on stderr goes to the terminal and to the log, its output to the log only.
+# dies. What the script says on stderr goes to the terminal and to the log, its output to the log only. The log outlives a
+# reader of the terminal that has gone, such as `snakemake 2>&1 | head`, and a log that cannot be opened is one line.
 EVO = f"env PYTHONPATH={shlex.quote(workflow.basedir)} {shlex.quote(sys.executable)} -m workflow.scripts"
 CONFIG = f"--config {shlex.quote(SESSION.layout.config.as_posix())}"
-TEE = """> "$2" 2> >(trap "" INT TERM HUP; exec tee -a "$2" >&2)"""
-shell.prefix(f'evo() {{{{ exec {EVO}."$1" {CONFIG} "${{{{@:3}}}}" {TEE}; }}}}; ')
+LOG = """reason=$( (: >> "$2") 2>&1 ) || {{
+    echo "error: $2: the log cannot be written (${{reason##*: }}) — mend that, then run the same command again" >&2
+    exit 1
+}}
+"""
+TEE = """> "$2" 2> >(trap "" INT TERM HUP PIPE; exec tee -a "$2" >&2)"""
+shell.prefix(f'evo() {{{{ {LOG} EVO_LOG="$2" exec {EVO}."$1" {CONFIG} "${{{{@:3}}}}" {TEE}; }}}}; ')
 
 # Without --resources the number of trainings at a time would be unlimited, and `--resources mem_mb=…` replaces a
 # profile's whole map: so the token is set here.
@@ -99,6 +105,8 @@ def start_session():
 def end_session(failed=False):
     session_run.end(SESSION)
     if failed:
+        for folder in sorted(SESSION.layout.logs.glob("**/attempts")):
+            print(f"logs of failed attempts: {folder}", file=sys.stderr)
         print(f"report of what exists: {EVO}.compare_variants {CONFIG}", file=sys.stderr)
     elif SESSION.layout.report.is_file():
         print(f"report: {SESSION.layout.report.resolve()}", file=sys.stderr)

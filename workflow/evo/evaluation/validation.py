@@ -40,7 +40,7 @@ def evaluate(
         splits: ``val``, ``test``.
         arguments: where to run: ``device`` and ``workers`` as Ultralytics takes them; anything else is ignored,
             because it would no longer be the same measurement.
-        folder: the only place that is written to, but for Ultralytics' label cache beside the labels.
+        folder: the only place that is written to.
 
     Returns:
         Documents of ``metrics.schema.json`` and of ``curves.schema.json``.

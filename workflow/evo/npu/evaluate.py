@@ -69,7 +69,7 @@ def evaluate_int8(
         best: the float checkpoint.
         dataset_yaml: the dataset as Ultralytics reads it.
         splits: ``val``, ``test``.
-        folder: scratch folder of the validator. Besides, Ultralytics writes its label cache beside the labels.
+        folder: scratch folder of the validator.
         threads: interpreters side by side; more than a batch has images is of no use.
 
     Returns:

@@ -110,7 +110,7 @@ def train_one_epoch(definition: Any, say: Callable[[str], None]) -> Callable[...
     def train(arguments: dict[str, Any], dataset: Path) -> dict[str, float | None]:
         import torch
 
-        from .trainer import NetworkTrainer
+        from .network_trainer import NetworkTrainer
 
         class Probe(NetworkTrainer):
             def save_model(self) -> bool:

@@ -282,6 +282,7 @@ class _Training:
                 "finished": finished,
                 "seconds": _between(self.journal.run["started"], finished),
                 "attempts": self.journal.run["attempts"],
+                "precision": state["conditions"].get("precision"),
                 "peak_memory": {"gpu_mib": state["peak_gpu_mib"], "ram_mib": self.journal.run.get("ram_mib", 0.0)},
                 "incidents": self.journal.incidents(),
                 "activations": {"verified": proof["verified"], "found": proof["found"]},
