@@ -10,18 +10,27 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from ..errors import UserError
+from ..files import open_regular, read_regular
+from ..image_formats import ACCEPTED, open_image
+from ..printable import printable
 from .dataset import Dataset
 from .findings import EXAMPLES, FATAL, INFO, WARNING, Finding
 from .hashes import Entry, hash_entries, image_hashes, read_cache, write_cache
-from .labels import parse_labels
+from .labels import MAX_BYTES, parse_labels
 from .listing import IMAGE_SUFFIXES, label_of, named_images, relative
 from .progress import track
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 """Goes up with every change of what `_inspect` finds."""
 
+EXAMPLE_LENGTH = 1000  # characters
 FIELDS = {"size", "classes", "problems"}
+SHOWN = 200  # characters of what a decoder says
 MIN_EDGE = 10  # pixels; Ultralytics (check_image) silently drops a smaller image
+MAX_EDGE = 1 << 20  # pixels; OpenCV refuses a longer edge (CV_IO_MAX_IMAGE_WIDTH)
+DIFFER = frozenset({"TIFF", "JPEG2000"})
+"""Formats of which Pillow decodes more than OpenCV: 32 bits a channel, CMYK."""
 
 SEVERITIES = {
     "image_unreadable": (FATAL, "images do not open completely: replace them or take them out"),
@@ -69,7 +78,7 @@ class Collector:
     def add(self, code: str, example: str, count: int = 1, message: str | None = None) -> None:
         self._counts[code] += count
         if len(self._examples[code]) < EXAMPLES:
-            self._examples[code].append(example)
+            self._examples[code].append(printable(example, EXAMPLE_LENGTH))
         if message:
             self._messages[code] = message
 
@@ -157,7 +166,7 @@ def _inspect(path: str, labelled: bool) -> dict[str, Any]:
     if not labelled:
         return {"size": size, "classes": {}, "problems": problems}
     try:
-        labels = parse_labels(Path(label_of(path)).read_bytes())
+        labels = parse_labels(read_regular(label_of(path), MAX_BYTES))
     except OSError as error:
         return {"size": None, "classes": {}, "problems": {**problems, "label_unreadable": [1, _reason(error)]}}
     problems.update({code: list(place) for code, place in labels.problems.items()})
@@ -165,25 +174,41 @@ def _inspect(path: str, labelled: bool) -> dict[str, Any]:
 
 
 def _open_completely(path: str) -> list[int]:
-    from PIL import Image
-
-    with Image.open(path) as image:
-        image.verify()  # checksums, where the format has them
-    with Image.open(path) as image:
-        image.load()
-        kind = "jp2" if image.format == "JPEG2000" else image.format.lower()
-        if f".{kind}" not in IMAGE_SUFFIXES:
+    """Return the size, [width, height] in pixels as shown, of an image that decodes to its end."""
+    with open_image(path, further=("GIF",)) as image:
+        if image.format not in ACCEPTED:
             raise ValueError(f"a {image.format} file, which Ultralytics does not read")
+        image.verify()  # checksums, where the format has them
+    with open_image(path) as image:
+        image.load()
         width, height = image.size
         rotated = image.getexif().get(0x0112) in {5, 6, 7, 8}
+        if image.format in DIFFER or max(image.size) > MAX_EDGE:
+            _decode_with_opencv(path, image.mode)
     return [height, width] if rotated else [width, height]
+
+
+def _decode_with_opencv(path: str, mode: str) -> None:
+    """Raise `ValueError` for an image that Pillow opens and training, which reads it with OpenCV, does not."""
+    import cv2
+    import numpy as np
+
+    with open_regular(path) as stream:
+        content = np.frombuffer(stream.read(), np.uint8)
+    try:
+        decoded = cv2.imdecode(content, cv2.IMREAD_COLOR)
+    except cv2.error:
+        decoded = None
+    if decoded is None:
+        raise ValueError(f"mode {mode}, which OpenCV does not read: convert it to 8 bits a channel")
 
 
 def _reason(error: Exception) -> str:
     name = type(error).__name__
     if name == "UnidentifiedImageError":
         return "no image"
-    return " ".join((getattr(error, "strerror", None) or str(error) or name).split())
+    reason = " ".join((getattr(error, "strerror", None) or str(error) or name).split())
+    return printable(reason, SHOWN)
 
 
 def _summarise(
@@ -260,9 +285,14 @@ def _find_orphans(dataset: Dataset, entries: Mapping[str, list[Entry]], found: C
 
 
 def _names(folder: Path) -> Iterator[str]:
-    if folder.is_dir():
+    try:
         with os.scandir(folder) as items:
             yield from (item.name for item in items if not item.name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        hint = "make it readable, or take it out of the dataset"
+        raise UserError(f"the folder cannot be listed ({error.strerror})", where=folder, hint=hint) from error
 
 
 def _check_classes(dataset: Dataset, splits: Mapping[str, dict], found: Collector) -> None:
