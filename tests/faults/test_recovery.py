@@ -253,7 +253,7 @@ def test_a_bad_loss_stops_also_when_it_has_reached_no_weight(bench, session):
 
 
 def test_an_image_that_vanishes_stops_the_run_and_once_back_it_ends_the_same(bench, session, reference):
-    image = sorted((session.layout.data / "images" / "train").iterdir())[5].absolute()
+    image = sorted((session.layout.data / "view" / "images" / "train").iterdir())[5].absolute()
     aside = bench.folder / "aside"
 
     def vanish(*_):

@@ -3,12 +3,18 @@ import sys
 
 sys.path.insert(0, workflow.basedir)
 
+from workflow import evo
+
+# Found once, it goes last: no file that somebody keeps beside the Snakefile stands in for a module of a library.
+sys.path[:] = [path for path in sys.path if path != workflow.basedir] + [workflow.basedir]
+
 from snakemake.cli import get_argument_parser
 
 from workflow.evo import session_run
-from workflow.evo.config import load_session
+from workflow.evo.config import load_session, read_yaml
+from workflow.evo.data.place import refuse_misplaced
 from workflow.evo.data.source import dataset_names, dataset_yaml, session_content_hash
-from workflow.evo.errors import UserError
+from workflow.evo.errors import EvoError, UserError
 from workflow.evo.planning import (
     board_identity,
     evaluation_gpus,
@@ -26,22 +32,29 @@ from workflow.evo.training.tracking import require_trackers
 
 
 def or_refuse(function, *arguments):
-    """Call the function; a mistake of the user ends Snakemake with one line and exit code 2."""
+    """Call the function; a mistake of the user ends Snakemake with one line and exit code 2, a full disk with 1."""
     try:
         return function(*arguments)
-    except UserError as error:
+    except EvoError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        print(f"error: {UserError(error.strerror or str(error), where=error.filename)}", file=sys.stderr)
+        sys.exit(UserError.exit_code)
 
 
 def targets_of(arguments):
     return get_argument_parser().parse_known_args(arguments)[0].targets or []
 
 
+# Snakemake has read them, and of two equal keys it took the last one.
+for file in workflow.configfiles:
+    or_refuse(read_yaml, file)
 SESSION = or_refuse(load_session, config, workflow.config_settings.config)
 RESULTS = SESSION.root.as_posix()
 VARIANTS = SESSION.variant_names
 BOARDS = SESSION.npu.boards
+or_refuse(refuse_misplaced, SESSION)
 or_refuse(require_trackers, SESSION.track)
 or_refuse(unknown_targets, SESSION, sys.argv[1:], targets_of)
 
@@ -56,10 +69,12 @@ REPORTING_HASH = tree_hash("reporting")
 # The shell lines call their scripts as `evo NAME LOG …`, by this interpreter, whether or not its environment is activated, from
 # any directory. `exec` makes the script a direct child of Snakemake: signals reach it, and it notices when Snakemake
 # dies. What the script says on stderr goes to the terminal and to the log, its output to the log only.
-EVO = f"env PYTHONPATH={shlex.quote(workflow.basedir)} {shlex.quote(sys.executable)} -m workflow.scripts"
+# With PYTHONSAFEPATH a file in the working directory, such as a dataset's yaml.py, does not stand in for a module.
+EVO = f"env PYTHONSAFEPATH=1 PYTHONPATH={shlex.quote(workflow.basedir)} {shlex.quote(sys.executable)} -m workflow.scripts"
 CONFIG = f"--config {shlex.quote(SESSION.layout.config.as_posix())}"
 TEE = """> "$2" 2> >(trap "" INT TERM HUP; exec tee -a "$2" >&2)"""
-shell.prefix(f'evo() {{{{ exec {EVO}."$1" {CONFIG} "${{{{@:3}}}}" {TEE}; }}}}; ')
+COMMAND = f'{EVO}."$1" {CONFIG}'.replace("{", "{{").replace("}", "}}")  # a path may have braces, which Snakemake formats
+shell.prefix(f'evo() {{{{ exec {COMMAND} "${{{{@:3}}}}" {TEE}; }}}}; ')
 
 # Without --resources the number of trainings at a time would be unlimited, and `--resources mem_mb=…` replaces a
 # profile's whole map: so the token is set here.
