@@ -282,7 +282,9 @@ def _existing(path: str, key: str, what: str, *further: str) -> Path:
     if absolute.is_dir():
         raise UserError(f"{what}: {absolute} is a folder", where=key, hint="name a file in it")
     pattern = "*.pt" if absolute.suffix == ".pt" else "[!.]*.y*ml"
-    siblings = sorted(item.name for item in absolute.parent.glob(pattern)) if os.access(absolute.parent, os.R_OK) else []
+    siblings = (
+        sorted(item.name for item in absolute.parent.glob(pattern)) if os.access(absolute.parent, os.R_OK) else []
+    )
     close = nearest(absolute.name, [*siblings, *further])
     if close is not None:
         hint = f"did you mean '{close}'?"

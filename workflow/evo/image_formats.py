@@ -24,8 +24,9 @@ FORMATS = {
     "TIFF": (".tif", ".tiff", ".dng"),
     "WEBP": (".webp",),
 }
-"""Pillow's decoders and the suffixes of Ultralytics (IMG_FORMATS, 8.4.190) that need them. Its decoder of JPEG opens MPO
-too. Of .heic and .heif Pillow decodes nothing by itself."""
+"""Pillow's decoders and the suffixes of Ultralytics (IMG_FORMATS, 8.4.190) that need them.
+
+That of JPEG opens MPO too; of .heic and .heif Pillow decodes nothing by itself."""
 
 ACCEPTED = frozenset({*FORMATS, "MPO"})
 """What `PIL.Image.Image.format` may be of an image of the dataset."""

@@ -17,6 +17,9 @@ of a file name that are not UTF-8), separators of lines and paragraphs."""
 JOINERS = "\u200c\u200d"
 """Format characters that some scripts and emoji need; they steer nothing."""
 
+FORMULAS = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
+"""What a formula of a spreadsheet begins with, in full width too."""
+
 
 def printable(text: object, limit: int = LIMIT) -> str:
     r"""Return a text on one line, special characters as escapes (``\n``, ``\x1b``, ``\u202e``), its middle cut out when
@@ -38,9 +41,24 @@ def quoted(value: Any, limit: int = 80) -> str:
         return f"a {type(value).__name__} too large to show"
 
 
+def inert(value: Any) -> Any:
+    """Return a cell of a CSV file. A text that a spreadsheet would compute (``=…``) gets an apostrophe before it."""
+    if isinstance(value, str) and value.lstrip()[:1] in FORMULAS and not _is_number(value):
+        return f"'{value}"
+    return value
+
+
 def tell(text: object) -> None:
     """Print one line for the person at the terminal, on stderr."""
     print(printable(text), file=sys.stderr, flush=True)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _escape(letter: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from pathlib import Path
 
 from .config import Session
@@ -25,8 +26,9 @@ def start(session: Session) -> None:
     The kernel drops the lock with the process, whatever kills it: there is no stale lock to remove.
 
     Raises:
-        UserError: the session is running already.
+        UserError: the session is running already, or its folder is not one that can be written.
     """
+    _refuse_unwritable(session)
     lock = sole_owner(session.layout.lock, f"session {session.name}", lambda _: None, wait_seconds=0, error=UserError)
     _open_sessions.enter_context(lock)
     write_atomically(session.layout.config, json.dumps(session.document, indent=2) + "\n")
@@ -37,6 +39,21 @@ def start(session: Session) -> None:
             CheckpointStore(layout.checkpoints).clear()
             Journal(layout.checkpoints).forget()
             (layout.checkpoints / DELIVERED).unlink()
+
+
+def _refuse_unwritable(session: Session) -> None:
+    """Refuse what stands in the way of the jobs: Snakemake ends with a traceback where it cannot make a folder."""
+    root = session.root
+    folders = [root, *(root / name for name in ("logs", "benchmarks", "data", *session.variant_names))]
+    for folder in folders:
+        if os.path.lexists(folder) and not folder.is_dir():
+            raise UserError("a file stands where a folder is needed", where=folder.absolute(), hint="move it elsewhere")
+    logs = [path for place in folders[1:3] for path in place.rglob("*")]
+    for path in (*folders, *logs):
+        if path.exists() and not os.access(path, os.W_OK | (os.X_OK if path.is_dir() else 0)):
+            raise UserError(
+                "not allowed to write", where=path.absolute(), hint="make it writable, or move it elsewhere"
+            )
 
 
 def running(session: Session) -> int | None:

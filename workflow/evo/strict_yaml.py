@@ -143,7 +143,9 @@ def _look_through(text: str, where: Path, aliases: bool, depth: int) -> None:
         level += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         line = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent) and not aliases:
-            raise UserError(f"alias '*{printable(event.anchor, 80)}' in line {line}", where=where, hint="write the value")
+            raise UserError(
+                f"alias '*{printable(event.anchor, 80)}' in line {line}", where=where, hint="write the value"
+            )
         if level > depth:
             raise UserError(f"nested too deep in line {line} (limit {depth})", where=where)
 
@@ -166,7 +168,7 @@ def _refuse_repeated_keys(root: yaml.Node) -> None:
                 earlier = first.setdefault((key.tag, key.value), key)
                 if earlier is not key:
                     line = earlier.start_mark.line + 1
-                    raise _refused(f"the key {quoted(key.value)} stands here again, first in line {line}", key)
+                    raise _refused(f"the key {quoted(key.value)} for the second time, first in line {line}", key)
 
 
 def _refused(problem: str, node: yaml.Node) -> yaml.YAMLError:
@@ -178,5 +180,5 @@ def _reason(error: yaml.YAMLError) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem:
         mark = error.problem_mark or error.context_mark
         context = f"{error.context}: " if error.context else ""
-        return printable(f"{context}{error.problem}", 300) + (f" in line {mark.line + 1}" if mark else "")
+        return (f"line {mark.line + 1}: " if mark else "") + printable(f"{context}{error.problem}", 300)
     return printable(" ".join(str(error).split()), 300)

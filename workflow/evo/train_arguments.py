@@ -221,7 +221,10 @@ def _type_problem(argument: Argument, value: Any) -> str | None:
     if not any(_is(value, kind) for kind in argument.types):
         meant = convert(argument.name, value)
         mend = f" (write {argument.name}: {_yaml(meant)})" if not isinstance(meant, str) and meant != value else ""
-        return f"'{argument.name}: {quoted(value)}' must be {' or '.join(argument.types)}, not {type(value).__name__}{mend}"
+        kinds = f"{' or '.join(argument.types)}, not {type(value).__name__}"
+        return f"'{argument.name}: {quoted(value)}' must be {kinds}{mend}"
+    if isinstance(value, (list, tuple)) and any(isinstance(item, (list, tuple, dict, type(None))) for item in value):
+        return f"'{argument.name}: {quoted(value)}' must be a list of numbers or words"
     if isinstance(value, float) and not math.isfinite(value):
         return f"'{argument.name}: {value}' must be finite"
     return None

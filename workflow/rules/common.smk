@@ -70,10 +70,14 @@ REPORTING_HASH = tree_hash("reporting")
 # any directory. `exec` makes the script a direct child of Snakemake: signals reach it, and it notices when Snakemake
 # dies. What the script says on stderr goes to the terminal and to the log, its output to the log only.
 # With PYTHONSAFEPATH a file in the working directory, such as a dataset's yaml.py, does not stand in for a module.
-EVO = f"env PYTHONSAFEPATH=1 PYTHONPATH={shlex.quote(workflow.basedir)} {shlex.quote(sys.executable)} -m workflow.scripts"
+EVO = (
+    f"env PYTHONSAFEPATH=1 PYTHONPATH={shlex.quote(workflow.basedir)} {shlex.quote(sys.executable)} -m workflow.scripts"
+)
 CONFIG = f"--config {shlex.quote(SESSION.layout.config.as_posix())}"
 TEE = """> "$2" 2> >(trap "" INT TERM HUP; exec tee -a "$2" >&2)"""
-COMMAND = f'{EVO}."$1" {CONFIG}'.replace("{", "{{").replace("}", "}}")  # a path may have braces, which Snakemake formats
+COMMAND = f'{EVO}."$1" {CONFIG}'.replace("{", "{{").replace(
+    "}", "}}"
+)  # a path may have braces, which Snakemake formats
 shell.prefix(f'evo() {{{{ exec {COMMAND} "${{{{@:3}}}}" {TEE}; }}}}; ')
 
 # Without --resources the number of trainings at a time would be unlimited, and `--resources mem_mb=…` replaces a

@@ -6,6 +6,7 @@ import sys
 
 from workflow.evo.command_line import parse_session
 from workflow.evo.data.digits import draw
+from workflow.evo.data.place import refuse_misplaced
 from workflow.evo.errors import UserError, entry_point
 
 
@@ -20,6 +21,7 @@ def main() -> int | None:
             where="configuration key 'data'",
             hint="set it to 'demo'",
         )
+    refuse_misplaced(session)
     path = draw(session.layout.digits, session.digits)
     counts = ", ".join(
         f"{session.digits[split]} {split}" for split in ("train", "val", "test") if session.digits[split]

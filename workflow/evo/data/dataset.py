@@ -55,12 +55,18 @@ def load_dataset(path: Path) -> Dataset:
     """
     try:
         path = Path(path).resolve()
-    except (OSError, ValueError, RuntimeError) as error:  # Python 3.11 and 3.12 raise RuntimeError for links in a circle
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+    ) as error:  # Python 3.11 and 3.12 raise RuntimeError for links in a circle
         raise UserError(f"dataset YAML cannot be read ({error})", where=path) from error
     document = _read(path)
     channels = document.get("channels", 3)
     if channels != 3:
-        raise UserError(f"'channels' is {quoted(channels)}: images are read with 3 channels", where=path, hint="remove it")
+        raise UserError(
+            f"'channels' is {quoted(channels)}: images are read with 3 channels", where=path, hint="remove it"
+        )
     remarks = []
     if document.get("download"):
         remarks.append(Finding(INFO, "download_ignored", "the 'download' key is ignored: nothing is fetched or run"))
@@ -145,11 +151,19 @@ def _is_id(key: object) -> bool:
 def _name(value: Any, key: object, path: Path) -> str:
     plain = isinstance(value, (str, int, float, date))
     name = str(value) if plain else ""
-    if not name.strip() or any(unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"} for letter in name):
-        raise UserError(f"class name {quoted(value)} of class {key} is no text of one line", where=path, hint="quote it")
+    if not name.strip() or any(map(_steers, name)):
+        raise UserError(
+            f"class name {quoted(value)} of class {key} is no text of one line", where=path, hint="quote it"
+        )
     if len(name) > MAX_NAME:
         raise UserError(f"the name of class {key} has {len(name):,} characters (limit {MAX_NAME:,})", where=path)
     return name
+
+
+def _steers(letter: str) -> bool:
+    """Return whether a letter breaks a line, is no character, or turns the direction of all that follows."""
+    turned = unicodedata.bidirectional(letter) in {"LRE", "RLE", "LRO", "RLO", "LRI", "RLI", "FSI"}
+    return turned or unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"}
 
 
 def _root(document: Mapping[str, Any], path: Path) -> Path:

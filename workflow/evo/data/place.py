@@ -12,6 +12,13 @@ from ..variants import ROOT
 from .dataset import load_dataset
 from .view import KINDS, VIEW
 
+UNUSABLE = {
+    os.pathsep: "at which Python parts its search path",
+    "{": "which Snakemake takes for a wildcard",
+    "}": "which Snakemake takes for a wildcard",
+}
+"""What the path of the workflow itself must not have."""
+
 DRAWN = re.compile(r"path: \.\n((train|val|test): images/\2\n)+names:\n(  \d: '\d'\n){10}")
 """The YAML of the embedded dataset, by which a folder is known to be drawn."""
 
@@ -32,10 +39,9 @@ def refuse_misplaced(session: Session) -> None:
             where=root,
             hint="rename that folder, or run in another one with `snakemake -s …/Snakefile -d FOLDER`",
         )
-    if os.pathsep in os.fspath(ROOT):
-        raise UserError(
-            f"the path has a '{os.pathsep}', at which Python parts its search path", where=ROOT, hint="rename that folder"
-        )
+    for letter, why in UNUSABLE.items():
+        if letter in os.fspath(ROOT):
+            raise UserError(f"the path has a '{letter}', {why}", where=ROOT, hint="rename that folder")
     layout = session.layout
     for folder in (root.parent, root):
         _refuse_file(folder)
@@ -86,5 +92,5 @@ def _refuse_own_results(session: Session, path: Path) -> None:
                 raise UserError(
                     f"'{split}: {source}' is around the results, whose images would be trained on: {root.parent}",
                     where=path,
-                    hint="name the folder of the images, or run in another one with `snakemake -s …/Snakefile -d FOLDER`",
+                    hint="name the folder of the images, or run in another one with `snakemake -d FOLDER`",
                 )

@@ -58,7 +58,9 @@ def link(dataset: Dataset, folder: Path) -> Path:
                 if os.path.isfile(label := label_of(path)):  # noqa: PTH113 (100,000 of them)
                     wanted[f"labels/{split}/{PurePosixPath(name).stem}.txt"] = label
         copies = {name for name, path in wanted.items() if name.startswith("images/") and _is_rewritten(path)}
-        kept = {name for name in stale if name in wanted and name not in copies and _links_to(view / name, wanted[name])}
+        kept = {
+            name for name in stale if name in wanted and name not in copies and _links_to(view / name, wanted[name])
+        }
         for name in stale:
             if name not in kept:
                 (view / name).unlink()

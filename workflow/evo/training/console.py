@@ -7,6 +7,8 @@ import os
 import sys
 import time
 
+from ..printable import printable
+
 
 class Console:
     """One line at a time on stderr, marked with the time and ``prefix``; everything else of the process on stdout."""
@@ -25,7 +27,7 @@ class Console:
     def say(self, text: str) -> None:
         """Print one line for the person. A terminal that has gone away is no reason to lose a training."""
         with contextlib.suppress(OSError):  # EPIPE of a pipe, EIO of a terminal
-            print(f"{time.strftime('%H:%M:%S')} {self.prefix}: {text}", file=self._terminal, flush=True)
+            print(f"{time.strftime('%H:%M:%S')} {self.prefix}: {printable(text)}", file=self._terminal, flush=True)
 
 
 def duration(seconds: float) -> str:
