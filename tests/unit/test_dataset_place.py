@@ -33,7 +33,7 @@ def working_directory(tmp_path, monkeypatch):
 def content(folder: Path) -> dict[str, bytes | str]:
     """The bytes of every file below a folder, and where every link leads."""
     return {
-        str(path.relative_to(folder)): os.readlink(path) if path.is_symlink() else path.read_bytes()
+        str(path.relative_to(folder)): str(path.readlink()) if path.is_symlink() else path.read_bytes()
         for path in sorted(folder.rglob("*"))
         if path.is_symlink() or path.is_file()
     }

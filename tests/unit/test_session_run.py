@@ -100,6 +100,31 @@ def test_the_refused_run_changes_nothing(session):
     assert generations(layout) == ["epoch00012"]
 
 
+@pytest.mark.parametrize("name", ["logs", "benchmarks", "data", NAME, ".", "config.json", ".lock"])
+def test_what_stands_in_the_way_of_a_session_is_named_before_it_starts(session, name):
+    path = (session.root / name).absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if name in {"config.json", ".lock"}:
+        path.mkdir()
+    else:
+        path.write_text("mine")
+    with pytest.raises(UserError, match=r"stands where a (file|folder) is needed — move it") as refused:
+        session_run.start(session)
+    assert str(path.relative_to(Path.cwd())) in str(refused.value)
+    assert path.is_dir() or path.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["logs", "logs/check_dataset.log", "benchmarks/train", NAME])
+def test_what_the_jobs_may_not_write_is_named_before_it_starts(session, monkeypatch, name):
+    locked = session.root / name
+    (locked.parent if locked.suffix else locked).mkdir(parents=True)
+    if locked.suffix:
+        locked.touch()
+    monkeypatch.setattr(session_run.os, "access", lambda path, _mode: Path(path) != locked)
+    with pytest.raises(UserError, match=f"{locked}: not allowed to write — make it writable"):
+        session_run.start(session)
+
+
 def test_the_jobs_read_the_configuration_of_the_session(session):
     session_run.start(session)
     written = json.loads(session.layout.config.read_text())

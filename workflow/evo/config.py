@@ -281,6 +281,8 @@ def _existing(path: str, key: str, what: str, *further: str) -> Path:
         raise UserError(f"{what}: {Path(path).absolute()} {reason}", where=key, hint="mend it") from error
     if absolute.is_dir():
         raise UserError(f"{what}: {absolute} is a folder", where=key, hint="name a file in it")
+    if absolute.exists():
+        raise UserError(f"{what}: {absolute} is a pipe, socket or device", where=key, hint="name a regular file")
     pattern = "*.pt" if absolute.suffix == ".pt" else "[!.]*.y*ml"
     siblings = (
         sorted(item.name for item in absolute.parent.glob(pattern)) if os.access(absolute.parent, os.R_OK) else []

@@ -233,7 +233,12 @@ def _summarise(
                 per_class[int(class_id)] += count
             else:
                 message = f"class ids must be 0 to {dataset.nc - 1}: 'names' has {dataset.nc} classes"
-                found.add("label_class_range", f"{relative(dataset, label_of(path))} ({class_id})", count, message)
+                found.add(
+                    "label_class_range",
+                    f"{relative(dataset, label_of(path))} ({printable(class_id, 40)})",
+                    count,
+                    message,
+                )
     if not rows:
         found.add("split_empty", f"{split}: {relative(dataset, str(dataset.splits[split][0]))}")
     elif split != "test" and not sum(per_class):
