@@ -7,6 +7,7 @@ import yaml
 
 from tests.unit.dataset_folder import BOX, save_dataset, save_image
 from workflow.evo.data.dataset import load_dataset
+from workflow.evo.data.listing import label_path
 from workflow.evo.data.view import link
 from workflow.evo.errors import UserError
 
@@ -85,6 +86,20 @@ def test_equal_names_of_several_folders_are_told_apart_whatever_the_place(tmp_pa
     assert names[0] == names[1]
     assert len(names[0]) == 3
     assert "y.png" in names[0]
+
+
+def test_a_name_that_steers_a_terminal_gets_a_plain_one_and_keeps_its_label(tmp_path):
+    path = save_dataset(tmp_path / "data", images=1)
+    for name in ("a\n\x1b]0;own\x07", "a\n\x1b]1;own\x07", "\udcff", "이름"):
+        save_image(tmp_path / "data/images/train" / f"{name}.png")
+        (tmp_path / "data/labels/train" / f"{name}.txt").write_text(BOX)
+    link(load_dataset(path), tmp_path)
+    images, labels = (sorted((tmp_path / "view" / kind / "train").iterdir()) for kind in ("images", "labels"))
+    assert len(images) == 5
+    assert all(image.name.isprintable() for image in images)
+    assert [image.stem for image in images] == [label.stem for label in labels]
+    assert all(label_path(image.readlink()) == label.readlink() for image, label in zip(images, labels, strict=True))
+    assert "이름.png" in [image.name for image in images]
 
 
 def test_a_jpeg_that_ultralytics_would_rewrite_is_copied(tmp_path):

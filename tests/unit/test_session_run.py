@@ -114,6 +114,15 @@ def test_what_stands_in_the_way_of_a_session_is_named_before_it_starts(session, 
     assert path.is_dir() or path.read_text() == "mine"
 
 
+@pytest.mark.parametrize("name", ["logs/check_dataset.log", "benchmarks/train/level2_relu.tsv"])
+def test_a_file_behind_a_link_among_the_logs_is_not_written(session, tmp_path, name):
+    (tmp_path / "precious").write_text("mine")
+    (session.root / name).parent.mkdir(parents=True)
+    (session.root / name).symlink_to(tmp_path / "precious")
+    with pytest.raises(UserError, match=f"{name}: a link, through which {tmp_path}/precious is written — remove"):
+        session_run.start(session)
+
+
 @pytest.mark.parametrize("name", ["logs", "logs/check_dataset.log", "benchmarks/train", NAME])
 def test_what_the_jobs_may_not_write_is_named_before_it_starts(session, monkeypatch, name):
     locked = session.root / name

@@ -49,6 +49,10 @@ def _refuse_unwritable(session: Session) -> None:
         if os.path.lexists(folder) and not folder.is_dir():
             raise UserError("a file stands where a folder is needed", where=folder.absolute(), hint="move it elsewhere")
     logs = [path for place in folders[1:3] for path in place.rglob("*")]
+    for path in logs:
+        if path.is_symlink() and not path.is_dir():
+            hint = "remove the link"
+            raise UserError(f"a link, through which {path.readlink()} is written", where=path.absolute(), hint=hint)
     for path in (*folders, *logs):
         if path.exists() and not os.access(path, os.W_OK | (os.X_OK if path.is_dir() else 0)):
             raise UserError(

@@ -20,6 +20,7 @@ import yaml
 
 from ..errors import UserError
 from ..files import explain_os_errors, open_regular, write_atomically
+from ..printable import printable
 from .dataset import SPLITS, Dataset
 from .listing import label_of, named_images
 
@@ -86,14 +87,17 @@ def link(dataset: Dataset, folder: Path) -> Path:
 def view_names(images: Mapping[str, str]) -> dict[str, str]:
     """Return images by the file names they get in one flat folder.
 
-    Of images with the same stem, whose labels and caches would collide, each gets a short hash of its name appended.
+    Of images with the same stem, whose labels and caches would collide, each gets a short hash of its name appended;
+    so does a name with control characters, which become ``_``: libraries print the names of files as they are.
     """
     stems = Counter(PurePosixPath(name).stem.casefold() for name in images)
     named = {}
     for name, path in images.items():
         file = PurePosixPath(name)
-        if stems[file.stem.casefold()] > 1:
+        plain = "".join(letter if printable(letter) == letter else "_" for letter in file.name)
+        if stems[file.stem.casefold()] > 1 or plain != file.name:
             digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
+            file = PurePosixPath(plain)
             file = file.with_name(f"{file.stem}-{digest}{file.suffix}")
         named[file.name] = path
     return named
