@@ -183,6 +183,7 @@ def mutant(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("mutants") / "image.jpg"
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, of damaged tags
 @given(data=st.data(), kind=st.sampled_from(sorted(FORMATS)))
 def test_any_damage_to_any_header_is_a_finding_or_harmless(whole, mutant, data, kind):
     content = bytearray(whole[kind])

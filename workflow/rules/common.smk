@@ -27,6 +27,7 @@ from workflow.evo.planning import (
     unknown_targets,
 )
 from workflow.evo.models.graph import identity
+from workflow.evo.printable import tell
 from workflow.evo.training.recipe import arguments_of, pretrained_hash, recipe
 from workflow.evo.training.tracking import require_trackers
 
@@ -118,6 +119,6 @@ def start_session():
 def end_session(failed=False):
     session_run.end(SESSION)
     if failed:
-        print(f"report of what exists: {EVO}.compare_variants {CONFIG}", file=sys.stderr)
+        tell(f"report of what exists: {EVO}.compare_variants {CONFIG}")
     elif SESSION.layout.report.is_file():
-        print(f"report: {SESSION.layout.report.resolve()}", file=sys.stderr)
+        tell(f"report: {SESSION.layout.report.resolve()}")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 from workflow.evo.command_line import parse_session
 from workflow.evo.data.digits import draw
 from workflow.evo.data.place import refuse_misplaced
 from workflow.evo.errors import UserError, entry_point
+from workflow.evo.printable import tell
 
 
 def main() -> int | None:
@@ -26,7 +25,7 @@ def main() -> int | None:
     counts = ", ".join(
         f"{session.digits[split]} {split}" for split in ("train", "val", "test") if session.digits[split]
     )
-    print(f"drew {counts} images of {session.digits['size']} px: {path}", file=sys.stderr)
+    tell(f"drew {counts} images of {session.digits['size']} px: {path}")
     return None
 
 
