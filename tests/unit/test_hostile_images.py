@@ -19,7 +19,7 @@ from workflow.evo.data.dataset import load_dataset
 from workflow.evo.data.labels import MAX_BYTES
 from workflow.evo.data.listing import IMAGE_SUFFIXES
 from workflow.evo.errors import UserError
-from workflow.evo.image_formats import ACCEPTED, FORMATS, open_image
+from workflow.evo.image_formats import ACCEPTED, FORMATS, MAX_EDGE, PNG_END, open_image
 from workflow.evo.reporting.images import embed
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n%%EndComments\nshowpage\n%%EOF\n"
@@ -88,8 +88,8 @@ def test_an_image_of_32_bits_is_refused_because_training_cannot_read_it(tmp_path
     path = save_dataset(tmp_path)
     Image.fromarray(np.full((24, 32), 70_000, kind)).save(tmp_path / "images/train/deep.tif")
     (example,) = found(path)["image_unreadable"]["examples"]
-    assert example.startswith("images/train/deep.tif (mode ")
-    assert example.endswith("which OpenCV does not read: convert it to 8 bits a channel)")
+    assert example.startswith("images/train/deep.tif (TIFF of mode ")
+    assert example.endswith("which OpenCV does not read: save it as PNG or JPEG of 8 bits)")
 
 
 def test_an_image_of_16_bits_is_sound_and_one_in_the_colours_of_printers_only_where_it_is_read(tmp_path):
@@ -98,14 +98,28 @@ def test_an_image_of_16_bits_is_sound_and_one_in_the_colours_of_printers_only_wh
     Image.new("CMYK", (32, 24)).save(tmp_path / "print.jp2")
     problems = {path.name: _inspect(str(path), False)["problems"] for path in tmp_path.iterdir()}
     assert (problems["deep.tif"], problems["print.jpg"]) == ({}, {})
-    assert "mode CMYK" in problems["print.jp2"]["image_unreadable"][1]
+    assert "JPEG2000 of mode CMYK" in problems["print.jp2"]["image_unreadable"][1]
 
 
 def test_an_image_longer_than_opencv_reads_is_refused(tmp_path):
-    Image.new("1", (checking.MAX_EDGE + 1, 12)).save(tmp_path / "long.png")
+    Image.new("1", (MAX_EDGE + 1, 12)).save(tmp_path / "long.png")
     assert (
         "which OpenCV does not read" in _inspect(str(tmp_path / "long.png"), False)["problems"]["image_unreadable"][1]
     )
+
+
+def test_damage_that_pillow_reads_over_and_opencv_does_not_is_refused(tmp_path):
+    Image.new("L", (32, 24)).save(tmp_path / "whole.png")
+    whole = (tmp_path / "whole.png").read_bytes()
+    assert whole.endswith(PNG_END)
+    (tmp_path / "cut.png").write_bytes(whole[:-8] + b"IEMD" + whole[-4:])
+    (tmp_path / "more.png").write_bytes(whole + b"what a camera adds")
+    Image.new("1", (32, 24)).save(tmp_path / "palette.bmp")
+    bitmap = bytearray((tmp_path / "palette.bmp").read_bytes())
+    bitmap[46:50] = (6914).to_bytes(4, "little")  # colours used
+    (tmp_path / "palette.bmp").write_bytes(bitmap)
+    problems = {path.name: "image_unreadable" in _inspect(str(path), False)["problems"] for path in tmp_path.iterdir()}
+    assert problems == {"whole.png": False, "more.png": False, "cut.png": True, "palette.bmp": True}
 
 
 def special(path: Path, kind: str) -> None:

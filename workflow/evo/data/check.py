@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
-from ..files import open_regular, read_regular
-from ..image_formats import ACCEPTED, open_image
+from ..files import read_regular
+from ..image_formats import shown_size
 from ..printable import printable
 from .dataset import Dataset
 from .findings import EXAMPLES, FATAL, INFO, WARNING, Finding
@@ -28,9 +28,6 @@ EXAMPLE_LENGTH = 1000  # characters
 FIELDS = {"size", "classes", "problems"}
 SHOWN = 200  # characters of what a decoder says
 MIN_EDGE = 10  # pixels; Ultralytics (check_image) silently drops a smaller image
-MAX_EDGE = 1 << 20  # pixels; OpenCV refuses a longer edge (CV_IO_MAX_IMAGE_WIDTH)
-DIFFER = frozenset({"TIFF", "JPEG2000"})
-"""Formats of which Pillow decodes more than OpenCV: 32 bits a channel, CMYK."""
 
 SEVERITIES = {
     "image_unreadable": (FATAL, "images do not open completely: replace them or take them out"),
@@ -158,7 +155,7 @@ def _inspect(path: str, labelled: bool) -> dict[str, Any]:
     problems: dict[str, list] = {}
     size = None
     try:
-        size = _open_completely(path)
+        size = shown_size(path)
         if min(size) < MIN_EDGE:
             problems["image_too_small"] = [1, f"{size[0]}×{size[1]}"]
     except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
@@ -171,36 +168,6 @@ def _inspect(path: str, labelled: bool) -> dict[str, Any]:
         return {"size": None, "classes": {}, "problems": {**problems, "label_unreadable": [1, _reason(error)]}}
     problems.update({code: list(place) for code, place in labels.problems.items()})
     return {"size": size, "classes": {str(key): count for key, count in labels.instances.items()}, "problems": problems}
-
-
-def _open_completely(path: str) -> list[int]:
-    """Return the size, [width, height] in pixels as shown, of an image that decodes to its end."""
-    with open_image(path, further=("GIF",)) as image:
-        if image.format not in ACCEPTED:
-            raise ValueError(f"a {image.format} file, which Ultralytics does not read")
-        image.verify()  # checksums, where the format has them
-    with open_image(path) as image:
-        image.load()
-        width, height = image.size
-        rotated = image.getexif().get(0x0112) in {5, 6, 7, 8}
-        if image.format in DIFFER or max(image.size) > MAX_EDGE:
-            _decode_with_opencv(path, image.mode)
-    return [height, width] if rotated else [width, height]
-
-
-def _decode_with_opencv(path: str, mode: str) -> None:
-    """Raise `ValueError` for an image that Pillow opens and training, which reads it with OpenCV, does not."""
-    import cv2
-    import numpy as np
-
-    with open_regular(path) as stream:
-        content = np.frombuffer(stream.read(), np.uint8)
-    try:
-        decoded = cv2.imdecode(content, cv2.IMREAD_COLOR)
-    except cv2.error:
-        decoded = None
-    if decoded is None:
-        raise ValueError(f"mode {mode}, which OpenCV does not read: convert it to 8 bits a channel")
 
 
 def _reason(error: Exception) -> str:
