@@ -366,7 +366,7 @@ def test_waiting_gradients_lose_their_loss_scale_when_mixed_precision_is_off_on_
 
 
 def test_an_image_that_vanishes_stops_the_run_and_once_back_it_ends_the_same(bench, session, reference):
-    image = sorted((session.layout.data / "images" / "train").iterdir())[5].absolute()
+    image = sorted((session.layout.data / "view" / "images" / "train").iterdir())[5].absolute()
     aside = bench.folder / "aside"
 
     def vanish(*_):

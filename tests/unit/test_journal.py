@@ -111,5 +111,40 @@ def test_zeros_left_by_a_crash_of_the_machine_are_left_out(folder):
     assert messages(folder) == ["first", "second"]
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"time": "soon", "kind": "oom", "message": "m"},
+        {"time": "0001-01-01T00:00:00", "kind": "oom", "message": "m"},
+        {"time": "9999-12-31T23:59:59-14:00", "kind": "oom", "message": "m"},
+        {"time": 5, "kind": "oom", "message": "m"},
+        {"kind": "oom", "message": "m"},
+        {"time": "2026-01-01T00:00:00+00:00", "message": "m"},
+        {"time": "2026-01-01T00:00:00+00:00", "kind": [], "message": "m"},
+    ],
+)
+def test_an_incident_without_a_moment_or_a_kind_is_left_out(folder, entry):
+    Journal(folder).incident("resume", "first")
+    with (folder / "incidents.jsonl").open("a") as stream:
+        stream.write(json.dumps(entry) + "\n")
+    assert messages(folder) == ["first"]
+
+
+def test_json_nested_without_end_is_left_out(folder):
+    Journal(folder).incident("resume", "first")
+    with (folder / "incidents.jsonl").open("a") as stream:
+        stream.write("[" * 100_000 + "\n")
+    assert messages(folder) == ["first"]
+    (folder / "run.json").write_text("[" * 100_000)
+    assert Journal(folder).run == {}
+
+
+@pytest.mark.parametrize("run", [{"started": "soon", "attempts": 1}, {"started": 3, "attempts": 1}])
+def test_bookkeeping_without_a_moment_starts_afresh(folder, run):
+    folder.mkdir()
+    (folder / "run.json").write_text(json.dumps(run))
+    assert Journal(folder).run == {}
+
+
 def test_without_a_file_there_are_no_incidents(folder):
     assert Journal(folder).incidents() == []

@@ -72,5 +72,5 @@ def test_a_log_that_cannot_be_opened_is_one_line(tmp_path, name, reason):
     done = called(tmp_path / name, capture_output=True)
     assert done.returncode == 1
     assert done.stderr == (
-        f"error: {tmp_path / name}: the log cannot be written ({reason}) — mend that, then run the same command again\n"
+        f"error: {tmp_path / name}: the log cannot be written ({reason}) — fix that, then run the same command again\n"
     )

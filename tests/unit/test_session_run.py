@@ -101,6 +101,40 @@ def test_the_refused_run_changes_nothing(session):
     assert generations(layout) == ["epoch00012"]
 
 
+@pytest.mark.parametrize("name", ["logs", "benchmarks", "data", NAME, ".", "config.json", ".lock"])
+def test_what_stands_in_the_way_of_a_session_is_named_before_it_starts(session, name):
+    path = (session.root / name).absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if name in {"config.json", ".lock"}:
+        path.mkdir()
+    else:
+        path.write_text("mine")
+    with pytest.raises(UserError, match=r"stands where a (file|folder) is needed — move it") as refused:
+        session_run.start(session)
+    assert str(path.relative_to(Path.cwd())) in str(refused.value)
+    assert path.is_dir() or path.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["logs/check_dataset.log", "benchmarks/train/level2_relu.tsv"])
+def test_a_file_behind_a_link_among_the_logs_is_not_written(session, tmp_path, name):
+    (tmp_path / "precious").write_text("mine")
+    (session.root / name).parent.mkdir(parents=True)
+    (session.root / name).symlink_to(tmp_path / "precious")
+    with pytest.raises(UserError, match=f"{name}: a link, through which {tmp_path}/precious is written — remove"):
+        session_run.start(session)
+
+
+@pytest.mark.parametrize("name", ["logs", "logs/check_dataset.log", "benchmarks/train", NAME])
+def test_what_the_jobs_may_not_write_is_named_before_it_starts(session, monkeypatch, name):
+    locked = session.root / name
+    (locked.parent if locked.suffix else locked).mkdir(parents=True)
+    if locked.suffix:
+        locked.touch()
+    monkeypatch.setattr(session_run.os, "access", lambda path, _mode: Path(path) != locked)
+    with pytest.raises(UserError, match=f"{locked}: not allowed to write — make it writable"):
+        session_run.start(session)
+
+
 def test_the_jobs_read_the_configuration_of_the_session(session):
     session_run.start(session)
     written = json.loads(session.layout.config.read_text())
@@ -186,6 +220,6 @@ def test_a_disk_that_is_full_at_the_start_is_one_error_that_says_what_to_do(sess
 def test_logs_that_cannot_be_written_are_refused_before_anything_starts(session, monkeypatch):
     (session.layout.logs / "train").mkdir(parents=True)
     monkeypatch.setattr("os.access", lambda path, _: path.name != "train")
-    with pytest.raises(UserError, match=r"^results/s/logs/train: not allowed to write logs — make the folder writable"):
+    with pytest.raises(UserError, match=r"/results/s/logs/train: not allowed to write — make it writable"):
         session_run.start(session)
     assert not session.layout.config.exists()

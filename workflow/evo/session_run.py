@@ -26,13 +26,13 @@ def start(session: Session) -> None:
     The kernel drops the lock with the process, whatever kills it: there is no stale lock to remove.
 
     Raises:
-        UserError: the session is running already, or its logs cannot be written.
+        UserError: the session is running already, or its folder is not one that can be written.
         DiskFull: there is no room for the lock or the configuration.
     """
+    _refuse_unwritable(session)
     lock = sole_owner(session.layout.lock, f"session {session.name}", lambda _: None, wait_seconds=0, error=UserError)
     with explain_os_errors(session.layout.lock, "starting the session"):
         _open_sessions.enter_context(lock)
-    _require_writable_logs(session.layout.logs)
     write_atomically(session.layout.config, json.dumps(session.document, indent=2) + "\n")
     for name in session.variant_names:
         layout = session.layout.variant(name)
@@ -43,11 +43,23 @@ def start(session: Session) -> None:
             (layout.checkpoints / DELIVERED).unlink()
 
 
-def _require_writable_logs(logs: Path) -> None:
-    """Refuse in one line what would end Snakemake, which deletes the log of a job that it starts, in a traceback."""
-    for folder in (logs, *logs.glob("*/")):
-        if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
-            raise UserError("not allowed to write logs", where=folder, hint="make the folder writable")
+def _refuse_unwritable(session: Session) -> None:
+    """Refuse what stands in the way of the jobs: Snakemake ends with a traceback where it cannot make a folder."""
+    root = session.root
+    folders = [root, *(root / name for name in ("logs", "benchmarks", "data", *session.variant_names))]
+    for folder in folders:
+        if os.path.lexists(folder) and not folder.is_dir():
+            raise UserError("a file stands where a folder is needed", where=folder.absolute(), hint="move it elsewhere")
+    logs = [path for place in folders[1:3] for path in place.rglob("*")]
+    for path in logs:
+        if path.is_symlink() and not path.is_dir():
+            hint = "remove the link"
+            raise UserError(f"a link, through which {path.readlink()} is written", where=path.absolute(), hint=hint)
+    for path in (*folders, *logs):
+        if path.exists() and not os.access(path, os.W_OK | (os.X_OK if path.is_dir() else 0)):
+            raise UserError(
+                "not allowed to write", where=path.absolute(), hint="make it writable, or move it elsewhere"
+            )
 
 
 def running(session: Session) -> int | None:

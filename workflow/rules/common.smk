@@ -3,10 +3,16 @@ import sys
 
 sys.path.insert(0, workflow.basedir)
 
+from workflow import evo
+
+# Found once, it goes last: no file that somebody keeps beside the Snakefile stands in for a module of a library.
+sys.path[:] = [path for path in sys.path if path != workflow.basedir] + [workflow.basedir]
+
 from snakemake.cli import get_argument_parser
 
 from workflow.evo import session_run
-from workflow.evo.config import load_session
+from workflow.evo.config import load_session, read_yaml
+from workflow.evo.data.place import refuse_misplaced
 from workflow.evo.data.source import dataset_names, dataset_yaml, session_content_hash
 from workflow.evo.errors import EvoError
 from workflow.evo.planning import (
@@ -21,27 +27,35 @@ from workflow.evo.planning import (
     unknown_targets,
 )
 from workflow.evo.models.graph import identity
+from workflow.evo.printable import tell
 from workflow.evo.training.recipe import arguments_of, pretrained_hash, recipe
 from workflow.evo.training.tracking import require_trackers
 
 
 def or_refuse(function, *arguments):
-    """Call the function; an error, such as a mistake of the user or a full disk, ends Snakemake with one line."""
+    """Call the function; a mistake of the user ends Snakemake with one line and exit code 2, a full disk with 1."""
     try:
         return function(*arguments)
     except EvoError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        print(f"error: {UserError(error.strerror or str(error), where=error.filename)}", file=sys.stderr)
+        sys.exit(UserError.exit_code)
 
 
 def targets_of(arguments):
     return get_argument_parser().parse_known_args(arguments)[0].targets or []
 
 
+# Snakemake has read them, and of two equal keys it took the last one.
+for file in workflow.configfiles:
+    or_refuse(read_yaml, file)
 SESSION = or_refuse(load_session, config, workflow.config_settings.config)
 RESULTS = SESSION.root.as_posix()
 VARIANTS = SESSION.variant_names
 BOARDS = SESSION.npu.boards
+or_refuse(refuse_misplaced, SESSION)
 or_refuse(require_trackers, SESSION.track)
 or_refuse(unknown_targets, SESSION, sys.argv[1:], targets_of)
 
@@ -57,15 +71,20 @@ REPORTING_HASH = tree_hash("reporting")
 # any directory. `exec` makes the script a direct child of Snakemake: signals reach it, and it notices when Snakemake
 # dies. What the script says on stderr goes to the terminal and to the log, its output to the log only. The log outlives a
 # reader of the terminal that has gone, such as `snakemake 2>&1 | head`, and a log that cannot be opened is one line.
-EVO = f"env PYTHONPATH={shlex.quote(workflow.basedir)} {shlex.quote(sys.executable)} -m workflow.scripts"
+# With PYTHONSAFEPATH a file in the working directory, such as a dataset's yaml.py, does not stand in for a module.
+EVO = (
+    f"env PYTHONSAFEPATH=1 PYTHONPATH={shlex.quote(workflow.basedir)} {shlex.quote(sys.executable)} -m workflow.scripts"
+)
 CONFIG = f"--config {shlex.quote(SESSION.layout.config.as_posix())}"
 LOG = """reason=$( (: >> "$2") 2>&1 ) || {{
-    echo "error: $2: the log cannot be written (${{reason##*: }}) — mend that, then run the same command again" >&2
+    echo "error: $2: the log cannot be written (${{reason##*: }}) — fix that, then run the same command again" >&2
     exit 1
 }}
 """
 TEE = """> "$2" 2> >(trap "" INT TERM HUP PIPE; exec tee -a "$2" >&2)"""
-shell.prefix(f'evo() {{{{ {LOG} EVO_LOG="$2" exec {EVO}."$1" {CONFIG} "${{{{@:3}}}}" {TEE}; }}}}; ')
+# A path may have braces, which Snakemake formats.
+COMMAND = f'{EVO}."$1" {CONFIG}'.replace("{", "{{").replace("}", "}}")
+shell.prefix(f'evo() {{{{ {LOG} EVO_LOG="$2" exec {COMMAND} "${{{{@:3}}}}" {TEE}; }}}}; ')
 
 # Without --resources the number of trainings at a time would be unlimited, and `--resources mem_mb=…` replaces a
 # profile's whole map: so the token is set here.
@@ -106,7 +125,7 @@ def end_session(failed=False):
     session_run.end(SESSION)
     if failed:
         for folder in sorted(SESSION.layout.logs.glob("**/attempts")):
-            print(f"logs of failed attempts: {folder}", file=sys.stderr)
-        print(f"report of what exists: {EVO}.compare_variants {CONFIG}", file=sys.stderr)
+            tell(f"logs of failed attempts: {folder}")
+        tell(f"report of what exists: {EVO}.compare_variants {CONFIG}")
     elif SESSION.layout.report.is_file():
-        print(f"report: {SESSION.layout.report.resolve()}", file=sys.stderr)
+        tell(f"report: {SESSION.layout.report.resolve()}")

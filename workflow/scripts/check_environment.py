@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from typing import Any
 
 from workflow.evo import environment, ultralytics_env
@@ -13,6 +12,7 @@ from workflow.evo.data.source import dataset_names, training_images
 from workflow.evo.errors import EvoError, UserError, entry_point
 from workflow.evo.files import write_json
 from workflow.evo.models import cost, graph
+from workflow.evo.printable import tell
 from workflow.evo.training import disk
 
 TESTED_ULTRALYTICS = "8.4.190"
@@ -43,12 +43,11 @@ def main() -> None:
     document = {**facts, "disk_needed_gib": needed, "device": device, "expected": expected, "findings": findings}
     write_json(session.layout.environment, "environment", document)
     for finding in findings:
-        print(f"{finding['severity']}: {finding['message']}", file=sys.stderr)
+        tell(f"{finding['severity']}: {finding['message']}")
     where = f"GPU {facts['gpus'][0]['name']}" if device == "gpu" and facts["gpus"] else facts["host"]["cpu"]
-    print(
+    tell(
         f"environment: {where}, {facts['memory_gib']} GiB memory, {facts['disk_free_gib']} GiB disk free "
-        f"({needed:.1f} needed), Ultralytics {facts['versions']['ultralytics']}",
-        file=sys.stderr,
+        f"({needed:.1f} needed), Ultralytics {facts['versions']['ultralytics']}"
     )
 
 
@@ -118,7 +117,7 @@ def _expected(session: Session, device: str) -> dict[str, Any] | None:
             definition, _ = graph.load(variant.yaml, len(dataset_names(session)))
         except UserError:
             continue
-        print(f"no GPU: timing a few training steps of {variant.name} …", file=sys.stderr)
+        tell(f"no GPU: timing a few training steps of {variant.name} …")
         batch = min(session.train["batch"], 4)
         timed = time_steps(definition, len(dataset_names(session)), session.train["imgsz"], batch)
         images = training_images(session) * session.train["epochs"] * len(session.variants)

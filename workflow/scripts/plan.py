@@ -18,6 +18,7 @@ from workflow.evo.plan.cost import UNKNOWN, device_name, disk_free
 from workflow.evo.plan.dry_run import Job, command, dry_run
 from workflow.evo.plan.outlook import GROUPS, Outlook, outlook
 from workflow.evo.plan.reasons import why
+from workflow.evo.printable import printable
 from workflow.evo.reporting.collect import read_if_there
 from workflow.evo.reporting.wording import DASH, duration, listed
 from workflow.evo.session_run import running
@@ -79,7 +80,7 @@ def _print(session: Session, jobs: list[Job], found: list[Outlook], device: str,
         console = Console(width=UNLIMITED)
 
     def say(text: str) -> None:
-        console.print(text, markup=False, highlight=False)
+        console.print("\n".join(map(printable, text.split("\n"))), markup=False, highlight=False)
 
     trained = [entry.training for entry in found if entry.training is not None and entry.training.epochs]
     if process := running(session):

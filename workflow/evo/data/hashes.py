@@ -117,7 +117,7 @@ def _hash(path: str) -> str:
 
 
 def _unreadable(path: str, error: OSError) -> UserError:
-    link = Path(path).is_symlink() and not Path(path).exists()
+    link = os.path.islink(path) and not os.path.exists(path)  # noqa: PTH110, PTH114 (they do not raise)
     reason = f"a link to nothing ({Path(path).readlink()})" if link else error.strerror or str(error)
     return UserError(f"cannot be read: {reason}", where=path, hint="make it readable, or take it out of the dataset")
 

@@ -149,11 +149,16 @@ EXPORT = (
 )
 """Why an operator of an int8 file works in float, in ``metadata.json``."""
 
+LONGEST = 20_000
+"""Characters of a text that may be a sentence: the time to find out grows with a power of its length."""
+
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 
 
 def recognised(text: str) -> str:
     """Return a sentence as a `Message` where it is one of those above, otherwise as it is."""
+    if len(text) > LONGEST:
+        return text
     return _match(text, (*INCIDENTS, *NOTES, *DATASET, *ENVIRONMENT, *EXPORT)) or text
 
 

@@ -7,6 +7,8 @@ import os
 import sys
 import time
 
+from ..printable import printable
+
 
 class Console:
     """One line at a time on stderr, marked with the time and ``prefix``; everything else of the process on stdout."""
@@ -24,7 +26,7 @@ class Console:
 
     def say(self, text: str) -> None:
         """Print one line for the person, or for the log when the terminal has gone: that is no reason to stop."""
-        line = f"{time.strftime('%H:%M:%S')} {self.prefix}: {text}"
+        line = f"{time.strftime('%H:%M:%S')} {self.prefix}: {printable(text)}"
         try:
             print(line, file=self._terminal, flush=True)
         except OSError:  # EPIPE of a pipe, EIO of a terminal
