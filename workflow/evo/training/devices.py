@@ -137,6 +137,7 @@ def visible_devices(
     devices: list[Device],
     environment: Mapping[str, str] = os.environ,
     order: Callable[[], list[str]] = cuda_order,
+    count_only: bool = False,
 ) -> list[Device]:
     """Return those of ``devices`` that ``CUDA_VISIBLE_DEVICES`` leaves to this process, in its order.
 
@@ -148,6 +149,7 @@ def visible_devices(
         devices: all of this host.
         environment: where the variable and ``CUDA_DEVICE_ORDER`` stand.
         order: the UUIDs of the cards as CUDA numbers them; asked only where that may differ from NVML.
+        count_only: whether it does not matter which card has which number: CUDA is not asked then.
 
     Raises:
         UserError: an entry names no GPU, or more than one. CUDA would leave out the rest of the list without a word.
@@ -159,7 +161,8 @@ def visible_devices(
     numbers: list[str] | None = None
     for entry in _entries(environment[VARIABLE]):
         if entry.isdigit():
-            numbers = _numbered(devices, cards, environment, order) if numbers is None else numbers
+            if numbers is None:
+                numbers = cards if count_only else _numbered(devices, cards, environment, order)
             named = numbers[int(entry) : int(entry) + 1]
         else:
             named = [card for card in cards if card.lower().startswith(entry.lower())]
