@@ -101,7 +101,7 @@ class Capacity:
 
 
 def capacity(session: Session, cores: int | None, tokens: int) -> Capacity:
-    """Return the capacity of a session. Where its jobs run on this host, the GPUs decide what ``train.device`` does not.
+    """Return the capacity of a session. On this host its GPUs decide where ``train.device`` leaves it open.
 
     Args:
         session: the session.
