@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from workflow.evo.environment import gpus
 from workflow.evo.errors import UserError
 from workflow.evo.training import devices
 from workflow.evo.training.devices import Device, cuda_order, host_devices, visible_devices
@@ -70,6 +71,13 @@ def test_a_host_has_its_cards_in_the_order_of_the_driver(nvml):
 def test_a_card_that_does_not_answer_is_left_out(nvml):
     nvml({"uuid": "GPU-1", "name": "H100"}, None, {"uuid": "GPU-3", "name": "H100"})
     assert [device.uuid for device in host_devices()] == ["GPU-1", "GPU-3"]
+
+
+def test_the_description_of_a_host_leaves_it_out_as_well(nvml, monkeypatch):
+    nvml({"uuid": "GPU-1", "name": "H100"}, None)
+    monkeypatch.setattr(Nvml, "nvmlSystemGetDriverVersion", lambda self: "595.10", raising=False)
+    monkeypatch.setattr(Nvml, "nvmlDeviceGetMemoryInfo", lambda self, _: SimpleNamespace(total=2**36), raising=False)
+    assert gpus() == [{"index": 0, "uuid": "GPU-1", "name": "H100", "memory_gib": 64.0, "driver": "595.10"}]
 
 
 def test_without_a_driver_there_is_no_device(monkeypatch, nvml):
