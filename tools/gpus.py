@@ -26,6 +26,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -75,18 +76,25 @@ def job(shared: Path, output: Path) -> None:
     with gpu.lease(None, lambda _: None, stop.heed, lambda: host) as uuid:
         claim = shared / "claims" / f"{uuid}={os.getpid()}={started(os.getpid())}"
         claim.touch()
-        others = [path.name for path in claim.parent.iterdir() if path != claim and is_held(path.name)]
-        shared_with = [name for name in others if name.startswith(f"{uuid}=")]
-        with (shared / "log").open("a") as log:  # one short line, which the kernel appends in one go
-            log.write(json.dumps({"in_use": len(others) + 1, "shared_with": shared_with}) + "\n")
-        full, end = shared / "full", time.monotonic() + random.uniform(*settings["seconds"])
-        if len(others) + 1 >= len(host):
-            full.touch()
-        while time.monotonic() < end or not full.exists():  # so that all are in use at least once, on any host
-            stop.heed()
-            time.sleep(0.01)
-        output.touch()
-        claim.unlink()
+        try:
+            hold(claim, shared, settings, stop)
+            output.touch()
+        finally:
+            claim.unlink()  # before the lease ends: this process lives on for a moment without it
+
+
+def hold(claim: Path, shared: Path, settings: dict[str, Any], stop: StopRequest) -> None:
+    """Write down who else has a device now, and wait."""
+    others = [path.name for path in claim.parent.iterdir() if path != claim and is_held(path.name)]
+    shared_with = [name for name in others if name.partition("=")[0] == claim.name.partition("=")[0]]
+    with (shared / "log").open("a") as log:  # one short line, which the kernel appends in one go
+        log.write(json.dumps({"in_use": len(others) + 1, "shared_with": shared_with}) + "\n")
+    full, end = shared / "full", time.monotonic() + random.uniform(*settings["seconds"])
+    if len(others) + 1 >= len(settings["devices"]):
+        full.touch()
+    while time.monotonic() < end or not full.exists():  # so that all are in use at least once, on any host
+        stop.heed()
+        time.sleep(0.01)
 
 
 def started(pid: int) -> str | None:
