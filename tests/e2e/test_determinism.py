@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from workflow.evo import ultralytics_env
 from workflow.evo.training.determinism import Conditions, OneEpoch, begin_epoch, epoch_seed
 
 IMAGES = 40
@@ -109,3 +110,19 @@ def test_the_same_conditions_have_no_differences():
 )
 def test_every_condition_is_compared_and_named(name, value, said):
     assert CONDITIONS.differences({**CONDITIONS.document(), name: value}) == [said]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_torch_computes_with_the_threads_asked_for_and_not_with_all_of_the_host(monkeypatch, tmp_path, count):
+    ultralytics_env.prepare(tmp_path)
+    import torch
+    from ultralytics.utils import torch_utils
+
+    monkeypatch.setattr(torch_utils, "NUM_THREADS", 7)  # of a host with eight processors
+    before = torch.get_num_threads()
+    try:
+        ultralytics_env.use_threads(count)
+        torch_utils.select_device("cpu")
+        assert torch.get_num_threads() == count
+    finally:
+        torch.set_num_threads(before)
