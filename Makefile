@@ -11,7 +11,7 @@ STAMP := .venv/.installed-$(shell cksum < requirements.lock | tr ' ' -)
 unexport PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo plan monitor test test-unit test-long faults bench-npu lint format messages lock clean
+.PHONY: help setup demo plan monitor test test-unit test-long faults gpus bench-npu lint format messages lock clean
 
 help: ## Show this list
 	@echo "Usage: make TARGET [PYTHON=python3.11] [CORES=4]"
@@ -65,6 +65,9 @@ test-long: setup ## Run the tests that take minutes each
 
 faults: setup ## Kill trainings N times at random instants and compare what they end with, bit for bit
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tools.faults --kills $(N)
+
+gpus: setup ## Kill jobs and sessions that share four GPUs, N/10 runs of ten kills, and look for a GPU with two holders
+	@$(BIN)/python -m tools.gpus --runs $$(( ($(N) + 9) / 10 ))
 
 bench-npu: setup ## Compare the int8 export with Ultralytics' own, side by side (about half an hour)
 	@$(BIN)/python -m tools.bench_npu

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from workflow.evo import ultralytics_env
 from workflow.evo.training.determinism import Conditions, OneEpoch, begin_epoch, epoch_seed
 
 IMAGES = 40
@@ -115,3 +116,19 @@ def test_every_condition_is_compared_and_named(name, value, said):
 def test_what_an_earlier_version_did_not_store_is_no_difference():
     stored = {name: value for name, value in CONDITIONS.document().items() if name != "precision"}
     assert CONDITIONS.differences(stored) == []
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_torch_computes_with_the_threads_asked_for_and_not_with_all_of_the_host(monkeypatch, tmp_path, count):
+    ultralytics_env.prepare(tmp_path)
+    import torch
+    from ultralytics.utils import torch_utils
+
+    monkeypatch.setattr(torch_utils, "NUM_THREADS", 7)  # of a host with eight processors
+    before = torch.get_num_threads()
+    try:
+        ultralytics_env.use_threads(count)
+        torch_utils.select_device("cpu")
+        assert torch.get_num_threads() == count
+    finally:
+        torch.set_num_threads(before)

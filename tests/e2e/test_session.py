@@ -82,6 +82,7 @@ def test_the_witness_sees_who_turns_to_another_host(tmp_path, call):
 
 def test_the_trained_weights_hold_the_promised_activation(done):
     training = json.loads(done.path("level2_relu", "train", "training.json").read_text())
+    assert training["environment"]["torch_threads"] == 1, "on every host, since the weights depend on it"
     assert training["activations"]["verified"] is True
     assert set(training["activations"]["found"]["backbone"]) == {"ReLU"}
     assert set(training["activations"]["found"]["neck"]) == {"SiLU"}

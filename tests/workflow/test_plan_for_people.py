@@ -149,13 +149,13 @@ def test_deleted_weights_train_again_and_a_further_board_does_not(copy):
 
 
 def test_changed_epochs_train_again_and_the_settings_are_named(finished):
-    done = plan(finished, "--set", "train={epochs: 5}")
+    done = plan(finished, "--cores", "2", "--set", "train={epochs: 5}")
     found = rows(done.stdout)
     for name in NAMES:
         assert found[name][2] == "will run, 5 epochs"
         assert found[name][-1] == "train: changed: epochs 2 → 5"
         assert found[name][6] == f"≈ {5 * SECONDS:.1f} s"
-    assert "GPU token: about 30.0 s for 2 trainings, one at a time" in done.stdout
+    assert "CPU: about 15.0 s for 2 trainings, 2 at a time" in done.stdout
     assert done.stdout.splitlines()[-1].endswith("--config 'train={epochs: 5}'")
 
 

@@ -10,7 +10,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from .config import FOLDERS, Session
-from .environment import cpu_count
 from .errors import UserError, did_you_mean
 from .files import sha256_file, sha256_json
 from .npu.boards import board_names, load_board
@@ -63,28 +62,9 @@ def _variant_of(parts: tuple[str, ...]) -> str | None:
     return report[1] if report else None
 
 
-def training_threads(session: Session) -> int:
-    """Return the processors that one training occupies: its data loaders and itself on a GPU, all but one on a CPU.
-
-    Ultralytics leaves one out (``NUM_THREADS``), and it is right: OpenMP threads that wait for a processor which
-    another job holds made an epoch 25 times slower.
-    """
-    return max(cpu_count() - 1, 1) if str(session.train.get("device")) == "cpu" else int(session.train["workers"]) + 1
-
-
-def evaluation_gpus(session: Session) -> int:
-    """Return the GPU tokens of an evaluation: it leases a GPU as a training does, unless all runs on the CPU."""
-    return int(memory_is_checked(session))
-
-
 def memory_is_checked(session: Session) -> bool:
     """Return whether `check_memory` belongs to the plan: not where everything is told to run on the CPU."""
     return str(session.train.get("device")) != "cpu"
-
-
-def interpreter_threads() -> int:
-    """Return the processors of an int8 evaluation: half of them, since a training may run beside it."""
-    return max(cpu_count() // 2, 1)
 
 
 def board_identity(name: str) -> dict[str, Any]:

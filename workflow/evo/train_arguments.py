@@ -199,7 +199,7 @@ def _special(name: str, value: Any) -> str | None:
             below = value // STRIDE * STRIDE
             return f"'imgsz: {value}' is not a multiple of {STRIDE}, use {below} or {below + STRIDE}"
     if name == "device" and (isinstance(value, list) or "," in str(value)):
-        return f"'device: {quoted(value)}' must be one device: variants train one at a time, each on one GPU"
+        return f"'device: {quoted(value)}' must be one device: each variant trains on one GPU"
     if name == "device" and str(value) == "-1":
         return "'device: -1' would pick a GPU behind the workflow's back, leave it out: a free one is leased"
     if name == "time":

@@ -34,3 +34,16 @@ def prepare(config_dir: Path) -> None:
         config_dir.mkdir(parents=True, exist_ok=True)
         os.environ.update(wanted)
     ultralytics_offline.close()
+
+
+def use_threads(count: int) -> None:
+    """Have torch compute with ``count`` threads on the CPU; call it after `prepare`.
+
+    Ultralytics sets a number of its own when it selects the CPU (``select_device``): all processors of the host but
+    one, whatever else runs there.
+    """
+    import torch
+    from ultralytics.utils import torch_utils
+
+    torch_utils.NUM_THREADS = count
+    torch.set_num_threads(count)

@@ -11,18 +11,16 @@ sys.path[:] = [path for path in sys.path if path != workflow.basedir] + [workflo
 from snakemake.cli import get_argument_parser
 
 from workflow.evo import session_run
+from workflow.evo.capacity import capacity
 from workflow.evo.config import load_session, read_yaml
 from workflow.evo.data.place import refuse_misplaced
 from workflow.evo.data.source import dataset_names, dataset_yaml, session_content_hash
 from workflow.evo.errors import EvoError
 from workflow.evo.planning import (
     board_identity,
-    evaluation_gpus,
-    interpreter_threads,
     memory_is_checked,
     preflight_identity,
     report_identity,
-    training_threads,
     tree_hash,
     unknown_targets,
 )
@@ -91,6 +89,14 @@ shell.prefix(f'evo() {{{{ {LOG} EVO_LOG="$2" exec {COMMAND} "${{{{@:3}}}}" {TEE}
 if "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", 1)
 
+# None on a cluster, where every job gets processors of its own (without an executor `--jobs` means `--cores`).
+CORES = None
+if workflow.is_main_process and not workflow.resource_settings.nodes:
+    CORES = workflow.resource_settings.cores or 1
+CAPACITY = or_refuse(capacity, SESSION, CORES, workflow.global_resources["gpu"].value)
+if CORES is not None and "cpu_training" not in workflow.global_resources:
+    workflow.register_resource("cpu_training", CAPACITY.cpu_trainings)
+
 
 wildcard_constraints:
     variant="|".join(VARIANTS),
@@ -119,6 +125,8 @@ def get_memory_check(wildcards):
 
 def start_session():
     or_refuse(session_run.start, SESSION)
+    if idle := CAPACITY.idle_gpus():
+        print(idle, file=sys.stderr)
 
 
 def end_session(failed=False):

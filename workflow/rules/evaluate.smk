@@ -21,9 +21,10 @@ rule evaluate:
     priority: 60
     conda:
         "../../environment.yml"
+    threads: CAPACITY.evaluation_threads if CAPACITY.on_cpu else 1
     resources:
-        gpu=evaluation_gpus(SESSION),
+        gpu=CAPACITY.gpu,
     params:
         splits=SESSION.splits,
     shell:
-        "evo evaluate {log} --variant {wildcards.variant}"
+        "evo evaluate {log} --variant {wildcards.variant} --threads {threads}"

@@ -82,7 +82,7 @@ rule evaluate_int8:
     priority: 40
     conda:
         "../../environment.yml"
-    threads: interpreter_threads()
+    threads: CAPACITY.evaluation_threads
     params:
         splits=SESSION.splits,
     shell:

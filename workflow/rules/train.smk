@@ -14,7 +14,7 @@ rule check_memory:
     conda:
         "../../environment.yml"
     resources:
-        gpu=1,
+        gpu=CAPACITY.gpu,
     params:
         recipe=get_recipe,
     shell:
@@ -53,10 +53,11 @@ rule train:
     retries: 2
     conda:
         "../../environment.yml"
-    threads: training_threads(SESSION)
+    threads: CAPACITY.training_threads
     resources:
-        gpu=1,
+        gpu=CAPACITY.gpu,
+        cpu_training=CAPACITY.cpu_training,
     params:
         recipe=get_recipe,
     shell:
-        "evo train {log} --variant {wildcards.variant}"
+        "evo train {log} --variant {wildcards.variant} --threads {threads}"

@@ -36,8 +36,9 @@ def main() -> None:
     expected = _expected(session, device)
     if expected:
         message = (
-            f"no GPU is used: training is expected to take {_hours(expected['hours'])} (an estimate: "
-            f"{expected['basis']}); `make demo` shows the whole workflow in minutes"
+            f"no GPU is used: training is expected to take {_hours(expected['hours'])} of one processor, and less "
+            f"where several variants train side by side (an estimate: {expected['basis']}); `make demo` shows the "
+            "whole workflow in minutes"
         )
         findings.append({"severity": "info", "code": "cpu_training", "message": message})
     document = {**facts, "disk_needed_gib": needed, "device": device, "expected": expected, "findings": findings}

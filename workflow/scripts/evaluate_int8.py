@@ -21,7 +21,9 @@ def main() -> None:
         "square input. Writes results/{session}/{variant}/npu/metrics_int8.json. Fails, after writing it, when the "
         "int8 model has lost a class that the float network finds.",
     )
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="interpreters side by side (default: 1)")
+    parser.add_argument(
+        "--threads", type=int, default=1, metavar="N", help="interpreters side by side, and torch threads (default: 1)"
+    )
     arguments = parser.parse_args()
     session, variant = session_and_variant(arguments)
     layout = session.layout.variant(variant.name)
@@ -30,6 +32,7 @@ def main() -> None:
     check_model(layout.model_int8, metadata)
     with tempfile.TemporaryDirectory(prefix="evo-evaluate-int8-") as scratch:
         ultralytics_env.prepare(Path(scratch) / "settings")
+        ultralytics_env.use_threads(max(arguments.threads, 1))
         document = evaluate_int8(
             layout.model_int8,
             metadata,

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .trainer import VariantTrainer
 
 
-def train(session: Session, name: str, console: Console) -> None:
+def train(session: Session, name: str, console: Console, threads: int = 1) -> None:
     """Train the variant ``name`` and publish ``best.pt``, ``last.pt``, ``results.csv`` and ``training.json``.
 
     A run with the same recipe that was interrupted is continued from its newest undamaged checkpoint; one that was
@@ -44,6 +44,8 @@ def train(session: Session, name: str, console: Console) -> None:
         session: the session.
         name: the variant.
         console: tells of the progress.
+        threads: torch's threads on a CPU. Sums that are split otherwise round otherwise, so that the weights depend on
+            it: it follows nothing of the host.
 
     Raises:
         UserError: a check of this variant has not passed.
@@ -56,14 +58,14 @@ def train(session: Session, name: str, console: Console) -> None:
     layout = session.layout.variant(name)
     stop_request = StopRequest()
     with (
-        sole_owner(layout.checkpoints / "lock", f"the training of {name}", console.say),
+        sole_owner(layout.checkpoints / "lock", f"the training of {name}", console.say, heed=stop_request.heed),
         Heartbeat(layout.status, name, console.say) as heartbeat,
-        lease(session.train.get("device"), heartbeat.waiting(console.say)) as gpu,
+        lease(session.train.get("device"), heartbeat.waiting(console.say), stop_request.heed) as gpu,
     ):
         heartbeat.tell("starting")
         ultralytics_env.prepare(layout.checkpoints / "ultralytics")
         guard_ultralytics()
-        _Training(session, variant, layout, stop_request, console, gpu, heartbeat).run()
+        _Training(session, variant, layout, stop_request, console, gpu, heartbeat, threads).run()
 
 
 def trainer_arguments(
@@ -102,8 +104,9 @@ class _Training:
         console: Console,
         gpu: str | None,
         heartbeat: Heartbeat,
+        threads: int,
     ):
-        self.gpu, self.heartbeat = gpu, heartbeat
+        self.gpu, self.heartbeat, self.threads = gpu, heartbeat, threads
         self.session, self.variant, self.layout = session, variant, layout
         self.stop_request, self.console = stop_request, console
         self.definition: Definition = load_definition(variant.yaml)
@@ -190,6 +193,7 @@ class _Training:
     def _train_tracked(self, generation: Generation | None) -> Generation:
         from .trainer import VariantTrainer
 
+        ultralytics_env.use_threads(self.threads if self.gpu is None else 1)
         self.recovery.look_back()
         trainer = VariantTrainer(
             trainer_arguments(
