@@ -77,6 +77,7 @@ class Conditions:
         device: name of the GPU, or of the processor with the instruction set that torch uses.
         cache: ``ram`` when images are kept in memory, because mosaic then chooses among all of them.
         libraries: versions of `LIBRARIES`.
+        deterministic: whether torch used only operations that give the same bits each time.
     """
 
     batch: int
@@ -85,6 +86,7 @@ class Conditions:
     device: str
     cache: str | None
     libraries: str
+    deterministic: bool = True
 
     @classmethod
     def of(cls, loader: Any, batch: int, device: Any) -> Conditions:
@@ -105,6 +107,7 @@ class Conditions:
             device=name if device.type == "cuda" else f"{name}, {torch.backends.cpu.get_cpu_capability()}",
             cache="ram" if loader.dataset.cache == "ram" else None,
             libraries=", ".join(f"{package} {_version(package)}" for package in LIBRARIES),
+            deterministic=torch.are_deterministic_algorithms_enabled(),
         )
 
     def document(self) -> dict[str, Any]:
@@ -112,7 +115,13 @@ class Conditions:
 
     def differences(self, earlier: Mapping[str, Any]) -> list[str]:
         """Say in what these conditions differ from a stored `document`: ``batch 4 instead of 8``."""
-        words = {"workers": "data loader processes", "threads": "torch threads", "cache": "image cache"}
+        words = {
+            "workers": "data loader processes",
+            "threads": "torch threads",
+            "cache": "image cache",
+            "deterministic": "deterministic operations",
+        }
+        earlier = {"deterministic": True, **earlier}  # a checkpoint of version 0.1.0 does not tell
         return [
             f"{words.get(name, name)} {value} instead of {earlier.get(name)}"
             for name, value in self.document().items()
