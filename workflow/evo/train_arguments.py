@@ -79,8 +79,8 @@ UNREAD = frozenset(
 """Arguments that the training of a detector reads, if at all, for nothing that its weights depend on."""
 
 NEUTRAL = RUNTIME | OTHER_TASKS | UNREAD
-"""Arguments that change no weight of a detector: they are not a part of a recipe. The thresholds of validation (``conf``,
-``iou``, ``max_det``, ``nms``) are not among them: they decide which epoch is the best."""
+"""Arguments that change no weight of a detector: they are left out of a recipe. The thresholds of validation
+(``conf``, ``iou``, ``max_det``, ``nms``) are not among them: they decide which epoch is the best."""
 
 SECTIONS = ("Train settings", "Val/Test settings", "Hyperparameters")
 """Sections of Ultralytics' table whose arguments its trainer reads."""

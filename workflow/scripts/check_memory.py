@@ -13,7 +13,7 @@ from typing import Any
 from workflow.evo import ultralytics_env
 from workflow.evo.command_line import parse_variant
 from workflow.evo.config import Session
-from workflow.evo.data.source import checked_hashes, dataset_names
+from workflow.evo.data.source import checked_hashes
 from workflow.evo.errors import EvoError, entry_point
 from workflow.evo.files import read_json, write_json
 from workflow.evo.models.definition import load_definition
@@ -49,11 +49,9 @@ def check(session: Session, variant: Variant, console: Console, *, leased: bool)
     Raises:
         EvoError: not even one image fits.
     """
-    data = session.layout.data
     fingerprint = read_json(session.layout.fingerprint, "fingerprint")
-    recipe = recipe_document(
-        session, variant, checked_hashes(session, fingerprint).training, len(dataset_names(session))
-    )
+    data = checked_hashes(session, fingerprint)
+    recipe = recipe_document(session, variant, data.training, len(data.names))
     identity = standing_recipe(session, variant, recipe)
     nothing = dict.fromkeys(("device", "total_mib", "free_mib", "objects", "fitting_batch"))
     gpu = None if str(session.train.get("device")) in {"cpu", "mps"} else memory.gpu()
@@ -63,7 +61,7 @@ def check(session: Session, variant: Variant, console: Console, *, leased: bool)
         session, variant, batch=session.train["batch"], save_dir=session.layout.root, leased=leased
     )
     train = memory.train_one_epoch(load_definition(variant.yaml), console.say)
-    tried = memory.probe(arguments, train, data)
+    tried = memory.probe(arguments, train, session.layout.data)
     if not tried[-1]["fits"]:
         raise EvoError(
             f"not even one image of {session.train['imgsz']} px fits into the memory of "
@@ -75,7 +73,7 @@ def check(session: Session, variant: Variant, console: Console, *, leased: bool)
         "recipe": identity,
         "skipped": None,
         **asdict(gpu),
-        "objects": memory.most_objects(data),
+        "objects": memory.most_objects(session.layout.data),
         "fitting_batch": tried[-1]["batch"],
         "tried": tried,
     }

@@ -35,8 +35,8 @@ REMOVED = ".removed-"
 DELIVERED = "delivered"
 """Marks checkpoints whose training was handed over completely: see `workflow.evo.session_run`."""
 COMPANIONS = ("incidents.jsonl", "run.json")
-"""Files of `workflow.evo.training.journal` that belong to a recipe as its generations do. The last one says to which, so
-that a move which a kill has cut short is finished the next time."""
+"""Files of `workflow.evo.training.journal` that belong to a recipe as its generations do. The last one says to
+which, so that a move which a kill has cut short is finished the next time."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The recipe as version 0.1.0 formed it, so that what was trained then is not trained again.
 
-It counted more: class names, the split test, line ends of label files, and arguments that change no weight. Of the latter
-the values of the finished training are taken where it tells them.
+It counted more: class names, the split test, line ends of label files, and arguments that change no weight. Of
+the latter the values of the finished training are taken where it tells them.
 """
 
 from __future__ import annotations

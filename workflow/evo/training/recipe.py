@@ -101,7 +101,7 @@ def standing_recipe(session: Session, variant: Variant, document: Mapping[str, A
 
 
 def is_published(layout: VariantLayout, recipe: str) -> bool:
-    """Return whether the weights of a training by ``recipe`` lie where the rules look for them, with all beside them."""
+    """Return whether the weights of a training by ``recipe`` are handed over, with everything beside them."""
     present = all(path.is_file() for path in (layout.best, layout.last, layout.results_csv))
     return present and _published(layout) == recipe
 

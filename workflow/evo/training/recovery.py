@@ -64,6 +64,8 @@ class Recovery:
         if not path.is_file():
             return
         found = read_json(path, "memory")
+        if str(self.session.train.get("device")) in {"cpu", "mps"}:
+            return
         if found["recipe"] != recipe or found["fitting_batch"] in {None, self.journal.run["batch"]}:
             return
         if reason := memory.outdated(found, memory.gpu()):
