@@ -107,7 +107,9 @@ def _new_image(split: str) -> Callable[[Place], object]:
 
 
 def _schema(name: str) -> Callable[[Place], object]:
-    return _checkout(f"workflow/schemas/{name}.schema.json", '"schema_version": {"const": 1}', '"schema_version": {"const": 2}')
+    return _checkout(
+        f"workflow/schemas/{name}.schema.json", '"schema_version": {"const": 1}', '"schema_version": {"const": 2}'
+    )
 
 
 def _record(place: Place) -> None:
@@ -120,11 +122,31 @@ MORE = "train"
 EDITS = (
     Edit("nothing", lambda _: None, NOTHING),
     # The configuration
-    Edit("session: another name", _change(session="other"), {*TRAINING, *CHECKS, "validate_model", "check_environment", *DATA}),
-    Edit("grid: one variant more", _change(grid={"levels": [2, 3]}), {*TRAINING, *CHECKS, "validate_model"}, "level3_relu"),
+    Edit(
+        "session: another name",
+        _change(session="other"),
+        {*TRAINING, *CHECKS, "validate_model", "check_environment", *DATA},
+    ),
+    Edit(
+        "grid: one variant more",
+        _change(grid={"levels": [2, 3]}),
+        {*TRAINING, *CHECKS, "validate_model"},
+        "level3_relu",
+    ),
     Edit("grid: one variant less", _change(grid={"levels": []}), SESSION),
-    Edit("models: one less", lambda place: place.edit(place.workspace.config, "models:\n  mine:\n    yaml: mine.yaml\n", "models: {}\n"), SESSION),
-    Edit("models: the same network in another file", lambda place: (shutil.copy(place.file("mine.yaml"), place.file("yours.yaml")), place.change(models={"mine": {"yaml": "yours.yaml"}})), NOTHING),
+    Edit(
+        "models: one less",
+        lambda place: place.edit(place.workspace.config, "models:\n  mine:\n    yaml: mine.yaml\n", "models: {}\n"),
+        SESSION,
+    ),
+    Edit(
+        "models: the same network in another file",
+        lambda place: (
+            shutil.copy(place.file("mine.yaml"), place.file("yours.yaml")),
+            place.change(models={"mine": {"yaml": "yours.yaml"}}),
+        ),
+        NOTHING,
+    ),
     Edit("train.epochs", _train(epochs=3), NEURAL),
     Edit("train.lr0", _train(lr0=0.02), NEURAL),
     Edit("train.batch", _train(batch=2), NEURAL),
@@ -133,9 +155,28 @@ EDITS = (
     Edit("train.mosaic", _train(mosaic=0.5), NEURAL),
     Edit("train.workers", _train(workers=2), NOTHING),
     Edit("train.device: cpu to a GPU", _train(device=0), NOTHING),
-    Edit("train.cache, plots, verbose, save_period, profile", _train(cache="disk", plots=True, verbose=False, save_period=1, profile=True), NOTHING),
+    Edit(
+        "train.cache, plots, verbose, save_period, profile",
+        _train(cache="disk", plots=True, verbose=False, save_period=1, profile=True),
+        NOTHING,
+    ),
     Edit("train.deterministic", _train(deterministic=False), NOTHING),
-    Edit("train.mask_ratio, kobj, auto_augment, dnn, save_json …", _train(mask_ratio=2, overlap_mask=False, kobj=2.0, pose=1.0, auto_augment="augmix", erasing=0.1, dropout=0.1, dnn=True, save_json=True, cls_remap=False), NOTHING),
+    Edit(
+        "train.mask_ratio, kobj, auto_augment, dnn, save_json …",
+        _train(
+            mask_ratio=2,
+            overlap_mask=False,
+            kobj=2.0,
+            pose=1.0,
+            auto_augment="augmix",
+            erasing=0.1,
+            dropout=0.1,
+            dnn=True,
+            save_json=True,
+            cls_remap=False,
+        ),
+        NOTHING,
+    ),
     Edit("train.pretrained: from random to a file", _train(pretrained="start.pt"), {*TRAINING, *CHECKS}),
     Edit("track", _change(track=["tensorboard"]), NOTHING),
     Edit("evaluate.splits: without test", _change(evaluate={"splits": ["val"]}), EVALUATION),
@@ -153,7 +194,14 @@ EDITS = (
     Edit("the dataset moved", _move_dataset, NOTHING),
     Edit("a class renamed", _file("photos/data.yaml", "cat", "tabby"), {*DATA, *RENAMED}),
     Edit("a label in test", _photos("labels/test/test0.txt", lambda _: BOX), {*DATA, *EVALUATION}),
-    Edit("a label in test, which is not evaluated", lambda place: (place.change(evaluate={"splits": ["val"]}), _photos("labels/test/test0.txt", lambda _: BOX)(place)), {*DATA, *EVALUATION}),
+    Edit(
+        "a label in test, which is not evaluated",
+        lambda place: (
+            place.change(evaluate={"splits": ["val"]}),
+            _photos("labels/test/test0.txt", lambda _: BOX)(place),
+        ),
+        {*DATA, *EVALUATION},
+    ),
     Edit("an image in test", _photos("images/test/test0.png", lambda image: image + b"x"), {*DATA, *EVALUATION}),
     Edit("a further image in test", _new_image("test"), {*DATA, *EVALUATION}),
     Edit("the key test taken out", _file("photos/data.yaml", "test: images/test\n", ""), {*DATA, *EVALUATION}),
@@ -161,29 +209,95 @@ EDITS = (
     Edit("a label in train", _photos("labels/train/train0.txt", lambda _: BOX), {*DATA, *TRAINING}),
     Edit("an image in train", _photos("images/train/train0.png", lambda image: image + b"x"), {*DATA, *TRAINING}),
     Edit("a further image in train", _new_image("train"), {*DATA, *TRAINING}),
-    Edit("line ends of Windows in a label in train", _photos("labels/train/train0.txt", lambda text: text.replace(b"\n", b"\r\n")), NOTHING),
-    Edit("a byte order mark in a label in val", _photos("labels/val/val0.txt", lambda text: b"\xef\xbb\xbf" + text), NOTHING),
+    Edit(
+        "line ends of Windows in a label in train",
+        _photos("labels/train/train0.txt", lambda text: text.replace(b"\n", b"\r\n")),
+        NOTHING,
+    ),
+    Edit(
+        "a byte order mark in a label in val",
+        _photos("labels/val/val0.txt", lambda text: b"\xef\xbb\xbf" + text),
+        NOTHING,
+    ),
     # Networks
     Edit("a comment in a model YAML", _file("mine.yaml", "nc:", "# ours\nnc:"), NOTHING),
-    Edit("a network", _file("mine.yaml", "torch.nn.LeakyReLU(0.1)", "torch.nn.LeakyReLU(0.2)"), {"validate_model", *CHECKS, *TRAINING}, "mine"),
+    Edit(
+        "a network",
+        _file("mine.yaml", "torch.nn.LeakyReLU(0.1)", "torch.nn.LeakyReLU(0.2)"),
+        {"validate_model", *CHECKS, *TRAINING},
+        "mine",
+    ),
     # Boards and software
     Edit("a new board file, in use nowhere", _new_board, PREFLIGHT),
-    Edit("the clock of the board in use", _checkout("config/boards/ethos-u55-256.yaml", "clock_mhz: 500", "clock_mhz: 400"), {*PREFLIGHT, *COMPILATION}),
-    Edit("the source of a figure in a board file", _checkout("config/boards/ethos-u55-256.yaml", "source:", "# ours\nsource:"), NOTHING),
+    Edit(
+        "the clock of the board in use",
+        _checkout("config/boards/ethos-u55-256.yaml", "clock_mhz: 500", "clock_mhz: 400"),
+        {*PREFLIGHT, *COMPILATION},
+    ),
+    Edit(
+        "the source of a figure in a board file",
+        _checkout("config/boards/ethos-u55-256.yaml", "source:", "# ours\nsource:"),
+        NOTHING,
+    ),
     Edit("another Vela", _installed(ethos_u_vela="9.9.9"), {*PREFLIGHT, *COMPILATION}),
     Edit("another litert-torch", _installed(litert_torch="9.9.9"), {*PREFLIGHT, *EXPORT}),
     Edit("another quantiser", _installed(ai_edge_quantizer="9.9.9"), {*PREFLIGHT, *EXPORT}),
     Edit("another torch", _installed(torch="9.9.9"), TRAINING),
     Edit("another Ultralytics", _installed(ultralytics_opencv_headless="9.9.9"), TRAINING),
     Edit("albumentations installed, which augments", _installed(albumentations="2.0.8"), TRAINING),
-    Edit("another numpy, Snakemake, scikit-learn", _installed(numpy="9.9.9", snakemake="9.28.0", scikit_learn="9.9.9"), NOTHING),
+    Edit(
+        "another numpy, Snakemake, scikit-learn",
+        _installed(numpy="9.9.9", snakemake="9.28.0", scikit_learn="9.9.9"),
+        NOTHING,
+    ),
     # The project itself
-    *(Edit(f"a new schema version of {name}", _schema(name), NOTHING) for name in ("training", "fingerprint", "environment", "model", "activations", "npu", "metrics", "metrics_int8", "npu_metadata", "compatibility", "curves", "memory")),
-    Edit("a new schema version of summary and session_summary", lambda place: (_schema("summary")(place), _schema("session_summary")(place)), NOTHING),
-    Edit("code of the reports", _checkout("workflow/evo/reporting/render.py", "from __future__", "# ours\nfrom __future__"), REPORTS),
+    *(
+        Edit(f"a new schema version of {name}", _schema(name), NOTHING)
+        for name in (
+            "training",
+            "fingerprint",
+            "environment",
+            "model",
+            "activations",
+            "npu",
+            "metrics",
+            "metrics_int8",
+            "npu_metadata",
+            "compatibility",
+            "curves",
+            "memory",
+        )
+    ),
+    Edit(
+        "a new schema version of summary and session_summary",
+        lambda place: (_schema("summary")(place), _schema("session_summary")(place)),
+        NOTHING,
+    ),
+    Edit(
+        "code of the reports",
+        _checkout("workflow/evo/reporting/render.py", "from __future__", "# ours\nfrom __future__"),
+        REPORTS,
+    ),
     Edit("a template of the reports", _checkout("workflow/evo/reporting/templates/variant.md.j2", "#", "# #"), REPORTS),
-    Edit("Korean texts, while reports are English", _checkout("workflow/locales/ko/LC_MESSAGES/reports.po", 'msgstr "', 'msgstr "x'), NOTHING),
-    Edit("code of checks, training, evaluation and export", lambda place: [place.edit(place.checkout() / "workflow" / name, "from __future__", "# ours\nfrom __future__") for name in ("evo/training/run.py", "evo/npu/export.py", "evo/evaluation/validation.py", "evo/data/check.py", "scripts/train.py")], NOTHING),
+    Edit(
+        "Korean texts, while reports are English",
+        _checkout("workflow/locales/ko/LC_MESSAGES/reports.po", 'msgstr "', 'msgstr "x'),
+        NOTHING,
+    ),
+    Edit(
+        "code of checks, training, evaluation and export",
+        lambda place: [
+            place.edit(place.checkout() / "workflow" / name, "from __future__", "# ours\nfrom __future__")
+            for name in (
+                "evo/training/run.py",
+                "evo/npu/export.py",
+                "evo/evaluation/validation.py",
+                "evo/data/check.py",
+                "scripts/train.py",
+            )
+        ],
+        NOTHING,
+    ),
     # Deleted: what no other file is made of any more, and no person asked for, stays away
     Edit("environment.json deleted", _delete("environment.json"), NOTHING),
     Edit("fingerprint.json deleted", _delete("data", "fingerprint.json"), NOTHING),
@@ -203,10 +317,16 @@ EDITS = (
     Edit("model_int8.tflite deleted", _delete("mine", "npu", "model_int8.tflite"), NOTHING, "mine"),
     Edit("metadata.json deleted", _delete("mine", "npu", "metadata.json"), NOTHING, "mine"),
     Edit("metrics_int8.json deleted", _delete("mine", "npu", "metrics_int8.json"), {"evaluate_int8", *BUNDLE}, "mine"),
-    Edit("compatibility.json deleted", _delete("mine", "npu", "ethos-u55-256", "compatibility.json"), COMPILATION, "mine"),
+    Edit(
+        "compatibility.json deleted", _delete("mine", "npu", "ethos-u55-256", "compatibility.json"), COMPILATION, "mine"
+    ),
     Edit("the bundle deleted", _delete("mine", "npu", "ethos-u55-256", "deploy"), {"bundle_deploy"}, "mine"),
     Edit("a training report deleted", _delete("mine_training_report.md"), REPORTS, "mine"),
     Edit("report.html deleted", _delete("report.html"), SESSION),
-    Edit("logs and benchmarks deleted", lambda place: [shutil.rmtree(place.result(name), ignore_errors=True) for name in ("logs", "benchmarks")], NOTHING),
+    Edit(
+        "logs and benchmarks deleted",
+        lambda place: [shutil.rmtree(place.result(name), ignore_errors=True) for name in ("logs", "benchmarks")],
+        NOTHING,
+    ),
     Edit("Snakemake's record deleted", _record, NOTHING),
 )
