@@ -1,7 +1,7 @@
 """Many dry runs at the price of few: a process that has imported Snakemake once and forks for each of them.
 
-Every run is Snakemake's own, with its command line, in a process and a working directory of its own. What a session asks
-of installed packages can be answered with other versions.
+Every run is Snakemake's own, with its command line, in a process and a working directory of its own. Packages can be
+given other versions than those that are installed.
 """
 
 from __future__ import annotations

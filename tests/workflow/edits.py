@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from .finished import Place
 
@@ -20,7 +21,7 @@ TRAINING = {"train", *RENAMED}
 PREFLIGHT = {"preflight_npu", *REPORTS}
 CHECKS = {"verify_activations", *PREFLIGHT}
 NOTHING: set[str] = set()
-NEURAL = {"check_environment", *TRAINING}
+ARGUMENT = {"check_environment", *TRAINING}
 """A training argument is a parameter of `check_environment` too: Ultralytics itself has to accept it."""
 DATA = {"check_dataset", *SESSION}
 
@@ -112,12 +113,17 @@ def _schema(name: str) -> Callable[[Place], object]:
     )
 
 
+def _documents(place: Place) -> list[Path]:
+    """Return the schemas of the documents that a session consists of."""
+    schemas = sorted((place.checkout() / "workflow" / "schemas").iterdir())
+    return [path for path in schemas if '"schema_version"' in path.read_text()]
+
+
 def _record(place: Place) -> None:
     shutil.rmtree(place.file(".snakemake"))
 
 
 BOX = b"0 0.4 0.4 0.2 0.2\n"
-MORE = "train"
 
 EDITS = (
     Edit("nothing", lambda _: None, NOTHING),
@@ -147,12 +153,12 @@ EDITS = (
         ),
         NOTHING,
     ),
-    Edit("train.epochs", _train(epochs=3), NEURAL),
-    Edit("train.lr0", _train(lr0=0.02), NEURAL),
-    Edit("train.batch", _train(batch=2), NEURAL),
-    Edit("train.imgsz", _train(imgsz=96), {*NEURAL, *PREFLIGHT}),
-    Edit("train.iou, of validation", _train(iou=0.6), NEURAL),
-    Edit("train.mosaic", _train(mosaic=0.5), NEURAL),
+    Edit("train.epochs", _train(epochs=3), ARGUMENT),
+    Edit("train.lr0", _train(lr0=0.02), ARGUMENT),
+    Edit("train.batch", _train(batch=2), ARGUMENT),
+    Edit("train.imgsz", _train(imgsz=96), {*ARGUMENT, *PREFLIGHT}),
+    Edit("train.iou, of validation", _train(iou=0.6), ARGUMENT),
+    Edit("train.mosaic", _train(mosaic=0.5), ARGUMENT),
     Edit("train.workers", _train(workers=2), NOTHING),
     Edit("train.device: cpu to a GPU", _train(device=0), NOTHING),
     Edit(
@@ -251,26 +257,9 @@ EDITS = (
         NOTHING,
     ),
     # The project itself
-    *(
-        Edit(f"a new schema version of {name}", _schema(name), NOTHING)
-        for name in (
-            "training",
-            "fingerprint",
-            "environment",
-            "model",
-            "activations",
-            "npu",
-            "metrics",
-            "metrics_int8",
-            "npu_metadata",
-            "compatibility",
-            "curves",
-            "memory",
-        )
-    ),
     Edit(
-        "a new schema version of summary and session_summary",
-        lambda place: (_schema("summary")(place), _schema("session_summary")(place)),
+        "a new schema version of every JSON document",
+        lambda place: [_schema(path.name.removesuffix(".schema.json"))(place) for path in _documents(place)],
         NOTHING,
     ),
     Edit(

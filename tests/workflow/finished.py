@@ -1,5 +1,5 @@
-"""A session that is finished on paper: every file of it, made up where nothing reads it, and Snakemake's own record that
-these rules made it with these parameters."""
+"""A session that is finished on paper: every file of it, made up where nothing reads it, and Snakemake's own record
+that these rules made it with these parameters."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from workflow.evo.data.source import session_hashes
 from workflow.evo.npu.boards import board_names
 from workflow.evo.plan.dry_run import Job, parse
 from workflow.evo.planning import export_identity
+from workflow.evo.train_arguments import with_defaults
 from workflow.evo.training.checkpoints import DELIVERED, CheckpointStore
 from workflow.evo.training.journal import Journal
-from workflow.evo.training.recipe import arguments_of, recipe_document, standing_recipe
+from workflow.evo.training.recipe import recipe_document, standing_recipe
 
 CHECKOUT = ("Snakefile", "environment.yml", "config", "models", "profiles", "workflow")
 DROPPED = shutil.ignore_patterns("__pycache__")
@@ -134,7 +135,7 @@ def _write_documents() -> None:
             0.4,
             names=data.names,
             recipe=identity,
-            arguments=arguments_of(session),
+            arguments=with_defaults(dict(session.train)),
             model_fingerprint=document["model"],
             data_hash=data.training,
         )
