@@ -238,6 +238,21 @@ def test_missing_weights_and_changed_weights_are_told_apart(trained, tmp_path):
         check_unchanged(tmp_path / "best.pt", sha256_file(trained[0]))
 
 
+def test_a_class_that_was_renamed_since_the_training_has_its_new_name_and_the_same_figures(
+    trained, evaluated, tmp_path
+):
+    best, dataset = trained
+    document = yaml.safe_load(dataset.read_text())
+    document["names"][1] = "ring"
+    renamed = dataset.with_name("renamed.yaml")
+    renamed.write_text(yaml.safe_dump(document))
+    metrics, drawn = evaluate(best, renamed, ("val",), CPU, tmp_path)
+    before = evaluated[0][0]["val"]["per_class"]
+    assert list(metrics["val"]["per_class"]) == ["disc (class 0)", "ring", "disc (class 2)", NAMES[3]]
+    assert list(metrics["val"]["per_class"].values()) == list(before.values())
+    assert drawn["val"]["classes"] == list(metrics["val"]["per_class"])
+
+
 def test_a_dataset_of_other_classes_is_refused(trained, tmp_path):
     data = yaml.safe_load(trained[1].read_text())
     (tmp_path / "dataset.yaml").write_text(yaml.safe_dump({**data, "names": {0: "a", 1: "b"}}))

@@ -126,9 +126,10 @@ def test_a_comment_in_a_model_file_plans_no_training_of_it(done):
     assert done.planned() == {}
 
 
-@pytest.mark.parametrize("name", ["device", "plots", "verbose"])
+@pytest.mark.parametrize("name", ["device", "plots", "workers"])
 def test_arguments_that_change_no_weights_plan_no_training(done, name):
-    run = done.snakemake("-n", "--config", f"train={{{name}: {'cpu' if name == 'device' else 'true'}}}")
+    value = {"device": "cpu", "plots": "true", "workers": 3}[name]
+    run = done.snakemake("-n", "--config", f"train={{{name}: {value}}}")
     assert run.returncode == 0, run.stderr
     assert "\nrule train:" not in run.stdout + run.stderr
 
@@ -222,6 +223,15 @@ def test_snakemakes_own_report_is_written(done):
     run = done.snakemake("--report", target)
     assert run.returncode == 0, run.stderr
     assert "level2_relu" in target.read_text()
+
+
+def test_a_training_by_force_publishes_its_weights_again_and_trains_nothing(done):
+    best = done.path("mine", "train", "best.pt")
+    before = best.read_bytes()
+    run = done.snakemake("results/tiny/mine/train/best.pt", "--forcerun", "train")
+    assert run.returncode == 0, run.stderr
+    assert "mine: already trained by this recipe (2 epochs): publishing the weights" in run.stderr
+    assert best.read_bytes() == before
 
 
 def test_pretrained_weights_train_again_and_the_report_says_how_many_tensors_matched(done):

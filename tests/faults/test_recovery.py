@@ -201,6 +201,33 @@ def test_a_halved_batch_above_the_nominal_size_has_the_weight_decay_of_its_own(b
     assert decays == {0.0005 * batch / 4}
 
 
+# Recipes that come and go
+
+
+def test_going_back_to_an_earlier_recipe_continues_it_and_then_publishes_it(bench, session, reference):
+    """Between the two, the other recipe dies before its first epoch, and Snakemake deletes the outputs."""
+    layout = session.layout.variant(VARIANT)
+    other = bench.session(PLAIN, lr0=0.02)
+    assert other.layout == session.layout
+    die = functools.partial(in_epoch, act=lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    assert bench.train(session, die(3)) == -signal.SIGKILL
+    assert bench.train(other, die(1)) == -signal.SIGKILL
+    assert not list(layout.checkpoints.glob("epoch*")), "set aside"
+    assert bench.train(session) == 0
+    assert "resumed from the checkpoint of epoch 2" in log(session)
+    assert differences(reference, outcome(session)) == []
+    (back,) = incidents(session, "recipe")
+    assert back["message"].startswith("the recipe is an earlier one again: its checkpoints are back from ")
+
+    assert bench.train(other, die(1)) == -signal.SIGKILL
+    assert Journal(layout.checkpoints).run["attempts"] == 2, "of the other recipe, whose journal came back too"
+    for path in (layout.training, layout.best, layout.last, layout.results_csv):
+        path.unlink()
+    assert bench.train(session) == 0
+    assert f"already trained by this recipe ({EPOCHS} epochs): publishing the weights" in log(session)
+    assert differences(reference, outcome(session)) == []
+
+
 # Conditions
 
 

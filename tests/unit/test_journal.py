@@ -48,13 +48,6 @@ def test_a_new_recipe_starts_afresh(folder):
     assert messages(folder) == []
 
 
-def test_a_forgotten_run_starts_afresh(folder):
-    Journal(folder).start_attempt("recipe", 16)
-    Journal(folder).forget()
-    Journal(folder).forget()
-    assert Journal(folder).start_attempt("recipe", 16) is False
-
-
 def test_a_run_that_stopped_for_good_says_why_until_it_is_pardoned(folder):
     journal = Journal(folder)
     journal.start_attempt("recipe", 16)

@@ -158,18 +158,52 @@ def test_the_end_leaves_an_incomplete_training_its_checkpoints(session, missing)
     assert generations(layout) == ["epoch00011", "epoch00012"]
 
 
-@pytest.mark.parametrize("missing", range(4))
-def test_a_deleted_output_of_a_delivered_training_asks_for_a_new_one_of_that_variant_only(session, missing):
+def test_a_deleted_best_pt_asks_for_a_new_training_of_that_variant_and_nothing_is_lost(session):
     layout, other = trained(session, NAME), trained(session, OTHER)
     session_run.end(session)
-    outputs(layout)[missing].unlink()
+    layout.best.unlink()
     session_run.start(session)
     assert generations(layout) == []
     assert not (layout.checkpoints / DELIVERED).exists()
     assert Journal(layout.checkpoints).run == {}
+    retired = layout.checkpoints / "superseded" / "retired-recipe"
+    assert sorted(path.name for path in retired.iterdir()) == ["epoch00012", "run.json"]
+    assert CheckpointStore(retired).newest("recipe", pytest.fail).finished
     assert generations(other) == ["epoch00012"]
     assert (other.checkpoints / DELIVERED).exists()
     assert Journal(other.checkpoints).run["attempts"] == 1
+
+
+def test_what_a_person_deletes_twice_is_put_away_twice(session):
+    for _ in range(2):
+        layout = trained(session, NAME)
+        session_run.end(session)
+        layout.best.unlink()
+        session_run.start(session)
+        session_run._open_sessions.close()
+    names = sorted(path.name for path in (layout.checkpoints / "superseded").iterdir())
+    assert names == ["retired-recipe", "retired-recipe.1"]
+
+
+@pytest.mark.parametrize("missing", [1, 2, 3])
+def test_any_other_output_of_a_delivered_training_comes_back_from_its_checkpoint(session, missing):
+    layout = trained(session, NAME)
+    session_run.end(session)
+    outputs(layout)[missing].unlink()
+    session_run.start(session)
+    assert generations(layout) == ["epoch00012"]
+    assert Journal(layout.checkpoints).run["recipe"] == "recipe"
+
+
+def test_outputs_that_snakemake_deleted_before_a_job_are_no_wish_for_a_new_training(session):
+    """It deletes all of them, training.json first, when it starts the job and when the job fails."""
+    layout = trained(session, NAME)
+    session_run.end(session)
+    for path in (layout.training, layout.best, layout.last, layout.results_csv):
+        path.unlink()
+        session_run.start(session)
+        session_run._open_sessions.close()
+        assert generations(layout) == ["epoch00012"]
 
 
 def test_a_training_that_had_stopped_for_good_is_tried_again(session):

@@ -21,7 +21,8 @@ _open_sessions = contextlib.ExitStack()
 def start(session: Session) -> None:
     """Lock the session for this process, write ``config.json`` for its jobs, and honour what a person did meanwhile.
 
-    Deleted weights ask for a new training; giving the command again lets a training that stopped for good try again.
+    A deleted ``best.pt`` asks for a new training, and the checkpoints of the old one are put away; giving the command
+    again lets a training that stopped for good try again.
 
     The kernel drops the lock with the process, whatever kills it: there is no stale lock to remove.
 
@@ -36,10 +37,10 @@ def start(session: Session) -> None:
     write_atomically(session.layout.config, json.dumps(session.document, indent=2) + "\n")
     for name in session.variant_names:
         layout = session.layout.variant(name)
-        Journal(layout.checkpoints).pardon()
+        journal = Journal(layout.checkpoints)
+        journal.pardon()
         if taken_back(layout):
-            CheckpointStore(layout.checkpoints).clear()
-            Journal(layout.checkpoints).forget()
+            CheckpointStore(layout.checkpoints).retire(journal.run.get("recipe", "unknown"))
             (layout.checkpoints / DELIVERED).unlink()
 
 
@@ -86,8 +87,12 @@ def end(session: Session) -> None:
 
 
 def taken_back(layout: VariantLayout) -> bool:
-    """Return whether someone deleted what had been handed over: that asks for a new training, not the old weights."""
-    return (layout.checkpoints / DELIVERED).exists() and not _complete(layout)
+    """Return whether a person deleted weights that had been handed over: that asks for a new training.
+
+    Snakemake deletes every output of a job before it starts it and when it fails, ``training.json`` first: weights that
+    went with it are published again from their checkpoint.
+    """
+    return (layout.checkpoints / DELIVERED).exists() and not layout.best.exists() and layout.training.is_file()
 
 
 def _complete(layout: VariantLayout) -> bool:

@@ -41,8 +41,47 @@ OWNED = {
 CHOICES = {"amp": (True, False, "fp16", "bf16", "fp32"), "cache": (True, False, "ram", "disk")}
 """Words that these arguments know. Ultralytics takes any other, ``amp: 'false'`` too, for True."""
 
-RUNTIME = frozenset({"device", "verbose", "plots", "save_period", "profile", "cache"})
-"""Arguments that decide where and how a run works, not what it yields: they are no part of a recipe."""
+UNSUPPORTED = {
+    "distill_model": "a distillation that is interrupted cannot be continued",
+    "dis": "it weighs the loss of a distillation, which is not supported",
+}
+"""Arguments that are refused for any value but their default, with the reason."""
+
+RUNTIME = frozenset({"device", "verbose", "plots", "save_period", "profile", "cache", "workers", "deterministic"})
+"""Arguments that decide where and how a run works, not what it yields. Data loader processes draw augmentations of
+their own, and operations need not be deterministic: that changes bits, as another processor does, and no distribution.
+`workflow.evo.training.determinism.Conditions` notes those."""
+
+OTHER_TASKS = frozenset(
+    {
+        "overlap_mask",  # masks of segmentation: loss.py, `v8SegmentationLoss`
+        "mask_ratio",
+        "dropout",  # classification: models/yolo/classify/train.py
+        "auto_augment",  # classification: `ClassificationDataset`
+        "erasing",
+        "pose",  # gains of the losses of pose, oriented boxes and depth: loss.py
+        "kobj",
+        "rle",
+        "angle",
+        "dlog",
+        "dgrad",
+        "dlam",
+    }
+)
+"""Arguments that Ultralytics 8.4.190 reads for other tasks than detection only."""
+
+UNREAD = frozenset(
+    {
+        "save_json",  # adds accuracies by object size to the metrics: the choice of the best epoch does not read them
+        "dnn",  # OpenCV for ONNX files
+        "cls_remap",  # how Ultralytics loads pretrained weights: `workflow.evo.models.transfer` does it here
+    }
+)
+"""Arguments that the training of a detector reads, if at all, for nothing that its weights depend on."""
+
+NEUTRAL = RUNTIME | OTHER_TASKS | UNREAD
+"""Arguments that change no weight of a detector: they are left out of a recipe. The thresholds of validation
+(``conf``, ``iou``, ``max_det``, ``nms``) are not among them: they decide which epoch is the best."""
 
 SECTIONS = ("Train settings", "Val/Test settings", "Hyperparameters")
 """Sections of Ultralytics' table whose arguments its trainer reads."""
@@ -182,6 +221,8 @@ def _problem(name: str, value: Any) -> str | None:
         return f"'{name}' is no training argument ({argument.section})"
     if value is None:
         return None if argument.optional else f"'{name}' must not be empty ({argument.help})"
+    if name in UNSUPPORTED and value != argument.default:
+        return f"'{name}' is not supported: {UNSUPPORTED[name]}, leave it out"
     return _special(name, value) or _type_problem(argument, value) or _range_problem(name, value)
 
 

@@ -14,10 +14,12 @@ from workflow.evo import session_run
 from workflow.evo.capacity import capacity
 from workflow.evo.config import load_session, read_yaml
 from workflow.evo.data.place import refuse_misplaced
-from workflow.evo.data.source import dataset_names, dataset_yaml, session_content_hash
-from workflow.evo.errors import EvoError
+from workflow.evo.data.source import dataset_yaml, session_hashes
+from workflow.evo.errors import EvoError, UserError
 from workflow.evo.planning import (
     board_identity,
+    export_identity,
+    is_made_of,
     memory_is_checked,
     preflight_identity,
     report_identity,
@@ -26,7 +28,13 @@ from workflow.evo.planning import (
 )
 from workflow.evo.models.graph import identity
 from workflow.evo.printable import tell
-from workflow.evo.training.recipe import arguments_of, pretrained_hash, recipe
+from workflow.evo.training.recipe import (
+    arguments_of,
+    is_published,
+    pretrained_hash,
+    recipe_document,
+    standing_recipe,
+)
 from workflow.evo.training.tracking import require_trackers
 
 
@@ -58,9 +66,12 @@ or_refuse(require_trackers, SESSION.track)
 or_refuse(unknown_targets, SESSION, sys.argv[1:], targets_of)
 
 # What decides whether a finished job runs again. Snakemake compares these; touched files and comments do not matter.
-DATA_HASH = or_refuse(session_content_hash, SESSION)
-CLASSES = len(or_refuse(dataset_names, SESSION))
-RECIPES = {v.name: or_refuse(recipe, SESSION, v, DATA_HASH, CLASSES) for v in SESSION.variants}
+DATA = or_refuse(session_hashes, SESSION)
+CLASSES = len(DATA.names)
+EVALUATED = DATA.of(SESSION.splits)
+EXPORTED = export_identity(SESSION, DATA)
+DOCUMENTS = {v.name: or_refuse(recipe_document, SESSION, v, DATA.training, CLASSES) for v in SESSION.variants}
+RECIPES = {v.name: or_refuse(standing_recipe, SESSION, v, DOCUMENTS[v.name]) for v in SESSION.variants}
 PRETRAINED = pretrained_hash(SESSION)
 NPU = report_identity(SESSION)
 REPORTING_HASH = tree_hash("reporting")
@@ -119,8 +130,42 @@ def get_recipe(wildcards):
     return RECIPES[wildcards.variant]
 
 
-def get_memory_check(wildcards):
-    return f"{RESULTS}/{wildcards.variant}/check/memory.json" if memory_is_checked(SESSION) else []
+# Snakemake runs a job again when a job behind one of its inputs runs, whatever that one makes. So what is checked or linked
+# again for another reason is an input only of a job that has to run anyway, and then runs before it: a job whose results
+# are of its present parameters asks for none of these files.
+
+
+def get_checks(wildcards):
+    layout = SESSION.layout.variant(wildcards.variant)
+    if is_published(layout, RECIPES[wildcards.variant]):
+        return []
+    shared = [SESSION.layout.environment, SESSION.layout.fingerprint, SESSION.layout.dataset_yaml]
+    own = [layout.model, layout.activations, layout.npu_check]
+    memory = [layout.memory] if memory_is_checked(SESSION) else []
+    return [path.as_posix() for path in (*shared, *own, *memory)]
+
+
+def get_probed(wildcards):
+    layout = SESSION.layout.variant(wildcards.variant)
+    if is_made_of(layout.memory, RECIPES[wildcards.variant], key="recipe"):
+        return []
+    return [path.as_posix() for path in (SESSION.layout.fingerprint, SESSION.layout.dataset_yaml, layout.activations)]
+
+
+def get_calibration(wildcards):
+    layout = SESSION.layout.variant(wildcards.variant)
+    current = is_made_of(layout.npu_metadata, EXPORTED) and layout.model_int8.is_file()
+    return [] if current else [layout.activations.as_posix(), SESSION.layout.dataset_yaml.as_posix()]
+
+
+def get_evaluated(wildcards):
+    current = is_made_of(SESSION.layout.variant(wildcards.variant).metrics, EVALUATED)
+    return [] if current else [SESSION.layout.dataset_yaml.as_posix()]
+
+
+def get_evaluated_int8(wildcards):
+    current = is_made_of(SESSION.layout.variant(wildcards.variant).metrics_int8, EVALUATED)
+    return [] if current else [SESSION.layout.dataset_yaml.as_posix()]
 
 
 def start_session():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from ..errors import EvoError, UserError
 from ..files import sha256_file
 from ..models.checkpoint_loader import RefusedCheckpoint, guard_ultralytics
 
-RETRAIN = "delete it and run snakemake again: the variant resumes from its last checkpoint"
+REPUBLISH = "delete training.json beside it and run snakemake again: the weights are published from their checkpoint"
+"""What brings trained weights back, and trains nothing where that checkpoint is there. To delete the weights themselves
+asks for a new training."""
 
 
 def check_unchanged(best: Path, expected_sha256: str) -> str:
@@ -27,7 +30,7 @@ def check_unchanged(best: Path, expected_sha256: str) -> str:
         raise EvoError(
             f"the file was changed after training (SHA-256 {found[:12]}…, training.json says {expected_sha256[:12]}…)",
             where=best.resolve(),
-            hint="restore it, or " + RETRAIN,
+            hint="restore it, or " + REPUBLISH,
         )
     return found
 
@@ -49,15 +52,35 @@ def load_detector(best: Path) -> Any:
     try:
         model = YOLO(str(best))
     except RefusedCheckpoint as error:
-        raise EvoError(error.what, where=best, hint=RETRAIN) from error
+        raise EvoError(error.what, where=best, hint=REPUBLISH) from error
     except Exception as error:  # Ultralytics trusts what it finds in a checkpoint
         words = " ".join(str(error).split())[:160]
         raise EvoError(
-            f"not a readable checkpoint ({type(error).__name__}: {words})", where=best, hint=RETRAIN
+            f"not a readable checkpoint ({type(error).__name__}: {words})", where=best, hint=REPUBLISH
         ) from error
     if model.task != "detect":
-        raise EvoError("not a detector, but a model for another task", where=best, hint=RETRAIN)
+        raise EvoError("not a detector, but a model for another task", where=best, hint=REPUBLISH)
     return model
+
+
+def class_names(trained: Mapping[int, str], dataset: Sequence[str], *, single: bool) -> dict[int, str]:
+    """Return the names of a detector's classes by id: those of the dataset, which may have changed since the training.
+
+    Args:
+        trained: the names that the weights carry.
+        dataset: the names of the dataset, in the order of their ids.
+        single: whether all classes were trained as one: it has a name of its own.
+    """
+    if single or len(trained) != len(dataset):
+        return {index: str(name) for index, name in trained.items()}
+    return {index: str(name) for index, name in enumerate(dataset)}
+
+
+def use_names(detector: Any, names: Mapping[int, str] | Sequence[str]) -> None:
+    """Give a ``YOLO`` the class names of the dataset, see `class_names`."""
+    listed = list(names.values() if isinstance(names, Mapping) else names)
+    single = bool(detector.overrides.get("single_cls"))
+    detector.model.names = class_names(detector.names, listed, single=single)
 
 
 def dataset_splits(dataset_yaml: Path, splits: tuple[str, ...]) -> tuple[dict[str, Any], list[str]]:

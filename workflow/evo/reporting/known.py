@@ -15,6 +15,8 @@ from .message import Figure, Message
 
 INCIDENTS = (
     marked("the recipe changed: trained afresh, earlier checkpoints are in %(folder)s"),
+    marked("the recipe is an earlier one again: its checkpoints are back from %(folder)s"),
+    marked("train.deterministic is false: the same training again need not give the same bits"),
     marked("an earlier attempt ended before its first checkpoint; started again"),
     marked("resumed from the checkpoint of epoch %(epoch)s of %(epochs)s"),
     marked("checkpoint %(checkpoint)s is unusable (%(reason)s): the one before it is used"),
@@ -87,6 +89,7 @@ PARTS = (
     marked("%(gpu)s is known to compute NaN with it"),
     marked("outputs of the network hold NaN or infinity with it"),
     marked("outputs of the network differ by %(share)s of their norm with it"),
+    marked("deterministic operations %(now)s instead of %(before)s"),
     marked("libraries %(now)s instead of %(before)s"),
     marked("neck and detect"),
     marked("backbone and detect"),

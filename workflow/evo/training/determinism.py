@@ -78,6 +78,7 @@ class Conditions:
         cache: ``ram`` when images are kept in memory, because mosaic then chooses among all of them.
         libraries: versions of `LIBRARIES`.
         precision: ``fp32``, or ``fp16`` or ``bf16`` mixed with it; what is used, which need not be what `amp` asks for.
+        deterministic: whether torch used only operations that give the same bits each time.
     """
 
     batch: int
@@ -87,6 +88,7 @@ class Conditions:
     cache: str | None
     libraries: str
     precision: str
+    deterministic: bool = True
 
     @classmethod
     def of(cls, loader: Any, batch: int, device: Any, precision: str) -> Conditions:
@@ -109,6 +111,7 @@ class Conditions:
             cache="ram" if loader.dataset.cache == "ram" else None,
             libraries=", ".join(f"{package} {_version(package)}" for package in LIBRARIES),
             precision=precision,
+            deterministic=torch.are_deterministic_algorithms_enabled(),
         )
 
     def document(self) -> dict[str, Any]:
@@ -119,7 +122,12 @@ class Conditions:
 
         What an earlier version of this workflow did not store is not compared.
         """
-        words = {"workers": "data loader processes", "threads": "torch threads", "cache": "image cache"}
+        words = {
+            "workers": "data loader processes",
+            "threads": "torch threads",
+            "cache": "image cache",
+            "deterministic": "deterministic operations",
+        }
         return [
             f"{words.get(name, name)} {value} instead of {earlier[name]}"
             for name, value in self.document().items()

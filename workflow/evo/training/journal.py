@@ -42,7 +42,7 @@ class Journal:
         again = self.run.get("recipe") == recipe
         if not again:
             self.run = {"recipe": recipe, "started": now(), "attempts": 0, "batch": batch}
-            self._incidents_file.unlink(missing_ok=True)
+            self._incidents_file.unlink(missing_ok=True)  # of no known training: the others' went with their recipe
         self.run["attempts"] += 1
         self.save()
         return again
@@ -64,10 +64,6 @@ class Journal:
         if "stopped" in self.run:
             self.run = {key: value for key, value in self.run.items() if key not in {"stopped", "bad_numbers"}}
             self.save()
-
-    def forget(self) -> None:
-        """Let the next attempt be the first of a new run."""
-        self._run_file.unlink(missing_ok=True)
 
     def incident(self, kind: str, message: str, **details: Any) -> None:
         """Append one incident; ``message`` is in plain words and stands in the report."""

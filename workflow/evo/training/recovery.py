@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 from ..config import Session
 from ..errors import EvoError
 from ..files import read_json
+from . import memory
 from .console import Console
 from .failures import first_line, loader_killed, missing_image, out_of_memory
 from .journal import Journal
@@ -65,7 +66,12 @@ class Recovery:
         if not path.is_file():
             return
         found = read_json(path, "memory")
+        if str(self.session.train.get("device")) in {"cpu", "mps"}:
+            return
         if found["recipe"] != recipe or found["fitting_batch"] in {None, self.journal.run["batch"]}:
+            return
+        if reason := memory.outdated(found, memory.gpu()):
+            self.console.say(f"the memory check is not heeded: {reason}; begins at batch {self.journal.run['batch']}")
             return
         batch, half = self.journal.run["batch"], found["fitting_batch"]
         self.journal.run["batch"] = half
