@@ -37,7 +37,7 @@ rule export_int8:
     params:
         calibration_images=SESSION.npu.calibration_images,
     shell:
-        "evo export_int8 {log} --variant {wildcards.variant}"
+        "evo export_int8 {log} --variant {wildcards.variant} --threads {threads}"
 
 
 rule compile_npu:
