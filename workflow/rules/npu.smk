@@ -36,7 +36,7 @@ rule export_int8:
     params:
         export=EXPORTED,
     shell:
-        "evo export_int8 {log} --variant {wildcards.variant}"
+        "evo export_int8 {log} --variant {wildcards.variant} --threads {threads}"
 
 
 rule compile_npu:

@@ -14,6 +14,7 @@ from workflow.evo.files import write_json
 from workflow.evo.models import cost, graph
 from workflow.evo.printable import tell
 from workflow.evo.training import disk
+from workflow.evo.training.devices import host_devices, visible_devices
 
 TESTED_ULTRALYTICS = "8.4.190"
 LOW_MEMORY_GIB = 4
@@ -84,7 +85,7 @@ def _device(session: Session, facts: dict[str, Any]) -> str:
             where="train.device",
             hint="check `nvidia-smi`, leave 'device' out, or set it to 'cpu'",
         )
-    if facts["gpus"]:
+    if facts["gpus"] and visible_devices(host_devices(), count_only=True):
         raise EvoError(
             f"{facts['gpus'][0]['name']} is there (driver {facts['gpus'][0]['driver']}) but torch cannot use it",
             where="check_environment",

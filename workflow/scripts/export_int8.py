@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from workflow.evo import ultralytics_env
-from workflow.evo.command_line import parse_variant
+from workflow.evo.command_line import session_and_variant, variant_parser
 from workflow.evo.data.source import checked_hashes
 from workflow.evo.errors import entry_point
 from workflow.evo.evaluation.detector import check_unchanged, class_names
@@ -16,11 +16,14 @@ from workflow.evo.planning import export_identity
 
 
 def main() -> None:
-    session, variant = parse_variant(
+    parser = variant_parser(
         "export_int8",
         "Quantise best.pt of a variant: raw heads, NHWC, int8 in and out, calibrated on a seeded sample of the "
         "training split. Writes results/{session}/{variant}/npu/model_int8.tflite and metadata.json.",
     )
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the calibration (default: 1)")
+    arguments = parser.parse_args()
+    session, variant = session_and_variant(arguments)
     layout = session.layout.variant(variant.name)
     training = read_json(layout.training, "training")
     check_unchanged(layout.best, training["weights"]["best"])
@@ -40,7 +43,7 @@ def main() -> None:
         model = load_network(layout.best)
         images = CalibrationImages(session.layout.dataset_yaml, imgsz, session.npu.calibration_images, seed)
         say(f"{variant.name}: calibrating on {len(images)} images of {imgsz} px …")
-        exported = export_int8(model, imgsz, images, layout.model_int8)
+        exported = export_int8(model, imgsz, images, layout.model_int8, threads=max(arguments.threads, 1))
         proof = prove(executed, activations(read_operators(layout.model_int8)), model.end2end)
         document = describe(
             layout.model_int8,
