@@ -56,6 +56,8 @@ def finished(tmp_path_factory) -> Workspace:
             folder = output if not output.suffix else output.parent
             folder.mkdir(parents=True, exist_ok=True)
             (output / "stub" if not output.suffix else output).write_text("a stub")
+    names = "".join(f"  {label}: '{label}'\n" for label in range(10))
+    workspace.path("data", "digits", "data.yaml").write_text(f"path: .\ntrain: images/train\nnames:\n{names}")
     before = Path.cwd()
     os.chdir(workspace.folder)
     try:
