@@ -263,6 +263,18 @@ def test_deleted_weights_are_told_from_lost_ones(session):
     assert (session.layout.variant(name).checkpoints / "epoch00004").is_dir()  # only looked at
 
 
+def test_an_earlier_recipe_comes_back_with_its_checkpoint(session):
+    name, recipe, other = "level2_relu", recipe_of(session, "level2_relu"), recipe_of(session, "level2_relu", lr0=0.5)
+    finish(session, name, other)
+    keep(session, name, recipe, 4, finished=True)
+    store = CheckpointStore(session.layout.variant(name).checkpoints)
+    store.set_aside(sha256_json(other), sha256_json(recipe))
+    found = look(session, name, recipe, job("train", "Params have changed since last execution: before: 1 now: 2"))
+    assert found.stages["Training"] == "publishes its weights"
+    assert found.reasons[0].endswith("; it was trained like this before")
+    assert not list(store.folder.glob("epoch*"))  # only looked at
+
+
 def test_an_interrupted_training_continues_and_its_own_epochs_tell_the_time(session, monkeypatch):
     name, recipe = "level2_relu", recipe_of(session, "level2_relu")
     synthetic.write_shared(session)
