@@ -276,14 +276,6 @@ def test_a_session_on_another_disk_behind_a_link_works(call, tmp_path):
     assert (tmp_path / "scratch/data/dataset.yaml").is_file()
 
 
-def test_an_apostrophe_in_the_working_directory_is_refused_before_anything_trains(tmp_path, monkeypatch):
-    folder = tmp_path / "it's mine"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    with pytest.raises(UserError, match="has an apostrophe, which Ultralytics takes out of the names of weights"):
-        refuse_misplaced(load_session({"session": "x"}))
-
-
 @pytest.mark.parametrize(
     ("path", "says"),
     [("/opt/a:b", "':', at which Python parts its search path"), ("/opt/{a}", "'{', which Snakemake takes for a wild")],

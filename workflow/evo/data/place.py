@@ -30,15 +30,9 @@ def refuse_misplaced(session: Session) -> None:
 
     Raises:
         UserError: a folder that the session fills is a link or a file, the dataset lies in the session's folder or
-            around it, or the working directory has a name that Ultralytics cannot open files in.
+            around it, or the path of the workflow has a letter that a tool takes for something else.
     """
     root = session.root.absolute()
-    if "'" in os.fspath(root):
-        raise UserError(
-            "the path has an apostrophe, which Ultralytics takes out of the names of weights",
-            where=root,
-            hint="rename that folder, or run in another one with `snakemake -s …/Snakefile -d FOLDER`",
-        )
     for letter, why in UNUSABLE.items():
         if letter in os.fspath(ROOT):
             raise UserError(f"the path has a '{letter}', {why}", where=ROOT, hint="rename that folder")
