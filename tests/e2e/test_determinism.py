@@ -8,7 +8,7 @@ from workflow.evo import ultralytics_env
 from workflow.evo.training.determinism import Conditions, OneEpoch, begin_epoch, epoch_seed
 
 IMAGES = 40
-CONDITIONS = Conditions(16, 2, 1, "a processor, AVX2", None, "numpy 2.0")
+CONDITIONS = Conditions(16, 2, 1, "a processor, AVX2", None, "numpy 2.0", "fp32")
 
 
 class Loader:
@@ -106,10 +106,16 @@ def test_the_same_conditions_have_no_differences():
         ("device", "a GPU", "device a processor, AVX2 instead of a GPU"),
         ("cache", "ram", "image cache None instead of ram"),
         ("libraries", "numpy 1.26", "libraries numpy 2.0 instead of numpy 1.26"),
+        ("precision", "fp16", "precision fp32 instead of fp16"),
     ],
 )
 def test_every_condition_is_compared_and_named(name, value, said):
     assert CONDITIONS.differences({**CONDITIONS.document(), name: value}) == [said]
+
+
+def test_what_an_earlier_version_did_not_store_is_no_difference():
+    stored = {name: value for name, value in CONDITIONS.document().items() if name != "precision"}
+    assert CONDITIONS.differences(stored) == []
 
 
 @pytest.mark.parametrize("count", [1, 3])

@@ -354,7 +354,7 @@ def test_a_model_changed_after_export_is_refused_in_one_line(place):
 
 def test_weights_of_other_classes_are_refused(trained, dataset, tmp_path):
     metadata = {**metadata_of(trained), "names": ["a", "b", "c", "d"]}
-    with pytest.raises(EvoError, match="the int8 model has other classes than the weights"):
+    with pytest.raises(EvoError, match="the int8 model has other classes than the dataset"):
         evaluate_int8(trained / "model_int8.tflite", metadata, trained / "best.pt", dataset, ("val",), tmp_path)
 
 

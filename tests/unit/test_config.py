@@ -279,7 +279,7 @@ def test_an_unknown_variant_of_a_session_is_refused_and_the_nearest_suggested():
     ("content", "message"),
     [
         (b"train: [", "not valid YAML"),
-        (b"\xff\xfe\x00\x01", "not valid YAML"),
+        (b"\xff\xfe\x00\x01", "not a text file in UTF-8"),
         (b"- 1\n- 2\n", "a configuration is a table of keys and values"),
         (b"session: !!python/object/apply:os.system ['touch canary']", "not valid YAML"),
     ],

@@ -1,6 +1,12 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from workflow.evo.errors import EvoError, Preempted, UserError, did_you_mean, entry_point, nearest
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_a_message_is_one_line_with_place_fault_and_cure():
@@ -48,3 +54,25 @@ def test_an_entry_point_passes_the_exit_code_of_its_main_on(returned, code):
 def test_a_defect_of_the_program_keeps_its_traceback():
     with pytest.raises(ZeroDivisionError):
         entry_point(lambda: 1 // 0)
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "last"),
+    [
+        ("EvoError('no luck')", 1, "error: no luck"),
+        ("UserError('no luck')", 2, "error: no luck"),
+        ("1 / 0", 1, "ZeroDi"),
+    ],
+)
+def test_an_error_goes_to_the_log_when_nobody_reads_stderr_any_more(raised, code, last):
+    source = "from workflow.evo.errors import *\nfrom workflow.evo.errors import entry_point\n"
+    source += f"def main():\n    import sys\n    sys.stdin.readline()\n    {'raise ' * ('(' in raised)}{raised}\n"
+    source += "entry_point(main)"
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen([sys.executable, "-c", source], text=True, cwd=ROOT, **pipes) as process:
+        process.stderr.close()
+        process.stdin.write("go on\n")
+        process.stdin.close()
+        said = process.stdout.read()
+        assert process.wait(10) == code
+    assert said.splitlines()[-1].startswith(last)

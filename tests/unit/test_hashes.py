@@ -11,10 +11,14 @@ import pytest
 from tests.unit.dataset_folder import save_dataset, save_image
 from workflow.evo.data import hashes
 from workflow.evo.data.dataset import load_dataset
-from workflow.evo.data.hashes import content_hash
+from workflow.evo.data.hashes import DatasetHashes, dataset_hashes
 from workflow.evo.errors import UserError
 
 LONG_AGO = 1_600_000_000
+
+
+def content_hash(dataset, cache) -> str:
+    return dataset_hashes(dataset, cache).everything
 
 
 def age(root: Path) -> None:
@@ -32,8 +36,8 @@ def settled(monkeypatch):
 def reads(monkeypatch) -> list[str]:
     """The files whose content is read."""
     seen: list[str] = []
-    original = hashes.sha256_file
-    monkeypatch.setattr(hashes, "sha256_file", lambda path: (seen.append(path.name), original(path))[1])
+    original = hashes._hash
+    monkeypatch.setattr(hashes, "_hash", lambda path: (seen.append(Path(path).name), original(path))[1])
     return seen
 
 
@@ -105,7 +109,7 @@ def test_a_file_changed_a_moment_ago_is_not_trusted_to_the_cache(tmp_path, reads
 
 
 @pytest.mark.parametrize(
-    "damage", ["", "{", "[]", "\x00", '{"version": 99}', '{"version": 1, "entries": {"/a": [1]}}', "[" * 100_000]
+    "damage", ["", "{", "[]", "\x00", '{"version": 99}', '{"version": 2, "entries": {"/a": [1]}}', "[" * 100_000]
 )
 def test_a_damaged_cache_is_rebuilt(tmp_path, settled, damage):
     path, cache = save_dataset(tmp_path / "data"), tmp_path / "cache.json"
@@ -147,3 +151,48 @@ def test_a_link_to_nothing_is_named(tmp_path):
         UserError, match=r"images/train/gone.jpg: cannot be read: a link to nothing \(/nowhere/gone.jpg\)"
     ):
         content_hash(load_dataset(path), None)
+
+
+def edited(root: Path, name: str, content: bytes) -> DatasetHashes:
+    """Return the hashes after a file below ``root`` was replaced."""
+    (root / name).write_bytes(content)
+    return dataset_hashes(load_dataset(root / "data.yaml"), None)
+
+
+@pytest.fixture
+def three(tmp_path) -> tuple[Path, DatasetHashes]:
+    """The folder of a dataset of three splits, and its hashes."""
+    path = save_dataset(tmp_path / "three", splits=("train", "val", "test"))
+    return path.parent, dataset_hashes(load_dataset(path), None)
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_weights_depend_on_the_images_and_labels_of_train_and_val(three, split):
+    root, before = three
+    assert edited(root, f"labels/{split}/{split}0.txt", b"0 0.5 0.5 0.1 0.1\n").training != before.training
+    assert edited(root, f"images/{split}/{split}0.png", b"another").training != before.training
+
+
+@pytest.mark.parametrize("name", ["labels/test/test0.txt", "images/test/test0.png"])
+def test_an_edit_of_the_split_test_concerns_its_evaluation_and_no_weights(three, name):
+    root, before = three
+    after = edited(root, name, b"0 0.5 0.5 0.1 0.1\n")
+    assert after.training == before.training and after.everything != before.everything
+    assert after.of(["val"]) == before.of(["val"]) and after.of(["val", "test"]) != before.of(["val", "test"])
+
+
+def test_a_renamed_class_and_a_split_taken_out_concern_no_weights(three):
+    root, before = three
+    yaml = (root / "data.yaml").read_bytes()
+    renamed = edited(root, "data.yaml", yaml.replace(b"cat", b"tabby"))
+    assert renamed.training == before.training
+    assert renamed.of(["val"]) != before.of(["val"]) and renamed.everything != before.everything
+    without = edited(root, "data.yaml", yaml.replace(b"test: images/test\n", b""))
+    assert without.training == before.training and without.everything != before.everything
+
+
+def test_line_ends_of_windows_and_a_byte_order_mark_in_labels_are_no_change(three):
+    root, before = three
+    label = (root / "labels/train/train0.txt").read_bytes()
+    assert edited(root, "labels/train/train0.txt", label.replace(b"\n", b"\r\n")) == before
+    assert edited(root, "labels/train/train0.txt", b"\xef\xbb\xbf" + label) == before

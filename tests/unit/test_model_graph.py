@@ -164,7 +164,7 @@ def test_layers_that_do_not_fit_together_are_refused_before_anything_is_built(ch
 
 def test_a_network_that_no_memory_holds_is_refused(tmp_path):
     text = GOOD.replace("0.33, 0.25, 512]", "4, 4, 65536]")
-    assert "billion weights are too many" in refusal(write(tmp_path, text=text.replace("1024", "4096")))[0]
+    assert "weights, too many (limit 500,000,000)" in refusal(write(tmp_path, text=text.replace("1024", "4096")))[0]
 
 
 def test_a_file_is_checked_in_milliseconds():

@@ -178,7 +178,7 @@ def test_the_command_ends_with_the_options_that_take_every_word():
         (
             "export_int8",
             "Params have changed since last execution: before: 64 now: 128",
-            "export_int8: npu.calibration_images changed",
+            "export_int8: npu.calibration_images, the class names or the exporters changed",
         ),
     ],
 )

@@ -133,7 +133,7 @@ def test_a_session_whose_folder_is_something_else_is_refused(tmp_path, plant):
     plant(tmp_path / "session")
     lock = tmp_path / "session" / ".lock"
     with (
-        pytest.raises(UserError, match="this is not a folder — move it away") as refused,
+        pytest.raises(UserError, match="stands where a folder is needed — move it out of the way") as refused,
         sole_owner(lock, "it", print),
     ):
         pass
@@ -300,7 +300,8 @@ def test_a_closed_pipe_does_not_end_a_training():
         process.stderr.close()
         process.stdin.write("\n")
         process.stdin.close()
-        assert "trained on\n" in process.stdout.read()
+        said = process.stdout.read()
+        assert "trained on\n" in said and " level2_relu: second\n" in said, "the log has it"
         assert process.wait(10) == 0
 
 

@@ -341,3 +341,26 @@ def test_the_commit_hooks_are_commands_of_make_lint():
     for hook in repo["hooks"]:
         command = hook["entry"].replace(" --force-exclude", "").replace(" -q", "")
         assert command in makefile, hook["id"]
+
+
+def test_every_action_of_the_continuous_integration_is_pinned_by_its_commit():
+    """A tag can be moved to other code; the version stands behind it for people."""
+    used = [
+        line.split("uses:")[1].strip()
+        for path in (ROOT / ".github" / "workflows").glob("*.y*ml")
+        for line in path.read_text().splitlines()
+        if "uses:" in line
+    ]
+    assert used
+    assert [action for action in used if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action)] == []
+
+
+def test_no_other_code_opens_a_checkpoint():
+    """What is not judged first may run code, or take the process down."""
+    calls = re.compile(r"torch\.load\(|torch_load\(|torch_safe_load|strip_optimizer\(|jit\.load\(|pickle\.loads?\(")
+    found = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "workflow").rglob("*.py")
+        if calls.search(path.read_text(encoding="utf-8"))
+    }
+    assert found == {"workflow/evo/models/checkpoint_loader.py"}

@@ -14,13 +14,13 @@ import pytest
 from tests.conftest import ROOT, Workspace, environment
 from tests.unit import synthetic
 from workflow.evo.config import load_session_files
-from workflow.evo.data.source import dataset_names, session_content_hash
+from workflow.evo.data.source import session_hashes
 from workflow.evo.environment import cpu_name
 from workflow.evo.npu.boards import board_names
 from workflow.evo.plan.dry_run import parse
 from workflow.evo.training.checkpoints import CheckpointStore
 from workflow.evo.training.journal import Journal
-from workflow.evo.training.recipe import arguments_of, recipe, recipe_document
+from workflow.evo.training.recipe import arguments_of, recipe_document, standing_recipe
 
 NAMES = ("level2_relu", "level4_relu")
 SECONDS = 3.0
@@ -70,11 +70,12 @@ def finished(tmp_path_factory) -> Workspace:
 def _write_documents(workspace: Workspace) -> None:
     files = [ROOT / "config" / "config.yaml", workspace.config]
     session = load_session_files(files)
-    data, names = session_content_hash(session), dataset_names(session)
+    hashes = session_hashes(session)
+    data, names = hashes.training, hashes.names
     synthetic.write_shared(session, names, test=False)
     for variant in session.variants:
         document = recipe_document(session, variant, data, len(names))
-        identity = recipe(session, variant, data, len(names))
+        identity = standing_recipe(session, variant, document)
         versions = {package: document[package] for package in ("torch", "ultralytics")}
         synthetic.write_done(
             session,

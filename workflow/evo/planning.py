@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
@@ -10,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from .config import FOLDERS, Session
+from .data.hashes import DatasetHashes
 from .errors import UserError, did_you_mean
 from .files import sha256_file, sha256_json
 from .npu.boards import board_names, load_board
@@ -77,12 +79,28 @@ def board_identity(name: str) -> dict[str, Any]:
 def preflight_identity() -> dict[str, Any]:
     """Return what `preflight_npu` depends on besides the network and its input size: every board, and the exporters.
 
-    It is the same for every choice of boards and gates in a configuration, so that such a choice makes no input of
-    `train` anew. (To take that input as ``ancient`` would not do: Snakemake 9.27 overlooks a changed parameter or a
-    missing output of a job behind a rerun one; ``dag.py``, ``masked``.)
+    It is the same for every choice of boards and gates in a configuration, which are held against what it found.
     """
-    exporters = {name: importlib.metadata.version(name) for name in ("litert-torch", "ai-edge-quantizer")}
-    return {"boards": [board_identity(name) for name in board_names()], **exporters}
+    return {"boards": [board_identity(name) for name in board_names()], **_exporters()}
+
+
+def _exporters() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in ("litert-torch", "ai-edge-quantizer")}
+
+
+def export_identity(session: Session, data: DatasetHashes) -> str:
+    """Return a hash of what an int8 file depends on besides the weights: calibration images, class names, exporters."""
+    calibration = {"images": session.npu.calibration_images, "split": data.splits["train"]}
+    return sha256_json({"calibration": calibration, "names": data.names, **_exporters()})
+
+
+def is_made_of(path: Path, identity: str, key: str = "made_of") -> bool:
+    """Return whether a JSON document, of whatever version, says that it is made of what has this identity."""
+    try:
+        document = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and document.get(key) == identity
 
 
 def report_identity(session: Session) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+from . import ultralytics_offline
+
 SETTINGS = {
     "YOLO_OFFLINE": "1",
     "YOLO_AUTOINSTALL": "false",
@@ -15,7 +17,7 @@ SETTINGS = {
 
 
 def prepare(config_dir: Path) -> None:
-    """Set the environment for Ultralytics; call it before its first import.
+    """Set the environment for Ultralytics and import it without what fetches; call this before its first import.
 
     Args:
         config_dir: folder for Ultralytics' settings file, so that the user's own settings neither apply nor change.
@@ -31,6 +33,7 @@ def prepare(config_dir: Path) -> None:
     if not late:
         config_dir.mkdir(parents=True, exist_ok=True)
         os.environ.update(wanted)
+    ultralytics_offline.close()
 
 
 def use_threads(count: int) -> None:

@@ -2,7 +2,7 @@ rule evaluate:
     input:
         best=f"{RESULTS}/{{variant}}/train/best.pt",
         training=f"{RESULTS}/{{variant}}/train/training.json",
-        dataset=f"{RESULTS}/data/dataset.yaml",
+        dataset=get_evaluated,
     output:
         metrics=f"{RESULTS}/{{variant}}/evaluate/metrics.json",
         curves=f"{RESULTS}/{{variant}}/evaluate/curves.json",
@@ -25,6 +25,6 @@ rule evaluate:
     resources:
         gpu=CAPACITY.gpu,
     params:
-        splits=SESSION.splits,
+        data=EVALUATED,
     shell:
         "evo evaluate {log} --variant {wildcards.variant} --threads {threads}"

@@ -22,8 +22,7 @@ rule export_int8:
     input:
         best=f"{RESULTS}/{{variant}}/train/best.pt",
         training=f"{RESULTS}/{{variant}}/train/training.json",
-        activations=f"{RESULTS}/{{variant}}/check/activations.json",
-        dataset=f"{RESULTS}/data/dataset.yaml",
+        calibration=get_calibration,
     output:
         model=f"{RESULTS}/{{variant}}/npu/model_int8.tflite",
         metadata=f"{RESULTS}/{{variant}}/npu/metadata.json",
@@ -35,7 +34,7 @@ rule export_int8:
     conda:
         "../../environment.yml"
     params:
-        calibration_images=SESSION.npu.calibration_images,
+        export=EXPORTED,
     shell:
         "evo export_int8 {log} --variant {wildcards.variant} --threads {threads}"
 
@@ -72,7 +71,7 @@ rule evaluate_int8:
         metadata=f"{RESULTS}/{{variant}}/npu/metadata.json",
         best=f"{RESULTS}/{{variant}}/train/best.pt",
         training=f"{RESULTS}/{{variant}}/train/training.json",
-        dataset=f"{RESULTS}/data/dataset.yaml",
+        dataset=get_evaluated_int8,
     output:
         f"{RESULTS}/{{variant}}/npu/metrics_int8.json",
     log:
@@ -84,7 +83,7 @@ rule evaluate_int8:
         "../../environment.yml"
     threads: CAPACITY.evaluation_threads
     params:
-        splits=SESSION.splits,
+        data=EVALUATED,
     shell:
         "evo evaluate_int8 {log} --variant {wildcards.variant} --threads {threads}"
 

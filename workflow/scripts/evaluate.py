@@ -8,6 +8,7 @@ from pathlib import Path
 
 from workflow.evo import ultralytics_env
 from workflow.evo.command_line import session_and_variant, variant_parser
+from workflow.evo.data.source import checked_hashes
 from workflow.evo.errors import entry_point
 from workflow.evo.evaluation.detector import check_unchanged
 from workflow.evo.evaluation.validation import evaluate
@@ -29,6 +30,7 @@ def main() -> None:
     layout = session.layout.variant(variant.name)
     training = read_json(layout.training, "training")
     check_unchanged(layout.best, training["weights"]["best"])
+    data = checked_hashes(session, read_json(session.layout.fingerprint, "fingerprint"))
     with (
         tempfile.TemporaryDirectory(prefix="evo-evaluate-") as settings,
         lease(session.train.get("device"), say) as gpu,
@@ -41,7 +43,7 @@ def main() -> None:
             layout.best, session.layout.dataset_yaml, session.splits, placement, layout.evaluate
         )
     write_json(layout.curves, "curves", details)
-    write_json(layout.metrics, "metrics", document)
+    write_json(layout.metrics, "metrics", {"made_of": data.of(session.splits), **document})
     say(f"wrote {layout.metrics}")
 
 

@@ -12,13 +12,14 @@ from typing import Any
 from workflow.evo.capacity import Capacity, capacity
 from workflow.evo.command_line import session_parser
 from workflow.evo.config import Session, load_session, merge, read_yaml
-from workflow.evo.data.source import dataset_names, session_content_hash
+from workflow.evo.data.source import dataset_names, session_hashes
 from workflow.evo.environment import GIB, cpu_count
 from workflow.evo.errors import UserError, entry_point
 from workflow.evo.plan.cost import UNKNOWN, device_name, disk_free
 from workflow.evo.plan.dry_run import Job, command, dry_run
 from workflow.evo.plan.outlook import GROUPS, Outlook, outlook
 from workflow.evo.plan.reasons import why
+from workflow.evo.printable import printable
 from workflow.evo.reporting.collect import read_if_there
 from workflow.evo.reporting.wording import DASH, duration, listed
 from workflow.evo.session_run import running
@@ -34,7 +35,7 @@ def main() -> None:
     session = _session(arguments)
     options = command(arguments.cores, arguments.config, arguments.set)
     jobs = dry_run(options)
-    data_hash, classes = session_content_hash(session), len(dataset_names(session))
+    data_hash, classes = session_hashes(session).training, len(dataset_names(session))
     device = device_name(session)
     checked = session.layout.environment.is_file() and all(job.rule != "check_environment" for job in jobs)
     found = []
@@ -82,7 +83,7 @@ def _print(
         console = Console(width=UNLIMITED)
 
     def say(text: str) -> None:
-        console.print(text, markup=False, highlight=False)
+        console.print("\n".join(map(printable, text.split("\n"))), markup=False, highlight=False)
 
     trained = [entry.training for entry in found if entry.training is not None and entry.training.epochs]
     if process := running(session):

@@ -1,17 +1,20 @@
-"""The content of a dataset as one hash, cheap enough to ask for at every start.
+"""The content of a dataset in a few hashes, cheap enough to ask for at every start.
 
 A file is read once; afterwards its size and times tell that it is the same, as in git.
 """
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import hashlib
 import json
 import os
 import sys
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import EvoError, UserError
@@ -20,7 +23,10 @@ from .dataset import Dataset
 from .listing import label_of, named_images
 from .progress import track
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
+TRAINED = ("train", "val")
+"""The splits that weights depend on: trained on, and asked which epoch is the best."""
+LABEL_SUFFIX = ".txt"
 ANNOUNCE_BYTES = 1 << 30
 SETTLED_NS = 2_000_000_000  # a file changed twice within the clock's grain looks the same: hash young files again
 
@@ -28,10 +34,36 @@ Entry = tuple[str, str, str, str | None]
 """An image: its name within the split, its absolute path, the SHA-256 of it and of its label (None without a label)."""
 
 
-def content_hash(dataset: Dataset, cache_file: Path | None, progress: bool = False) -> str:
-    """Return a SHA-256 of all that training reads: class names, and per split each image's name, content and label.
+@dataclass(frozen=True)
+class DatasetHashes:
+    """What a dataset holds, in hashes that depend neither on where it lies nor on times.
 
-    It depends neither on where the dataset lies nor on times.
+    Attributes:
+        splits: per split, a SHA-256 of each image's name, content and label.
+        names: of the classes, in the order of their ids.
+    """
+
+    splits: Mapping[str, str]
+    names: tuple[str, ...]
+
+    @property
+    def training(self) -> str:
+        """SHA-256 of all that weights depend on: the splits that are trained and validated on."""
+        return sha256_json({split: self.splits[split] for split in TRAINED if split in self.splits})
+
+    @property
+    def everything(self) -> str:
+        """SHA-256 of all splits and the class names."""
+        return sha256_json({"names": self.names, "splits": dict(self.splits)})
+
+    def of(self, splits: Iterable[str]) -> str:
+        """Return a SHA-256 of those of ``splits`` that there are, and the class names: what an evaluation is of."""
+        chosen = {split: self.splits[split] for split in splits if split in self.splits}
+        return sha256_json({"names": self.names, "splits": chosen})
+
+
+def dataset_hashes(dataset: Dataset, cache_file: Path | None, progress: bool = False) -> DatasetHashes:
+    """Return the hashes of a dataset.
 
     Args:
         dataset: the dataset.
@@ -45,10 +77,10 @@ def content_hash(dataset: Dataset, cache_file: Path | None, progress: bool = Fal
     return hash_entries(dataset, image_hashes(dataset, cache_file, progress))
 
 
-def hash_entries(dataset: Dataset, entries: Mapping[str, list[Entry]]) -> str:
-    """Return the content hash of a dataset whose files are hashed already."""
-    splits = {split: [[name, image, label] for name, _, image, label in rows] for split, rows in entries.items()}
-    return sha256_json({"names": dataset.names, "splits": splits})
+def hash_entries(dataset: Dataset, entries: Mapping[str, list[Entry]]) -> DatasetHashes:
+    """Return the hashes of a dataset whose files are hashed already."""
+    rows = {split: [[name, image, label] for name, _, image, label in found] for split, found in entries.items()}
+    return DatasetHashes({split: sha256_json(found) for split, found in rows.items()}, dataset.names)
 
 
 def image_hashes(dataset: Dataset, cache_file: Path | None, progress: bool = False) -> dict[str, list[Entry]]:
@@ -111,13 +143,19 @@ def _is_settled(stamp: list[int], now: int) -> bool:
 
 def _hash(path: str) -> str:
     try:
-        return sha256_file(Path(path))
+        return _hash_label(Path(path)) if path.endswith(LABEL_SUFFIX) else sha256_file(Path(path))
     except OSError as error:
         raise _unreadable(path, error) from error
 
 
+def _hash_label(path: Path) -> str:
+    """Return a SHA-256 that neither a byte order mark nor line ends of Windows change: the boxes are the same."""
+    content = path.read_bytes().removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n")
+    return hashlib.sha256(content).hexdigest()
+
+
 def _unreadable(path: str, error: OSError) -> UserError:
-    link = Path(path).is_symlink() and not Path(path).exists()
+    link = os.path.islink(path) and not os.path.exists(path)  # noqa: PTH110, PTH114 (they do not raise)
     reason = f"a link to nothing ({Path(path).readlink()})" if link else error.strerror or str(error)
     return UserError(f"cannot be read: {reason}", where=path, hint="make it readable, or take it out of the dataset")
 

@@ -147,18 +147,14 @@ def try_lock(handle: int, path: Path) -> bool:
 def _open_lock(path: Path) -> int:
     """Open a lock file of the session. A link is not followed: what it leads to would be overwritten."""
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-    try:
-        with explain_os_errors(path, "taking a lock"):
-            path.parent.mkdir(parents=True, exist_ok=True)
+    with explain_os_errors(path, "taking a lock"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
             handle = os.open(path, flags, 0o666)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise UserError(
-            "this is not a folder", where=error.filename, hint="move it away, or choose another name of the session"
-        ) from error
-    except OSError as error:
-        if error.errno not in {errno.ELOOP, errno.EISDIR, errno.ENXIO}:
-            raise
-        raise _not_a_lock(path) from error
+        except OSError as error:
+            if error.errno not in {errno.ELOOP, errno.EISDIR, errno.ENXIO}:
+                raise
+            raise _not_a_lock(path) from error
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise _not_a_lock(path)
