@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -63,6 +64,8 @@ def trained(request, dataset, tmp_path_factory):
 
 def export(folder, dataset, change=lambda network: None):
     """Write model_int8.tflite and metadata.json of best.pt into its folder; ``change`` may damage the network first."""
+    from ai_edge_quantizer import calibrator
+
     from workflow.evo.evaluation.detector import load_detector
     from workflow.evo.npu.calibration import CalibrationImages
     from workflow.evo.npu.export import export_int8
@@ -71,7 +74,9 @@ def export(folder, dataset, change=lambda network: None):
     network = load_detector(folder / "best.pt").model
     change(network)
     images = CalibrationImages(dataset, SIZE, 16, 0)
-    exported = export_int8(network, SIZE, images, folder / "model_int8.tflite")
+    with mock.patch.object(calibrator, "Calibrator", wraps=calibrator.Calibrator) as used:
+        exported = export_int8(network, SIZE, images, folder / "model_int8.tflite", threads=2)
+    assert used.call_args.kwargs["num_threads"] == 2, "not the 16 of the library, beside other jobs"
     document = describe(
         folder / "model_int8.tflite",
         exported,

@@ -146,7 +146,7 @@ def test_an_index_and_a_uuid_of_the_same_gpu_meet_at_one_lock(monkeypatch, refus
         lease(say=told.append),
     ):
         pass
-    assert told == ["waiting: all 1 GPUs this run may use are in use by other trainings"]
+    assert told == ["waiting: the only GPU this run may use is in use by other trainings"]
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "GPU-b"
 
 

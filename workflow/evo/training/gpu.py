@@ -20,7 +20,8 @@ below TMPDIR, which users and jobs have for themselves, and not in /dev/shm, whe
 logout (RemoveIPC of logind.conf)."""
 EARLIER = Path("/dev/shm/ethos-vision-optimizer-gpus")
 """Where version 0.1.0 has its locks, as ``UUID.lock``. Where the folder exists they are held too: a session of that
-version may be running."""
+version may be running. It is not made: one of that version that starts later makes it, and shares a GPU that is leased
+already."""
 MEND = "have its owner or root remove it"
 
 
@@ -101,7 +102,8 @@ def _first_free(devices: list[Device], say: Callable[[str], None], heed: Callabl
                 return device.uuid, handles
         if not told:
             whose = "this run may use" if VARIABLE in os.environ else "of this host"
-            say(f"waiting: all {len(devices)} GPUs {whose} are in use by other trainings")
+            all_of_them = f"all {len(devices)} GPUs {whose} are" if len(devices) > 1 else f"the only GPU {whose} is"
+            say(f"waiting: {all_of_them} in use by other trainings")
             told = True
         time.sleep(WAIT_SECONDS)
 
@@ -109,8 +111,7 @@ def _first_free(devices: list[Device], say: Callable[[str], None], heed: Callabl
 def _take(device: Device) -> list[int] | None:
     """Return the open files that hold all locks of a device; None when another process holds one of them.
 
-    None waits for another while it holds one, and all take them in the same order: two that try at once may both fail,
-    but cannot block each other.
+    Nobody waits for a lock while holding another, so that two that try at once cannot block each other.
     """
     handles: list[int] = []
     try:
