@@ -63,7 +63,7 @@ class Workspace:
         self,
         *arguments: object,
         cores: int = 2,
-        timeout: float = 300,
+        timeout: float = 900,
         before: Callable[[], None] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run Snakemake to its end; ``before`` is called in the child first."""
