@@ -14,7 +14,7 @@ from workflow.evo.data import check as checking
 from workflow.evo.data import hashes
 from workflow.evo.data.check import check
 from workflow.evo.data.dataset import load_dataset
-from workflow.evo.data.hashes import content_hash
+from workflow.evo.data.hashes import dataset_hashes
 from workflow.evo.files import read_json, write_json
 
 
@@ -26,7 +26,7 @@ def test_a_sound_dataset_has_no_findings(tmp_path):
     path = save_dataset(tmp_path, splits=("train", "val", "test"))
     document = check(load_dataset(path), None)
     assert document["findings"] == []
-    assert document["content_hash"] == content_hash(load_dataset(path), None)
+    assert document["content_hash"] == dataset_hashes(load_dataset(path), None).everything
     assert document["splits"]["test"] == {
         "images": 2,
         "labelled": 2,

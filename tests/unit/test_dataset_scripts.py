@@ -9,8 +9,7 @@ import yaml
 
 from tests.unit.dataset_folder import save_dataset
 from workflow.evo.config import load_session_files
-from workflow.evo.data.digits import identity
-from workflow.evo.data.source import session_content_hash
+from workflow.evo.data.source import session_hashes
 from workflow.evo.errors import UserError
 from workflow.evo.files import read_json
 from workflow.scripts import check_dataset, draw_digits
@@ -41,7 +40,7 @@ def test_the_demo_is_drawn_checked_and_linked(call, tmp_path, capsys):
     assert (data / "images/train/train_00000.png").is_symlink()
     assert yaml.safe_load((data / "dataset.yaml").read_text())["val"] == "images/val"
     fingerprint = read_json(data / "fingerprint.json", "fingerprint")
-    assert fingerprint["content_hash"] == identity(DIGITS)
+    assert fingerprint["content_hash"] == session_hashes(load_session_files(["session.yaml"])).everything
     assert fingerprint["splits"]["val"]["images"] == 5
 
 
@@ -60,7 +59,7 @@ def test_a_dataset_of_ones_own_has_the_hash_that_planning_sees(call, tmp_path):
     save_dataset(tmp_path / "own")
     assert not call(check_dataset, data="own/data.yaml")
     fingerprint = read_json(tmp_path / "results/s/data/fingerprint.json", "fingerprint")
-    assert fingerprint["content_hash"] == session_content_hash(load_session_files(["session.yaml"]))
+    assert fingerprint["content_hash"] == session_hashes(load_session_files(["session.yaml"])).everything
     assert len(list((tmp_path / ".snakemake/evo").glob("hashes-*.json"))) == 2
 
 

@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import ROOT, Workspace, environment
 from tests.unit import synthetic
 from workflow.evo.config import load_session_files
-from workflow.evo.data.source import dataset_names, session_content_hash
+from workflow.evo.data.source import dataset_names, session_hashes
 from workflow.evo.environment import cpu_name
 from workflow.evo.npu.boards import board_names
 from workflow.evo.plan.dry_run import parse
@@ -71,7 +71,7 @@ def finished(tmp_path_factory) -> Workspace:
 def _write_documents(workspace: Workspace) -> None:
     files = [ROOT / "config" / "config.yaml", workspace.config]
     session = load_session_files(files)
-    data, names = session_content_hash(session), dataset_names(session)
+    data, names = session_hashes(session).training, dataset_names(session)
     synthetic.write_shared(session, names, test=False)
     for variant in session.variants:
         document = recipe_document(session, variant, data, len(names))

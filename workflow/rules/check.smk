@@ -46,7 +46,7 @@ rule check_dataset:
     conda:
         "../../environment.yml"
     params:
-        content=DATA_HASH,
+        content=DATA.everything,
     shell:
         "evo check_dataset {log}"
 

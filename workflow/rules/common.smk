@@ -7,7 +7,7 @@ from snakemake.cli import get_argument_parser
 
 from workflow.evo import session_run
 from workflow.evo.config import load_session
-from workflow.evo.data.source import dataset_names, dataset_yaml, session_content_hash
+from workflow.evo.data.source import dataset_yaml, session_hashes
 from workflow.evo.errors import UserError
 from workflow.evo.planning import (
     board_identity,
@@ -46,9 +46,9 @@ or_refuse(require_trackers, SESSION.track)
 or_refuse(unknown_targets, SESSION, sys.argv[1:], targets_of)
 
 # What decides whether a finished job runs again. Snakemake compares these; touched files and comments do not matter.
-DATA_HASH = or_refuse(session_content_hash, SESSION)
-CLASSES = len(or_refuse(dataset_names, SESSION))
-RECIPES = {v.name: or_refuse(recipe, SESSION, v, DATA_HASH, CLASSES) for v in SESSION.variants}
+DATA = or_refuse(session_hashes, SESSION)
+CLASSES = len(DATA.names)
+RECIPES = {v.name: or_refuse(recipe, SESSION, v, DATA.training, CLASSES) for v in SESSION.variants}
 PRETRAINED = pretrained_hash(SESSION)
 NPU = report_identity(SESSION)
 REPORTING_HASH = tree_hash("reporting")

@@ -10,7 +10,7 @@ from workflow.evo.command_line import parse_session
 from workflow.evo.data.check import check
 from workflow.evo.data.dataset import load_dataset
 from workflow.evo.data.findings import FATAL, Finding
-from workflow.evo.data.source import dataset_yaml, hash_cache, session_content_hash
+from workflow.evo.data.source import dataset_yaml, hash_cache, session_hashes
 from workflow.evo.data.view import link
 from workflow.evo.errors import UserError, entry_point
 from workflow.evo.files import write_json
@@ -31,7 +31,8 @@ def main() -> int | None:
     dataset = load_dataset(path)
     document = check(dataset, hash_cache(session), progress=True)
     if session.data is None:
-        document["content_hash"] = session_content_hash(session)
+        hashes = session_hashes(session)
+        document |= {"content_hash": hashes.everything, "hashes": dict(hashes.splits)}
     refuse_fatal(document, path)
     print(summary(document), file=sys.stderr)
     link(dataset, session.layout.data)

@@ -12,7 +12,7 @@ from typing import Any
 from workflow.evo import ultralytics_env
 from workflow.evo.command_line import parse_variant
 from workflow.evo.config import Session
-from workflow.evo.data.source import dataset_names
+from workflow.evo.data.source import checked_hashes
 from workflow.evo.errors import EvoError, entry_point
 from workflow.evo.files import read_json, write_json
 from workflow.evo.models.definition import load_definition
@@ -50,9 +50,9 @@ def check(session: Session, variant: Variant, console: Console, *, leased: bool)
     """
     import torch
 
-    data = session.layout.data
     fingerprint = read_json(session.layout.fingerprint, "fingerprint")
-    identity = recipe(session, variant, fingerprint["content_hash"], len(dataset_names(session)))
+    data = checked_hashes(session, fingerprint)
+    identity = recipe(session, variant, data.training, len(data.names))
     nothing = dict.fromkeys(("device", "total_mib", "free_mib", "objects", "fitting_batch"))
     if not torch.cuda.is_available() or str(session.train.get("device")) in {"cpu", "mps"}:
         return {"recipe": identity, "skipped": "no GPU to try it on", **nothing, "tried": []}
@@ -61,7 +61,7 @@ def check(session: Session, variant: Variant, console: Console, *, leased: bool)
         session, variant, batch=session.train["batch"], save_dir=session.layout.root, leased=leased
     )
     train = memory.train_one_epoch(load_definition(variant.yaml), console.say)
-    tried = memory.probe(arguments, train, data)
+    tried = memory.probe(arguments, train, session.layout.data)
     if not tried[-1]["fits"]:
         raise EvoError(
             f"not even one image of {session.train['imgsz']} px fits into the memory of "
@@ -75,7 +75,7 @@ def check(session: Session, variant: Variant, console: Console, *, leased: bool)
         "device": torch.cuda.get_device_name(),
         "total_mib": round(total / memory.MIB, 1),
         "free_mib": round(free / memory.MIB, 1),
-        "objects": memory.most_objects(data),
+        "objects": memory.most_objects(session.layout.data),
         "fitting_batch": tried[-1]["batch"],
         "tried": tried,
     }

@@ -11,7 +11,7 @@ from typing import Any
 
 from workflow.evo.command_line import session_parser
 from workflow.evo.config import Session, load_session, merge, read_yaml
-from workflow.evo.data.source import dataset_names, session_content_hash
+from workflow.evo.data.source import dataset_names, session_hashes
 from workflow.evo.environment import GIB, cpu_count
 from workflow.evo.errors import UserError, entry_point
 from workflow.evo.plan.cost import UNKNOWN, device_name, disk_free
@@ -33,7 +33,7 @@ def main() -> None:
     session = _session(arguments)
     options = command(arguments.cores, arguments.config, arguments.set)
     jobs = dry_run(options)
-    data_hash, classes = session_content_hash(session), len(dataset_names(session))
+    data_hash, classes = session_hashes(session).training, len(dataset_names(session))
     device = device_name(session)
     checked = session.layout.environment.is_file() and all(job.rule != "check_environment" for job in jobs)
     found = []

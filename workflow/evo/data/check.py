@@ -87,7 +87,7 @@ def check(dataset: Dataset, cache_file: Path | None, progress: bool = False) -> 
 
     Args:
         dataset: the dataset.
-        cache_file: the hash cache of `content_hash`; what was found in an image lies beside it, by content.
+        cache_file: the hash cache of `dataset_hashes`; what was found in an image lies beside it, by content.
         progress: show how far it is on stderr.
 
     Returns:
@@ -106,8 +106,10 @@ def check(dataset: Dataset, cache_file: Path | None, progress: bool = False) -> 
     _check_classes(dataset, splits, found)
     findings = [*found.findings(), *dataset.remarks]
     findings.sort(key=lambda finding: (FATAL, WARNING, INFO).index(finding.severity))
+    hashes = hash_entries(dataset, entries)
     return {
-        "content_hash": hash_entries(dataset, entries),
+        "content_hash": hashes.everything,
+        "hashes": dict(hashes.splits),
         "names": list(dataset.names),
         "splits": splits,
         "findings": [finding.document() for finding in findings],

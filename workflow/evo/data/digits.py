@@ -29,6 +29,16 @@ def identity(digits: Mapping[str, int]) -> str:
     return sha256_json({"drawing": DRAWING_VERSION, **parameters})
 
 
+def split_identities(digits: Mapping[str, int]) -> dict[str, str]:
+    """Return, per split that is drawn, a SHA-256 that stands for its content: no split depends on another's size."""
+    common = {"drawing": DRAWING_VERSION, "size": int(digits["size"]), "seed": int(digits["seed"])}
+    return {
+        split: sha256_json({**common, "split": split, "images": int(digits[split])})
+        for split in SPLITS
+        if digits[split]
+    }
+
+
 def draw(folder: Path, digits: Mapping[str, int]) -> Path:
     """Draw the dataset; the same parameters give the same bytes.
 

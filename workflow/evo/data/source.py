@@ -1,15 +1,17 @@
-"""Which dataset a session uses, and the one hash that stands for its content."""
+"""Which dataset a session uses, and the hashes that stand for its content."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ..config import Session
 from .dataset import load_dataset
-from .digits import CLASSES, identity
-from .hashes import content_hash
+from .digits import CLASSES, split_identities
+from .hashes import DatasetHashes, dataset_hashes
 from .listing import list_images
 
 CACHE = Path(".snakemake") / "evo"
@@ -26,8 +28,8 @@ def hash_cache(session: Session) -> Path:
     return CACHE / f"hashes-{digest[:12]}.json"
 
 
-def session_content_hash(session: Session, progress: bool = False) -> str:
-    """Return what `fingerprint.json` states as content hash. Cheap: unchanged files are not read again.
+def session_hashes(session: Session, progress: bool = False) -> DatasetHashes:
+    """Return the hashes of a session's dataset. Cheap: unchanged files are not read again.
 
     The embedded digits need not be drawn for it.
 
@@ -35,8 +37,21 @@ def session_content_hash(session: Session, progress: bool = False) -> str:
         UserError: the configured dataset is none, or a file of it cannot be read.
     """
     if session.data is None:
-        return identity(session.digits)
-    return content_hash(load_dataset(session.data), hash_cache(session), progress)
+        return DatasetHashes(split_identities(session.digits), dataset_names(session))
+    return dataset_hashes(load_dataset(session.data), hash_cache(session), progress)
+
+
+def checked_hashes(session: Session, fingerprint: Mapping[str, Any]) -> DatasetHashes:
+    """Return the hashes of the dataset as it was checked; of the one there is now where the check was made by version
+    0.1.0, which did not tell.
+
+    Args:
+        session: the session.
+        fingerprint: ``fingerprint.json``.
+    """
+    if "hashes" not in fingerprint:
+        return session_hashes(session)
+    return DatasetHashes(fingerprint["hashes"], tuple(fingerprint["names"]))
 
 
 def dataset_names(session: Session) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import environment, ultralytics_env
 from ..config import Session
+from ..data.source import checked_hashes
 from ..errors import DiskFull, EvoError, UserError
 from ..files import explain_os_errors, read_json, sha256_file, write_atomically, write_json
 from ..layout import VariantLayout
@@ -107,8 +108,9 @@ class _Training:
         self.definition: Definition = load_definition(variant.yaml)
         self.data = read_json(session.layout.fingerprint, "fingerprint")
         self.nc = len(self.data["names"])
-        self.document = recipe_document(session, variant, self.data["content_hash"], self.nc)
-        self.recipe = recipe_hash(session, variant, self.data["content_hash"], self.nc)
+        data_hash = checked_hashes(session, self.data).training
+        self.document = recipe_document(session, variant, data_hash, self.nc)
+        self.recipe = recipe_hash(session, variant, data_hash, self.nc)
         self.store = CheckpointStore(layout.checkpoints)
         self.journal = Journal(layout.checkpoints)
         self.recovery = Recovery(session, variant.name, self.journal, console)
