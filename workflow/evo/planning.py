@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,6 +14,7 @@ from .environment import cpu_count
 from .errors import UserError, did_you_mean
 from .files import sha256_file, sha256_json
 from .npu.boards import board_names, load_board
+from .remembered import version
 from .reporting.language import catalogue_file
 
 REPORT = re.compile(r"(.+)_training_(?:report\.md|summary\.json)")
@@ -87,13 +88,15 @@ def interpreter_threads() -> int:
     return max(cpu_count() // 2, 1)
 
 
+@cache
 def board_identity(name: str) -> dict[str, Any]:
     """Return what a compilation depends on besides the model: the board's settings and the compiler's version."""
     board = asdict(load_board(name))
     del board["platform"], board["source"]  # words
-    return {**board, "vela": importlib.metadata.version("ethos-u-vela")}
+    return {**board, "vela": version("ethos-u-vela")}
 
 
+@cache
 def preflight_identity() -> dict[str, Any]:
     """Return what `preflight_npu` depends on besides the network and its input size: every board, and the exporters.
 
@@ -101,7 +104,7 @@ def preflight_identity() -> dict[str, Any]:
     `train` anew. (To take that input as ``ancient`` would not do: Snakemake 9.27 overlooks a changed parameter or a
     missing output of a job behind a rerun one; ``dag.py``, ``masked``.)
     """
-    exporters = {name: importlib.metadata.version(name) for name in ("litert-torch", "ai-edge-quantizer")}
+    exporters = {name: version(name) for name in ("litert-torch", "ai-edge-quantizer")}
     return {"boards": [board_identity(name) for name in board_names()], **exporters}
 
 

@@ -1,5 +1,6 @@
 import shlex
 import sys
+from functools import partial
 
 sys.path.insert(0, workflow.basedir)
 
@@ -7,8 +8,9 @@ from snakemake.cli import get_argument_parser
 
 from workflow.evo import session_run
 from workflow.evo.config import load_session
-from workflow.evo.data.source import dataset_yaml, session_hashes
+from workflow.evo.data.source import dataset_yaml
 from workflow.evo.errors import UserError
+from workflow.evo.identities import identities, record
 from workflow.evo.planning import (
     board_identity,
     evaluation_gpus,
@@ -20,8 +22,7 @@ from workflow.evo.planning import (
     tree_hash,
     unknown_targets,
 )
-from workflow.evo.models.graph import identity
-from workflow.evo.training.recipe import arguments_of, pretrained_hash, recipe
+from workflow.evo.training.recipe import arguments_of
 from workflow.evo.training.tracking import require_trackers
 
 
@@ -46,10 +47,9 @@ or_refuse(require_trackers, SESSION.track)
 or_refuse(unknown_targets, SESSION, sys.argv[1:], targets_of)
 
 # What decides whether a finished job runs again. Snakemake compares these; touched files and comments do not matter.
-DATA = or_refuse(session_hashes, SESSION)
-CLASSES = len(DATA.names)
-RECIPES = {v.name: or_refuse(recipe, SESSION, v, DATA.training, CLASSES) for v in SESSION.variants}
-PRETRAINED = pretrained_hash(SESSION)
+# A job on another machine takes what this session wrote when it started, and leaves the dataset alone.
+IDENTITIES = or_refuse(partial(identities, recorded=workflow.remote_exec), SESSION)
+DATA, RECIPES = IDENTITIES.data, IDENTITIES.recipes
 NPU = report_identity(SESSION)
 REPORTING_HASH = tree_hash("reporting")
 
@@ -73,7 +73,7 @@ wildcard_constraints:
 
 
 def get_model_identity(wildcards):
-    return identity(SESSION.variant(wildcards.variant).yaml, CLASSES)
+    return IDENTITIES.models[wildcards.variant]
 
 
 def get_board(wildcards):
@@ -94,6 +94,7 @@ def get_memory_check(wildcards):
 
 def start_session():
     or_refuse(session_run.start, SESSION)
+    or_refuse(record, SESSION, IDENTITIES)
 
 
 def end_session(failed=False):
