@@ -6,6 +6,7 @@ import pytest
 from workflow.evo import variants
 from workflow.evo.config import load_session
 from workflow.evo.train_arguments import NEUTRAL
+from workflow.evo.training import recipe as recipe_module
 from workflow.evo.training.recipe import arguments_of, recipe, recipe_document
 
 NAME = "level4_relu"
@@ -96,6 +97,7 @@ def test_a_package_that_augments_images_where_it_is_installed_changes_it(monkeyp
         return installed(name)
 
     monkeypatch.setattr(importlib.metadata, "version", answer)
+    monkeypatch.setattr(recipe_module, "_albumentations", recipe_module._albumentations.__wrapped__)
     chosen = session()
     assert recipe_document(chosen, chosen.variant(NAME), DATA, 10)["albumentations"] == version
 

@@ -147,6 +147,11 @@ class SessionLayout:
         return self.root / "config.json"
 
     @property
+    def identities(self) -> Path:
+        """What the rules compare, for jobs on other machines: hashes of data, networks and recipes."""
+        return self.root / "identities.json"
+
+    @property
     def lock(self) -> Path:
         """Locked by the process that runs the session, whose number stands in it."""
         return self.root / ".lock"

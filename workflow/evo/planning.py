@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,6 +15,7 @@ from .data.hashes import DatasetHashes
 from .errors import UserError, did_you_mean
 from .files import sha256_file, sha256_json
 from .npu.boards import board_names, load_board
+from .remembered import version
 from .reporting.language import catalogue_file
 
 REPORT = re.compile(r"(.+)_training_(?:report\.md|summary\.json)")
@@ -69,13 +70,15 @@ def memory_is_checked(session: Session) -> bool:
     return str(session.train.get("device")) != "cpu"
 
 
+@cache
 def board_identity(name: str) -> dict[str, Any]:
     """Return what a compilation depends on besides the model: the board's settings and the compiler's version."""
     board = asdict(load_board(name))
     del board["platform"], board["source"]  # words
-    return {**board, "vela": importlib.metadata.version("ethos-u-vela")}
+    return {**board, "vela": version("ethos-u-vela")}
 
 
+@cache
 def preflight_identity() -> dict[str, Any]:
     """Return what `preflight_npu` depends on besides the network and its input size: every board, and the exporters.
 
@@ -85,7 +88,7 @@ def preflight_identity() -> dict[str, Any]:
 
 
 def _exporters() -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in ("litert-torch", "ai-edge-quantizer")}
+    return {name: version(name) for name in ("litert-torch", "ai-edge-quantizer")}
 
 
 def export_identity(session: Session, data: DatasetHashes) -> str:

@@ -20,6 +20,7 @@ import yaml
 
 from .errors import UserError, did_you_mean
 from .printable import quoted
+from .remembered import version
 
 OWNED = {
     "resume": "a run resumes from its own checkpoint by itself",
@@ -121,7 +122,7 @@ def ultralytics_version() -> str:
     """Return the installed version of Ultralytics, under either of its two distribution names."""
     for name in ("ultralytics-opencv-headless", "ultralytics"):
         try:
-            return importlib.metadata.version(name)
+            return version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
     raise UserError("Ultralytics is not installed in this Python environment", hint="run `make setup`")

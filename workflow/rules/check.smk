@@ -80,6 +80,6 @@ rule verify_activations:
     conda:
         "../../environment.yml"
     params:
-        pretrained=PRETRAINED,
+        pretrained=IDENTITIES.pretrained,
     shell:
         "evo verify_activations {log} --variant {wildcards.variant}"

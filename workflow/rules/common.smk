@@ -1,5 +1,6 @@
 import shlex
 import sys
+from functools import partial
 
 sys.path.insert(0, workflow.basedir)
 
@@ -14,8 +15,9 @@ from workflow.evo import session_run
 from workflow.evo.capacity import capacity
 from workflow.evo.config import load_session, read_yaml
 from workflow.evo.data.place import refuse_misplaced
-from workflow.evo.data.source import dataset_yaml, session_hashes
+from workflow.evo.data.source import dataset_yaml
 from workflow.evo.errors import EvoError, UserError
+from workflow.evo.identities import identities, record
 from workflow.evo.planning import (
     board_identity,
     export_identity,
@@ -26,15 +28,8 @@ from workflow.evo.planning import (
     tree_hash,
     unknown_targets,
 )
-from workflow.evo.models.graph import identity
 from workflow.evo.printable import tell
-from workflow.evo.training.recipe import (
-    arguments_of,
-    is_published,
-    pretrained_hash,
-    recipe_document,
-    standing_recipe,
-)
+from workflow.evo.training.recipe import arguments_of, is_published
 from workflow.evo.training.tracking import require_trackers
 
 
@@ -66,13 +61,11 @@ or_refuse(require_trackers, SESSION.track)
 or_refuse(unknown_targets, SESSION, sys.argv[1:], targets_of)
 
 # What decides whether a finished job runs again. Snakemake compares these; touched files and comments do not matter.
-DATA = or_refuse(session_hashes, SESSION)
-CLASSES = len(DATA.names)
+# A job on another machine takes what this session wrote when it started, and leaves the dataset alone.
+IDENTITIES = or_refuse(partial(identities, recorded=workflow.remote_exec), SESSION)
+DATA, RECIPES, PRETRAINED = IDENTITIES.data, IDENTITIES.recipes, IDENTITIES.pretrained
 EVALUATED = DATA.of(SESSION.splits)
 EXPORTED = export_identity(SESSION, DATA)
-DOCUMENTS = {v.name: or_refuse(recipe_document, SESSION, v, DATA.training, CLASSES) for v in SESSION.variants}
-RECIPES = {v.name: or_refuse(standing_recipe, SESSION, v, DOCUMENTS[v.name]) for v in SESSION.variants}
-PRETRAINED = pretrained_hash(SESSION)
 NPU = report_identity(SESSION)
 REPORTING_HASH = tree_hash("reporting")
 
@@ -115,7 +108,7 @@ wildcard_constraints:
 
 
 def get_model_identity(wildcards):
-    return identity(SESSION.variant(wildcards.variant).yaml, CLASSES)
+    return IDENTITIES.models[wildcards.variant]
 
 
 def get_board(wildcards):
@@ -170,6 +163,7 @@ def get_evaluated_int8(wildcards):
 
 def start_session():
     or_refuse(session_run.start, SESSION)
+    or_refuse(record, SESSION, IDENTITIES)
     if idle := CAPACITY.idle_gpus():
         print(idle, file=sys.stderr)
 

@@ -12,9 +12,9 @@ from typing import Any
 from workflow.evo.capacity import Capacity, capacity
 from workflow.evo.command_line import session_parser
 from workflow.evo.config import Session, load_session, merge, read_yaml
-from workflow.evo.data.source import dataset_names, session_hashes
 from workflow.evo.environment import GIB, cpu_count
 from workflow.evo.errors import UserError, entry_point
+from workflow.evo.identities import identities
 from workflow.evo.plan.cost import UNKNOWN, device_name, disk_free
 from workflow.evo.plan.dry_run import Job, command, dry_run
 from workflow.evo.plan.outlook import GROUPS, Outlook, outlook
@@ -35,12 +35,13 @@ def main() -> None:
     session = _session(arguments)
     options = command(arguments.cores, arguments.config, arguments.set)
     jobs = dry_run(options)
-    data_hash, classes = session_hashes(session).training, len(dataset_names(session))
+    found_out = identities(session)
+    data_hash, classes = found_out.data.training, len(found_out.data.names)
     device = device_name(session)
     checked = session.layout.environment.is_file() and all(job.rule != "check_environment" for job in jobs)
     found = []
     for variant in session.variants:
-        recipe = recipe_document(session, variant, data_hash, classes)
+        recipe = recipe_document(session, variant, data_hash, classes, found_out.models[variant.name])
         found.append(outlook(session, variant, jobs, recipe, device, checked))
     _print(session, jobs, found, device, options, capacity(session, arguments.cores, tokens=1))
 

@@ -1,34 +1,29 @@
-"""The content of a dataset in a few hashes, cheap enough to ask for at every start.
+"""The content of a dataset as one hash per split, cheap enough to ask for at every start.
 
-A file is read once; afterwards its size and times tell that it is the same, as in git.
+A file is read once; afterwards its inode, size and times tell that it is the same, as in git. In a folder where nothing
+has changed, one digest over all of these tells it for all files (`workflow.evo.data.folders`).
 """
 
 from __future__ import annotations
 
-import codecs
-import contextlib
 import hashlib
-import json
 import os
-import sys
 import time
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from ..errors import EvoError, UserError
-from ..files import sha256_file, sha256_json, write_atomically
+from ..files import sha256_json
 from .dataset import Dataset
-from .listing import label_of, named_images
-from .progress import track
+from .file_hashes import SETTLED_NS, Hasher, Look, digest_of_rows
+from .hash_store import HashStore, read_cache, write_cache
+from .listing import groups, label_folder, read_list, walk
 
-CACHE_VERSION = 2
+__all__ = ["DatasetHashes", "Entry", "dataset_hashes", "hash_entries", "image_hashes", "read_cache", "write_cache"]
+
 TRAINED = ("train", "val")
 """The splits that weights depend on: trained on, and asked which epoch is the best."""
-LABEL_SUFFIX = ".txt"
-ANNOUNCE_BYTES = 1 << 30
-SETTLED_NS = 2_000_000_000  # a file changed twice within the clock's grain looks the same: hash young files again
 
 Entry = tuple[str, str, str, str | None]
 """An image: its name within the split, its absolute path, the SHA-256 of it and of its label (None without a label)."""
@@ -36,11 +31,11 @@ Entry = tuple[str, str, str, str | None]
 
 @dataclass(frozen=True)
 class DatasetHashes:
-    """What a dataset holds, in hashes that depend neither on where it lies nor on times.
+    """What stands for the content of a dataset, wherever it lies and however old it is.
 
     Attributes:
-        splits: per split, a SHA-256 of each image's name, content and label.
-        names: of the classes, in the order of their ids.
+        splits: SHA-256 per split over name, SHA-256 of the image and SHA-256 of the label of each image.
+        names: class names, by class id.
     """
 
     splits: Mapping[str, str]
@@ -53,7 +48,7 @@ class DatasetHashes:
 
     @property
     def everything(self) -> str:
-        """SHA-256 of all splits and the class names."""
+        """SHA-256 of all splits and the class names: ``content_hash`` of ``fingerprint.json``."""
         return sha256_json({"names": self.names, "splits": dict(self.splits)})
 
     def of(self, splits: Iterable[str]) -> str:
@@ -65,125 +60,121 @@ class DatasetHashes:
 def dataset_hashes(dataset: Dataset, cache_file: Path | None, progress: bool = False) -> DatasetHashes:
     """Return the hashes of a dataset.
 
+    A label counts without a byte order mark and with Unix line ends: no reader of labels tells the difference.
+
     Args:
         dataset: the dataset.
-        cache_file: remembers the hashes of files; None hashes every file. One that cannot be read or written is no
-            error.
+        cache_file: remembers the hashes of files, it and the folder beside it; None hashes every file. What cannot be
+            read or written of it is no error.
         progress: show how far it is on stderr.
 
     Raises:
-        UserError: a file cannot be read.
+        UserError: a file cannot be read, or is not a regular one.
     """
-    return hash_entries(dataset, image_hashes(dataset, cache_file, progress))
-
-
-def hash_entries(dataset: Dataset, entries: Mapping[str, list[Entry]]) -> DatasetHashes:
-    """Return the hashes of a dataset whose files are hashed already."""
-    rows = {split: [[name, image, label] for name, _, image, label in found] for split, found in entries.items()}
-    return DatasetHashes({split: sha256_json(found) for split, found in rows.items()}, dataset.names)
+    store, look = HashStore(cache_file), Look()
+    known = store.splits()
+    watched = {split: _watch(dataset, split, look, known.get(split)) for split in dataset.splits}
+    kept = {
+        split: known[split]
+        for split, sources in watched.items()
+        if split in known and known[split]["state"] == _state(sources, look)
+    }
+    digests = {split: entry["digest"] for split, entry in kept.items()}
+    if len(digests) < len(dataset.splits):
+        todo = {split: groups(dataset, split, look)[0] for split in dataset.splits if split not in digests}
+        hasher = Hasher(store, look)
+        for split, folders in hasher.folder_digests(todo, progress).items():
+            digests[split] = _digest_of_split(folders)
+            sources = watched[split]
+            if all(source.settled for source in sources) and hasher.unsettled.isdisjoint(todo[split]):
+                lists = {source.path: [source.stamp, source.listed] for source in sources if source.stamp}
+                kept[split] = {"state": _state(sources, look), "digest": digests[split], "lists": lists}
+        store.keep_splits(kept)
+        images = {path for sources in watched.values() for source in sources for _, path in source.folders}
+        store.forget_all_but(images | {label_folder(path) for path in images})
+    return DatasetHashes({split: digests[split] for split in dataset.splits}, dataset.names)
 
 
 def image_hashes(dataset: Dataset, cache_file: Path | None, progress: bool = False) -> dict[str, list[Entry]]:
     """Return, per split, the images with their hashes, in the order of their names.
 
     Raises:
-        UserError: a file cannot be read.
+        UserError: a file cannot be read, or is not a regular one.
     """
-    images = {split: named_images(dataset, split)[0] for split in dataset.splits}
-    labels = {path: label_of(path) for rows in images.values() for path in rows.values()}
-    hashes = _hash_files(labels.keys(), labels.values(), cache_file, progress)
+    look = Look()
+    hasher = Hasher(HashStore(cache_file), look)
+    todo = {split: groups(dataset, split, look)[0] for split in dataset.splits}
+    hasher.hash([group for wanted in todo.values() for group in wanted], progress)
     return {
-        split: [(name, path, hashes[path], hashes.get(labels[path])) for name, path in rows.items()]
-        for split, rows in images.items()
-    }
-
-
-def _hash_files(
-    required: Iterable[str], optional: Iterable[str], cache_file: Path | None, progress: bool
-) -> dict[str, str]:
-    """Return the SHA-256 of every file by its path; optional files that do not exist are left out."""
-    stamps: dict[str, list[int]] = {}
-    for paths, needed in ((required, True), (optional, False)):
-        for path in paths:
-            try:
-                stat = os.stat(path)  # noqa: PTH116
-            except OSError as error:
-                if needed or not isinstance(error, FileNotFoundError):
-                    raise _unreadable(path, error) from error
-                continue
-            stamps[path] = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
-    known = _read_cache(cache_file)
-    fresh = {path: known[path][3] for path, stamp in stamps.items() if known.get(path, [])[:3] == stamp}
-    stale = [path for path in stamps if path not in fresh]
-    if not stale and len(fresh) == len(known):
-        return fresh
-    volume = sum(stamps[path][0] for path in stale)
-    if volume > ANNOUNCE_BYTES:
-        print(
-            f"reading {volume / 1e9:.1f} GB of images to fingerprint the dataset; later runs read changed files only",
-            file=sys.stderr,
-            flush=True,
+        split: sorted(
+            (group.name + name, os.path.join(group.path, name), image, label)  # noqa: PTH118
+            for group in wanted
+            for name, image, label in hasher.rows(group)
         )
-    started = time.time_ns()
-    pool = ThreadPoolExecutor()
-    try:
-        for path, digest in zip(stale, track(pool.map(_hash, stale), len(stale), "hashing", progress), strict=True):
-            fresh[path] = digest
-    finally:
-        # Also after Ctrl-C: what is hashed is hashed.
-        pool.shutdown(cancel_futures=True)
-        settled = {path: [*stamps[path], fresh[path]] for path in fresh if _is_settled(stamps[path], started)}
-        write_cache(cache_file, CACHE_VERSION, settled)
-    return fresh
-
-
-def _is_settled(stamp: list[int], now: int) -> bool:
-    return max(stamp[1:3]) < now - SETTLED_NS
-
-
-def _hash(path: str) -> str:
-    try:
-        return _hash_label(Path(path)) if path.endswith(LABEL_SUFFIX) else sha256_file(Path(path))
-    except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _hash_label(path: Path) -> str:
-    """Return a SHA-256 that neither a byte order mark nor line ends of Windows change: the boxes are the same."""
-    content = path.read_bytes().removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n")
-    return hashlib.sha256(content).hexdigest()
-
-
-def _unreadable(path: str, error: OSError) -> UserError:
-    link = os.path.islink(path) and not os.path.exists(path)  # noqa: PTH110, PTH114 (they do not raise)
-    reason = f"a link to nothing ({Path(path).readlink()})" if link else error.strerror or str(error)
-    return UserError(f"cannot be read: {reason}", where=path, hint="make it readable, or take it out of the dataset")
-
-
-def _read_cache(cache_file: Path | None) -> dict[str, list]:
-    entries = read_cache(cache_file, CACHE_VERSION)
-    return {
-        path: entry
-        for path, entry in entries.items()
-        if isinstance(entry, list) and len(entry) == 4 and isinstance(entry[3], str) and len(entry[3]) == 64
+        for split, wanted in todo.items()
     }
 
 
-def read_cache(cache_file: Path | None, version: int) -> dict:
-    """Return the entries of a cache file; none when it is missing, damaged or of another version."""
-    try:
-        document = json.loads(cache_file.read_text()) if cache_file else None
-    except (OSError, ValueError, RecursionError):
-        return {}
-    if not isinstance(document, dict) or document.get("version") != version:
-        return {}
-    entries = document.get("entries")
-    return entries if isinstance(entries, dict) else {}
+def hash_entries(dataset: Dataset, entries: Mapping[str, list[Entry]]) -> DatasetHashes:
+    """Return the hashes of a dataset whose files are hashed already."""
+    splits = {}
+    for split, rows in entries.items():
+        folders: dict[str, list[tuple[str, str, str | None]]] = {}
+        for name, _, image, label in rows:
+            folder, _, file = name.rpartition("/")
+            folders.setdefault(f"{folder}/" if folder else "", []).append((file, image, label))
+        splits[split] = _digest_of_split({name: digest_of_rows(sorted(found)) for name, found in folders.items()})
+    return DatasetHashes(splits, dataset.names)
 
 
-def write_cache(cache_file: Path | None, version: int, entries: Mapping) -> None:
-    """Keep entries for the next run; a cache that cannot be written only costs time."""
-    if cache_file is None:
-        return
-    with contextlib.suppress(EvoError, OSError):
-        write_atomically(cache_file, json.dumps({"version": version, "entries": entries}, separators=(",", ":")))
+def _digest_of_split(folders: Mapping[str, str]) -> str:
+    return sha256_json({name: digest for name, digest in folders.items() if digest})
+
+
+@dataclass(frozen=True)
+class _Source:
+    """One folder or list of a split, and what decides which images it gives and what is in them.
+
+    Attributes:
+        path: of the folder or list.
+        folders: all of them, by name within the source.
+        stamp: inode, size and times of a list; None for a folder.
+        settled: whether the list has been at rest for a while.
+    """
+
+    path: str
+    folders: tuple[tuple[str, str], ...]
+    stamp: list[int] | None = None
+    settled: bool = True
+
+    @property
+    def listed(self) -> list[str]:
+        return [path for _, path in self.folders]
+
+
+def _watch(dataset: Dataset, split: str, look: Look, known: Mapping[str, Any] | None) -> list[_Source]:
+    """Return what decides a split's content. A list that is known as it is now is not read."""
+    sources = []
+    for source in dataset.splits[split]:
+        if source.is_dir():
+            found = tuple((name, path) for name, path, _ in walk(str(source), look))
+            sources.append(_Source(str(source), found))
+            continue
+        now, facts = time.time_ns(), source.stat()
+        stamp = [facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns]
+        before, listed = (known or {"lists": {}})["lists"].get(str(source), (None, []))
+        if stamp != before:
+            listed = sorted(read_list(source, dataset)[1])
+        settled = max(stamp[2:]) < now - SETTLED_NS
+        sources.append(_Source(str(source), tuple(("", path) for path in listed), stamp, settled))
+    return sources
+
+
+def _state(sources: Iterable[_Source], look: Look) -> str:
+    """Return a digest of everything by which a change of a split could be told."""
+    digest = hashlib.blake2b(digest_size=16)
+    for source in sources:
+        digest.update(os.fsencode(repr((source.path, source.stamp))))
+        for name, path in source.folders:
+            digest.update(os.fsencode(repr((name, path, look(path).state, look(label_folder(path)).state))))
+    return digest.hexdigest()

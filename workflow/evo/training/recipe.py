@@ -9,13 +9,16 @@ from __future__ import annotations
 import importlib.metadata
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ..config import Session
-from ..files import sha256_file, sha256_json
+from ..data.source import CACHE
+from ..files import sha256_json
 from ..layout import VariantLayout
 from ..models.graph import identity
+from ..remembered import sha256_remembered, version
 from ..train_arguments import NEUTRAL, UNSUPPORTED, ultralytics_version, with_defaults
 from ..variants import Variant
 from .checkpoints import CheckpointStore
@@ -40,28 +43,32 @@ def arguments_of(session: Session) -> dict[str, Any]:
 def pretrained_hash(session: Session) -> str | None:
     """Return the SHA-256 of the pretrained weights; None when training starts from random ones."""
     pretrained = session.train["pretrained"]
-    return sha256_file(Path(pretrained)) if pretrained else None
+    return sha256_remembered(Path(pretrained), CACHE / "weights.json") if pretrained else None
 
 
-def recipe_document(session: Session, variant: Variant, data_hash: str, nc: int) -> dict[str, Any]:
+def recipe_document(
+    session: Session, variant: Variant, data_hash: str, nc: int, model: str | None = None
+) -> dict[str, Any]:
     """Return what a training of ``variant`` depends on.
 
     Args:
         data_hash: of the splits that are trained and validated on: `DatasetHashes.training`.
         nc: number of classes of the dataset.
+        model: `identity` of the variant's network, where it is known already.
     """
     return {
         "arguments": arguments_of(session),
-        "model": identity(variant.yaml, nc),
+        "model": model or identity(variant.yaml, nc),
         "data": data_hash,
         "pretrained": pretrained_hash(session),
         "ultralytics": ultralytics_version(),
-        "torch": importlib.metadata.version("torch"),
+        "torch": version("torch"),
         "albumentations": _albumentations(),
         "training": TRAINING_VERSION,
     }
 
 
+@cache
 def _albumentations() -> str | None:
     """Return the installed version of a package that Ultralytics augments with where it finds it."""
     try:
@@ -70,9 +77,9 @@ def _albumentations() -> str | None:
         return None
 
 
-def recipe(session: Session, variant: Variant, data_hash: str, nc: int) -> str:
+def recipe(session: Session, variant: Variant, data_hash: str, nc: int, model: str | None = None) -> str:
     """Return the SHA-256 of `recipe_document`."""
-    return sha256_json(recipe_document(session, variant, data_hash, nc))
+    return sha256_json(recipe_document(session, variant, data_hash, nc, model))
 
 
 def standing_recipe(session: Session, variant: Variant, document: Mapping[str, Any]) -> str:
