@@ -64,7 +64,7 @@ def trained(request, dataset, tmp_path_factory):
 
 def export(folder, dataset, change=lambda network: None):
     """Write model_int8.tflite and metadata.json of best.pt into its folder; ``change`` may damage the network first."""
-    from ai_edge_quantizer import calibrator
+    from ai_edge_quantizer.utils import tfl_interpreter_utils
 
     from workflow.evo.evaluation.detector import load_detector
     from workflow.evo.npu.calibration import CalibrationImages
@@ -74,9 +74,11 @@ def export(folder, dataset, change=lambda network: None):
     network = load_detector(folder / "best.pt").model
     change(network)
     images = CalibrationImages(dataset, SIZE, 16, 0)
-    with mock.patch.object(calibrator, "Calibrator", wraps=calibrator.Calibrator) as used:
+    make = tfl_interpreter_utils.create_tfl_interpreter
+    with mock.patch.object(tfl_interpreter_utils, "create_tfl_interpreter", wraps=make) as made:
         exported = export_int8(network, SIZE, images, folder / "model_int8.tflite", threads=2)
-    assert used.call_args.kwargs["num_threads"] == 2, "not the 16 of the library, beside other jobs"
+    threads = [call.kwargs["num_threads"] for call in made.call_args_list if "num_threads" in call.kwargs]
+    assert threads == [2], "not the 16 of the library, beside other jobs"
     document = describe(
         folder / "model_int8.tflite",
         exported,

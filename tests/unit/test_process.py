@@ -108,22 +108,22 @@ def test_a_file_system_without_locks_is_named_in_one_line(tmp_path, monkeypatch,
 
 
 @pytest.mark.parametrize(
-    "plant",
+    ("plant", "said"),
     [
-        lambda path: path.symlink_to("precious"),
-        lambda path: path.symlink_to("nowhere"),
-        lambda path: path.mkdir(),
-        os.mkfifo,
+        (lambda path: path.symlink_to("precious"), "a lock has to be a regular file, and this is not one"),
+        (lambda path: path.symlink_to("nowhere"), "a lock has to be a regular file, and this is not one"),
+        (os.mkfifo, "a lock has to be a regular file, and this is not one"),
+        (lambda path: path.mkdir(), "a folder stands where a file is needed"),
     ],
-    ids=["link", "dangling link", "folder", "pipe"],
+    ids=["link", "dangling link", "pipe", "folder"],
 )
-def test_what_lies_in_place_of_a_lock_is_refused_and_left_as_it_is(tmp_path, plant):
+def test_what_lies_in_place_of_a_lock_is_refused_and_left_as_it_is(tmp_path, plant, said):
     precious, lock = tmp_path / "precious", tmp_path / ".lock"
     precious.write_text("photographs")
     plant(lock)
     with pytest.raises(UserError) as refused, sole_owner(lock, "it", pytest.fail, 0):
         pass
-    assert str(refused.value) == f"{lock}: a lock has to be a regular file, and this is not one — move it away"
+    assert str(refused.value).startswith(f"{lock}: {said} — move it ")
     assert precious.read_text() == "photographs"
     assert {path.name for path in tmp_path.iterdir()} == {"precious", ".lock"}
 

@@ -152,7 +152,7 @@ def _open_lock(path: Path) -> int:
         try:
             handle = os.open(path, flags, 0o666)
         except OSError as error:
-            if error.errno not in {errno.ELOOP, errno.EISDIR, errno.ENXIO}:
+            if error.errno not in {errno.ELOOP, errno.ENXIO}:
                 raise
             raise _not_a_lock(path) from error
     if not stat.S_ISREG(os.fstat(handle).st_mode):
