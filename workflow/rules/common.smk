@@ -56,7 +56,8 @@ SESSION = or_refuse(load_session, config, workflow.config_settings.config)
 RESULTS = SESSION.root.as_posix()
 VARIANTS = SESSION.variant_names
 BOARDS = SESSION.npu.boards
-or_refuse(refuse_misplaced, SESSION)
+if not workflow.remote_exec:  # the session that submitted this job has looked
+    or_refuse(refuse_misplaced, SESSION)
 or_refuse(require_trackers, SESSION.track)
 or_refuse(unknown_targets, SESSION, sys.argv[1:], targets_of)
 
