@@ -1,6 +1,5 @@
 """What a live view says of a session, from folders as sessions leave them."""
 
-import dataclasses
 import fcntl
 import json
 import os
@@ -269,12 +268,12 @@ def test_the_state_is_a_document_of_its_schema(session):
 
 def test_a_look_at_a_session_lists_no_folder_and_costs_the_same_for_every_variant(tmp_path, monkeypatch):
     """Whoever lists the logs of all variants for each of them takes four times as long for twice as many."""
-    looked: list[str] = []
+    looked: list[object] = []
     original = os.stat
 
     def counted(count: int) -> int:
         variants = [Variant(f"v{number}", model_file(4, "relu"), 4, "relu") for number in range(count)]
-        session = dataclasses.replace(make_session(tmp_path / str(count)), variants=tuple(variants))
+        session = make_session(tmp_path / str(count), variants)
         for name in session.variant_names:
             write(session.root / "logs" / "train" / f"{name}.log", "epoch 1/3")
         watching = Watch(session.root, session)
@@ -283,9 +282,11 @@ def test_a_look_at_a_session_lists_no_folder_and_costs_the_same_for_every_varian
         watching.read()
         return len(looked)
 
-    monkeypatch.setattr(
-        os, "stat", lambda *arguments, **options: (looked.append(""), original(*arguments, **options))[1]
-    )
+    def stat(*arguments, **options):
+        looked.append(arguments[0])
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(os, "stat", stat)
     monkeypatch.setattr(os, "scandir", forbidden)
     monkeypatch.setattr(os, "listdir", forbidden)
     few, some, many = counted(2), counted(4), counted(8)

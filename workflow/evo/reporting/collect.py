@@ -104,7 +104,7 @@ def collect_variant(session: Session, name: str) -> dict[str, Any]:
 
 
 def files_of_variant(session: Session, name: str) -> list[Path]:
-    """Return every file that `collect_variant` reads, whether or not it is there: what it says changes with them only."""
+    """Return every file that `collect_variant` reads, there or not: what it says changes with these only."""
     paths, root = session.layout.variant(name), session.layout.root
     files = [session.layout.config, paths.results_csv, paths.plots]
     files += [paths.checkpoints / file for file in ("run.json", "incidents.jsonl", "work/results.csv")]
