@@ -1,9 +1,11 @@
 """What a live view says of a session, from folders as sessions leave them."""
 
 import fcntl
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -21,11 +23,14 @@ from tests.unit.live_session import (
     write_finished,
     write_status,
 )
-from tests.unit.synthetic import write_checks
+from tests.unit.synthetic import make_session, write_checks
 from workflow.evo.errors import UserError
 from workflow.evo.files import dump_json
+from workflow.evo.monitoring import state
 from workflow.evo.monitoring.state import Watch
+from workflow.evo.reporting.collect import collect_variant, files_of_variant
 from workflow.evo.training.process import lock_holder, sole_owner
+from workflow.evo.variants import Variant, model_file
 
 NAME = "level2_relu"
 
@@ -259,3 +264,64 @@ def test_the_state_is_a_document_of_its_schema(session):
     write_busy(session)
     assert '"schema_version": 1' in dump_json("monitor", look(session).document())
     assert len(look(session).gpus) == 1
+
+
+def test_a_look_at_a_session_lists_no_folder_and_costs_the_same_for_every_variant(tmp_path, monkeypatch):
+    """Whoever lists the logs of all variants for each of them takes four times as long for twice as many."""
+    looked: list[object] = []
+    original = os.stat
+
+    def counted(count: int) -> int:
+        variants = [Variant(f"v{number}", model_file(4, "relu"), 4, "relu") for number in range(count)]
+        session = make_session(tmp_path / str(count), variants)
+        for name in session.variant_names:
+            write(session.root / "logs" / "train" / f"{name}.log", "epoch 1/3")
+        watching = Watch(session.root, session)
+        watching.read()
+        looked.clear()
+        watching.read()
+        return len(looked)
+
+    def stat(*arguments, **options):
+        looked.append(arguments[0])
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(os, "stat", stat)
+    monkeypatch.setattr(os, "scandir", forbidden)
+    monkeypatch.setattr(os, "listdir", forbidden)
+    few, some, many = counted(2), counted(4), counted(8)
+    assert many - some == 2 * (some - few) > 0
+
+
+def forbidden(*_: object) -> None:
+    raise AssertionError("a folder was listed")
+
+
+OPENED: list[list[str]] = []
+sys.addaudithook(lambda event, arguments: OPENED[-1].append(str(arguments[0])) if OPENED and event == "open" else None)
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_what_a_summary_reads_is_what_is_watched_for_a_change(session, finished):
+    start(session)
+    name = session.variant_names[0]
+    write_finished(session, name) if finished else write_status(session, name)
+    watched = {str(path) for path in files_of_variant(session, name)}
+    OPENED.append([])
+    collect_variant(session, name)
+    opened = {path for path in OPENED.pop() if path.startswith(str(session.root))}
+    assert opened and opened <= watched
+
+
+def test_the_configuration_is_read_again_only_when_it_has_changed(session, monkeypatch):
+    start(session)
+    seen: list[Path] = []
+    original = state.recorded_session
+    monkeypatch.setattr(state, "recorded_session", lambda root: (seen.append(root), original(root))[1])
+    watching = watch(session)
+    watching.read()
+    watching.read()
+    assert len(seen) == 1
+    document = {**session.document, "models": {"mine": {"yaml": str(model_file(4, "relu"))}}}
+    session.layout.config.write_text(json.dumps(document))
+    assert watching.read().variants[-1].name == "mine"

@@ -163,6 +163,12 @@ def dump_json(schema: str, document: dict[str, Any]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def violates(schema: str, document: dict[str, Any]) -> bool:
+    """Return whether ``document`` (without its ``schema_version``) breaks ``schema``."""
+    version = load_schema(schema)["properties"]["schema_version"]["const"]
+    return not _validator(schema).is_valid({"schema_version": version, **document})
+
+
 def write_json(path: Path, schema: str, document: dict[str, Any], *, durable: bool = True) -> None:
     """Write what `dump_json` returns as `write_atomically` does."""
     write_atomically(path, dump_json(schema, document), durable=durable)

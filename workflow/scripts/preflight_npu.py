@@ -9,11 +9,16 @@ from typing import Any
 
 from workflow.evo import ultralytics_env
 from workflow.evo.command_line import parse_variant
+from workflow.evo.data.source import CACHE as WORKING_CACHE
 from workflow.evo.data.source import dataset_names
 from workflow.evo.errors import entry_point
-from workflow.evo.files import read_json, write_json
+from workflow.evo.files import read_json, sha256_json, write_json
 from workflow.evo.models import graph
+from workflow.evo.npu import preflight_cache
 from workflow.evo.npu.boards import board_names, load_board
+from workflow.evo.planning import tree_hash
+
+CACHE = WORKING_CACHE / "preflights"
 
 
 def main() -> None:
@@ -25,19 +30,27 @@ def main() -> None:
     )
     layout = session.layout.variant(variant.name)
     nc = len(dataset_names(session))
-    definition, _ = graph.load(variant.yaml, nc)
+    definition, resolved = graph.load(variant.yaml, nc)
     executed = read_json(layout.activations, "activations")["executed"]
     boards = [load_board(name) for name in board_names()]
-    with tempfile.TemporaryDirectory(prefix="evo-models-") as settings:
-        ultralytics_env.prepare(Path(settings))
-        from workflow.evo.npu.preflight import preflight
+    imgsz, limit = session.train["imgsz"], session.npu.time_limit
+    code = sha256_json([tree_hash("npu"), tree_hash("models")])
+    key = preflight_cache.key(graph.fingerprint(resolved), imgsz, executed, boards, limit, code)
+    document = preflight_cache.find(CACHE, key, variant.name)
+    if document is None:
+        with tempfile.TemporaryDirectory(prefix="evo-models-") as settings:
+            ultralytics_env.prepare(Path(settings))
+            from workflow.evo.npu.preflight import preflight
 
-        document = preflight(definition, nc, session.train["imgsz"], executed, boards, session.npu.time_limit)
+            document = {"variant": variant.name, **preflight(definition, nc, imgsz, executed, boards, limit)}
+        preflight_cache.keep(CACHE, key, document)
+    else:
+        say(f"{variant.name}: the same network was compiled before, {CACHE / key}.json")
     for name, board in document["boards"].items():
         say(f"{variant.name}: {sentence(name, board)}")
     for name, reason in document["failed"].items():
         say(f"warning: {variant.name}: {name}: {reason}")
-    write_json(layout.npu_check, "npu", {"variant": variant.name, **document})
+    write_json(layout.npu_check, "npu", document)
     say(f"wrote {layout.npu_check}")
 
 

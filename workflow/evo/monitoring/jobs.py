@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from ..config import Session
@@ -76,7 +77,13 @@ def variant_jobs(session: Session, name: str, pulse: Pulse | None, run: Run) -> 
     return jobs
 
 
-def _outputs(layout: VariantLayout, boards: tuple[str, ...]) -> Iterator[tuple[str, str | None, Path]]:
+@cache
+def _outputs(layout: VariantLayout, boards: tuple[str, ...]) -> tuple[tuple[str, str | None, Path], ...]:
+    """Return rule, board and file of each job of a variant."""
+    return tuple(_each_output(layout, boards))
+
+
+def _each_output(layout: VariantLayout, boards: tuple[str, ...]) -> Iterator[tuple[str, str | None, Path]]:
     for rule, (attribute, _) in STAGES.items():
         for board in boards if rule in PER_BOARD else (None,):
             yield rule, board, getattr(layout.board(board) if board else layout, attribute)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 
 from ..config import Session, recorded_session
 from ..environment import GIB
-from ..reporting.collect import collect_variant, read_if_there
+from ..layout import SessionLayout
+from ..reporting.collect import collect_variant, files_of_variant, read_if_there
 from ..training.journal import Journal
 from ..training.process import lock_holder
 from ..training.progress import seconds_per_epoch
@@ -176,6 +178,8 @@ class Watch:
         self.root, self._session = Path(root), session
         self.pulses = pulses or Pulses()
         self._summaries: dict[str, tuple[Any, dict[str, Any]]] = {}
+        self._files: dict[str, list[str]] = {}  # what each summary is made from
+        self._recorded: tuple[Any, Session] | None = None  # the session, and of which config.json it is
 
     def read(self) -> SessionState:
         """Return the state now.
@@ -183,9 +187,7 @@ class Watch:
         Raises:
             UserError: ``root`` holds no session.
         """
-        session = self._session
-        if session is None or session.layout.config.is_file():
-            session = recorded_session(self.root)
+        session = self._current()
         layout, now = session.layout, self.pulses.clock()
         started = layout.lock.stat().st_mtime if layout.lock.is_file() else None
         run = Run(lock_holder(layout.lock), started, now)
@@ -226,27 +228,26 @@ class Watch:
             report=layout.report.is_file(),
         )
 
+    def _current(self) -> Session:
+        """Return the session as ``config.json`` has it now, read again only when that has changed."""
+        path = SessionLayout(self.root).config
+        signature = _signature(str(path))
+        if signature is None and self._session is not None:
+            return self._session
+        if self._recorded is None or signature is None or self._recorded[0] != signature:
+            self._recorded = signature, recorded_session(self.root)
+            self._files.clear()
+        return self._recorded[1]
+
     def _look(self, session: Session, name: str, run: Run) -> tuple[Pulse | None, list[Job], dict[str, Any]]:
         pulse, _ = self.pulses.read(session.layout.variant(name).status)
         return pulse, variant_jobs(session, name, pulse, run), self._summary(session, name)
 
     def _summary(self, session: Session, name: str) -> dict[str, Any]:
         """Return `collect_variant`, read again when one of the files that it reads has changed."""
-        paths = session.layout.variant(name)
-        logs = session.layout.root / "logs"
-        files = [
-            session.layout.config,
-            *(
-                getattr(paths, key)
-                for key in ("model", "activations", "npu_check", "training", "results_csv", "metrics")
-            ),
-            *(paths.npu_metadata, paths.metrics_int8),
-            *(paths.board(board).compatibility for board in session.npu.boards),
-            *(paths.checkpoints / file for file in ("run.json", "incidents.jsonl", "work/results.csv")),
-            *sorted(logs.glob(f"*/{name}*.log")),
-            *sorted(logs.glob("*.log")),
-        ]
-        signature = [_signature(path) for path in files]
+        if name not in self._files:
+            self._files[name] = [str(path) for path in files_of_variant(session, name)]
+        signature = [_signature(path) for path in self._files[name]]
         if name not in self._summaries or self._summaries[name][0] != signature:
             self._summaries[name] = signature, collect_variant(session, name)
         return self._summaries[name][1]
@@ -255,12 +256,12 @@ class Watch:
 _STATES = (RUNNING, DONE, FAILED, STOPPED, WAITING, NEW)
 
 
-def _signature(path: Path) -> tuple[str, int, int] | None:
+def _signature(path: str) -> tuple[int, int, int] | None:
     try:
-        facts = path.stat()
+        facts = os.stat(path)  # noqa: PTH116 (a dozen per variant at every look)
     except OSError:
         return None
-    return str(path), facts.st_mtime_ns, facts.st_size
+    return facts.st_ino, facts.st_mtime_ns, facts.st_size
 
 
 def _state(active: bool, shared: list[Job], counts: dict[str, int]) -> str:

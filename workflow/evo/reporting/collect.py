@@ -103,6 +103,18 @@ def collect_variant(session: Session, name: str) -> dict[str, Any]:
     return with_messages(summary)
 
 
+def files_of_variant(session: Session, name: str) -> list[Path]:
+    """Return every file that `collect_variant` reads, there or not: what it says changes with these only."""
+    paths, root = session.layout.variant(name), session.layout.root
+    files = [session.layout.config, paths.results_csv, paths.plots]
+    files += [paths.checkpoints / file for file in ("run.json", "incidents.jsonl", "work/results.csv")]
+    for stage, (attribute, _) in STAGES.items():
+        for board in session.npu.boards if stage in PER_BOARD else (None,):
+            files.append(getattr(paths.board(board) if board else paths, attribute))
+            files.append(log_file(root, stage, name, board))
+    return [*files, *(log_file(root, check) for check in SHARED_CHECKS)]
+
+
 def _read(paths: VariantLayout, boards: Iterable[str]) -> list[Result]:
     """Return what each stage left, in the order of the stages and boards."""
     results = []

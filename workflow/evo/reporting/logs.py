@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
 from ..printable import printable
@@ -17,6 +18,7 @@ MAX_LENGTH = 2000
 _CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
+@cache  # the live page asks for each of them at every look
 def log_file(root: Path, rule: str, variant: str | None = None, board: str | None = None) -> Path:
     """Return the log of a rule: ``{root}/logs/{rule}.log``, ``…/{rule}/{variant}.log``, ``…/{variant}.{board}.log``."""
     logs = Path(root) / "logs"
@@ -25,6 +27,7 @@ def log_file(root: Path, rule: str, variant: str | None = None, board: str | Non
     return logs / rule / (f"{variant}.{board}.log" if board else f"{variant}.log")
 
 
+@cache
 def benchmark_file(root: Path, rule: str, variant: str | None = None, board: str | None = None) -> Path:
     """Return the benchmark that Snakemake writes when a rule has succeeded: named as its `log_file`."""
     log = log_file(root, rule, variant, board)

@@ -1,0 +1,96 @@
+"""Preflights that were made before, in this working directory: the same network gives the same document.
+
+One file per preflight, replaced as a whole, so that jobs side by side cannot harm one another. What is damaged is made
+again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..errors import EvoError
+from ..files import sha256_json, violates, write_atomically
+from ..remembered import version
+from ..train_arguments import ultralytics_version
+from .boards import Board
+
+LIMIT = 1000
+"""Preflights that are kept, of some 20 KiB each; the oldest go first."""
+
+PACKAGES = ("torch", "litert-torch", "ai-edge-quantizer", "ethos-u-vela")
+
+
+def key(
+    network: str,
+    imgsz: int,
+    executed: Mapping[str, Mapping[str, int]],
+    boards: Iterable[Board],
+    time_limit: float,
+    code: str,
+) -> str:
+    """Return what a preflight goes by: all that its document depends on.
+
+    Args:
+        network: fingerprint of the network, classes included.
+        imgsz: edge of the square input in pixels.
+        executed: activation calls per part of the checked network.
+        boards: the boards to compile for.
+        time_limit: seconds for one run of the compiler.
+        code: hash of the code of this library that makes it.
+    """
+    return sha256_json(
+        {
+            "network": network,
+            "imgsz": imgsz,
+            "executed": executed,
+            "boards": [asdict(board) for board in boards],
+            "time_limit": time_limit,
+            "code": code,
+            "versions": {**{name: version(name) for name in PACKAGES}, "ultralytics": ultralytics_version()},
+        }
+    )
+
+
+def find(folder: Path, preflight: str, variant: str) -> dict[str, Any] | None:
+    """Return the document of ``npu.json`` without ``schema_version`` that a preflight gave before; None without one.
+
+    Args:
+        folder: where they are kept.
+        preflight: `key`.
+        variant: whose document it is to be.
+    """
+    try:
+        document = json.loads((folder / f"{preflight}.json").read_text())
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict) or document.get("preflight") != preflight:
+        return None
+    found = document.get("document")
+    if not isinstance(found, dict) or violates("npu", {**found, "variant": variant}):
+        return None
+    return {**found, "variant": variant}
+
+
+def keep(folder: Path, preflight: str, document: Mapping[str, Any]) -> None:
+    """Keep the document of a preflight, if every board compiled: what failed is tried again."""
+    if document["failed"]:
+        return
+    kept = {name: value for name, value in document.items() if name not in {"schema_version", "variant"}}
+    with contextlib.suppress(EvoError, OSError):
+        text = json.dumps({"preflight": preflight, "document": kept}, ensure_ascii=False)
+        write_atomically(folder / f"{preflight}.json", text, durable=False)
+        _forget_oldest(folder)
+
+
+def _forget_oldest(folder: Path) -> None:
+    with os.scandir(folder) as items:
+        files = [(item.stat().st_mtime_ns, item.path) for item in items if item.name.endswith(".json")]
+    for _, path in sorted(files)[: max(len(files) - LIMIT, 0)]:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)  # noqa: PTH108
