@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
+import ctypes
 import difflib
+import os
 import sys
+import threading
 from collections.abc import Callable, Iterable
+from typing import NoReturn
 
 EXIT_FAILURE = 1
 EXIT_USER_ERROR = 2
+EXIT_UNWRITTEN = 120  # of Python, when the end of the output could not be written
 EXIT_PREEMPTED = 75  # EX_TEMPFAIL of sysexits.h: the checkpoint is kept, run the same command again
 
 
@@ -56,10 +62,28 @@ def did_you_mean(word: object, choices: Iterable[object]) -> str:
 
 
 def entry_point(main: Callable[[], int | None]) -> None:
-    """Run ``main`` as a command: an `EvoError` becomes one line on stderr and its exit code."""
+    """Run ``main`` as a command, and end the process: an `EvoError` becomes one line on stderr and its exit code."""
     try:
         code = main()
     except EvoError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         code = error.exit_code
-    sys.exit(code or 0)
+    leave(code or 0)
+
+
+def leave(code: int) -> NoReturn:
+    """End this process with ``code`` after all that Python promises, and without taking every module apart.
+
+    That takes torch and the converters one to two seconds of CPU, for memory which the kernel takes back at once.
+    Threads are waited for, and what is registered with `atexit` runs (temporary folders, data loaders, trackers, logs,
+    coverage), in Python's own order. Locks of files are the kernel's. An exception never comes here.
+    """
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):  # nobody reads it any more, or it is closed: as Python itself
+            code = code or EXIT_UNWRITTEN
+    ctypes.CDLL(None).fflush(None)  # what libraries in C have printed
+    os._exit(code)
