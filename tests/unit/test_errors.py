@@ -1,12 +1,12 @@
+import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
+from workflow.evo import errors
 from workflow.evo.errors import EvoError, Preempted, UserError, did_you_mean, entry_point, nearest
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_a_message_is_one_line_with_place_fault_and_cure():
@@ -34,26 +34,33 @@ def failing_with(error):
     return main
 
 
+@pytest.fixture
+def left(monkeypatch) -> list[int]:
+    """The exit codes that a process would have ended with."""
+    codes: list[int] = []
+    monkeypatch.setattr(errors, "leave", codes.append)
+    return codes
+
+
 @pytest.mark.parametrize(
     ("error", "code"), [(UserError("no such file"), 2), (Preempted("stopped"), 75), (EvoError("disk full"), 1)]
 )
-def test_an_entry_point_turns_an_error_into_one_line_and_its_exit_code(error, code, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        entry_point(failing_with(error))
-    assert stopped.value.code == code
+def test_an_entry_point_turns_an_error_into_one_line_and_its_exit_code(error, code, left, capsys):
+    entry_point(failing_with(error))
+    assert left == [code]
     assert capsys.readouterr().err == f"error: {error}\n"
 
 
 @pytest.mark.parametrize(("returned", "code"), [(None, 0), (0, 0), (3, 3)])
-def test_an_entry_point_passes_the_exit_code_of_its_main_on(returned, code):
-    with pytest.raises(SystemExit) as stopped:
-        entry_point(lambda: returned)
-    assert stopped.value.code == code
+def test_an_entry_point_passes_the_exit_code_of_its_main_on(returned, code, left):
+    entry_point(lambda: returned)
+    assert left == [code]
 
 
-def test_a_defect_of_the_program_keeps_its_traceback():
+def test_a_defect_of_the_program_keeps_its_traceback(left):
     with pytest.raises(ZeroDivisionError):
         entry_point(lambda: 1 // 0)
+    assert left == []
 
 
 @pytest.mark.parametrize(
@@ -76,3 +83,62 @@ def test_an_error_goes_to_the_log_when_nobody_reads_stderr_any_more(raised, code
         said = process.stdout.read()
         assert process.wait(10) == code
     assert said.splitlines()[-1].startswith(last)
+
+
+PROGRAM = """
+import atexit, multiprocessing, pathlib, sys, tempfile, threading, weakref
+from workflow.evo.errors import UserError, entry_point
+
+class Kept: pass
+
+def main():
+    global folder, kept
+    folder, kept = tempfile.TemporaryDirectory(dir="."), Kept()
+    pathlib.Path(folder.name, "file").touch()
+    weakref.finalize(kept, print, "finalizer")
+    atexit.register(print, "atexit")
+    gate = threading.Event()
+    threading.Thread(target=lambda: (gate.wait(), print("thread"))).start()
+    child = multiprocessing.get_context("fork").Process(target=threading.Event().wait, daemon=True)
+    child.start()
+    pathlib.Path("child").write_text(str(child.pid))
+    gate.set()
+    sys.stdout.write("no line end")
+    {end}
+
+entry_point(main)
+print("never")
+"""
+
+
+@pytest.mark.parametrize(("end", "code"), [("return 3", 3), ("raise UserError('wrong')", 2), ("", 0)])
+def test_a_process_ends_with_all_that_python_promises(tmp_path, end, code):
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM.format(end=end))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, done.stderr
+    assert sorted(done.stdout.replace("no line end", "no line end\n").split("\n")) == sorted(
+        ["no line end", "thread", "atexit", "finalizer", ""]
+    )
+    assert done.stdout.index("thread") < done.stdout.index("atexit")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["child", "program.py"]  # no temporary folder
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "child").read_text()), 0)
+
+
+def test_an_end_that_nobody_reads_has_the_exit_code_of_python(tmp_path):
+    program = "from workflow.evo.errors import entry_point; entry_point(lambda: print('x', end=''))"
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""},  # an empty one is none
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+    assert done.returncode == errors.EXIT_UNWRITTEN

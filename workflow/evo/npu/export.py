@@ -126,7 +126,7 @@ def export_int8(
             wanted = recipe.static_wi8_ai8()  # inputs and outputs too
             manager = recipe_manager.RecipeManager()
             manager.load_quantization_recipe(wanted)
-            # Asked for every operator and image, at two fifths of the time of a calibration at 128 px.
+            # Asked for every operator of every image, and always the same answer.
             manager.get_quantization_configs = cache(manager.get_quantization_configs)
             # The extremes of all images. The default, a moving average of them, clips what it has seen: with it no
             # class score above 0.5 could be expressed.

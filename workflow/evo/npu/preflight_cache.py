@@ -74,7 +74,7 @@ def find(folder: Path, preflight: str, variant: str) -> dict[str, Any] | None:
     found = document.get("document")
     if not isinstance(found, dict) or violates("npu", {**found, "variant": variant}):
         return None
-    return {**found, "variant": variant}
+    return {"variant": variant, **found}
 
 
 def keep(folder: Path, preflight: str, document: Mapping[str, Any]) -> None:
