@@ -49,7 +49,7 @@ def main() -> None:
             layout.model_int8,
             exported,
             variant=variant.name,
-            names=list(class_names(model.names, data.names, single=single)),
+            names=list(class_names(model.names, data.names, single=single).values()),
             imgsz=imgsz,
             reg_max=int(model.model[-1].reg_max),
             calibration={"images": len(images), "seed": seed, "split": "train"},
