@@ -226,6 +226,18 @@ def test_another_processor_is_named_as_a_reason_why_the_bits_may_differ(bench, s
     assert "not bit for bit" in inexact["message"]
 
 
+def test_operations_that_are_not_deterministic_are_told_and_train_nothing_again(bench):
+    session = bench.session(PLAIN, deterministic=False, epochs=1)
+    bench.clear(session)
+    assert bench.train(session) == 0
+    (told,) = incidents(session, "inexact")
+    assert told["message"] == "train.deterministic is false: the same training again need not give the same bits"
+    training = json.loads(session.layout.variant(VARIANT).training.read_text())
+    assert training["conditions"]["deterministic"] is False
+    assert bench.train(bench.session(PLAIN, epochs=1)) == 0
+    assert "already trained by this recipe" in log(session)
+
+
 # Numbers
 
 
