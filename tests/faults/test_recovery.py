@@ -286,6 +286,18 @@ def test_mixed_precision_that_is_not_sound_is_left_out_and_told(bench, session, 
     assert differences(reference, outcome(session)) == []
 
 
+def test_operations_that_are_not_deterministic_are_told_and_train_nothing_again(bench):
+    session = bench.session(PLAIN, deterministic=False, epochs=1)
+    bench.clear(session)
+    assert bench.train(session) == 0
+    (told,) = incidents(session, "inexact")
+    assert told["message"] == "train.deterministic is false: the same training again need not give the same bits"
+    training = json.loads(session.layout.variant(VARIANT).training.read_text())
+    assert training["conditions"]["deterministic"] is False
+    assert bench.train(bench.session(PLAIN, epochs=1)) == 0
+    assert "already trained by this recipe" in log(session)
+
+
 # Numbers
 
 

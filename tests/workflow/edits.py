@@ -200,14 +200,6 @@ EDITS = (
     Edit("the dataset moved", _move_dataset, NOTHING),
     Edit("a class renamed", _file("photos/data.yaml", "cat", "tabby"), {*DATA, *RENAMED}),
     Edit("a label in test", _photos("labels/test/test0.txt", lambda _: BOX), {*DATA, *EVALUATION}),
-    Edit(
-        "a label in test, which is not evaluated",
-        lambda place: (
-            place.change(evaluate={"splits": ["val"]}),
-            _photos("labels/test/test0.txt", lambda _: BOX)(place),
-        ),
-        {*DATA, *EVALUATION},
-    ),
     Edit("an image in test", _photos("images/test/test0.png", lambda image: image + b"x"), {*DATA, *EVALUATION}),
     Edit("a further image in test", _new_image("test"), {*DATA, *EVALUATION}),
     Edit("the key test taken out", _file("photos/data.yaml", "test: images/test\n", ""), {*DATA, *EVALUATION}),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.workflow.dry_runs import DryRuns
 from tests.workflow.edits import EDITS, TRAINING, Edit
 from tests.workflow.finished import Place, command, finish
@@ -50,7 +51,7 @@ def test_nothing_more_than_needed_runs_again(place, edit: Edit):
 
 
 def test_every_key_of_the_configuration_is_in_the_table():
-    schema = json.loads((Path(__file__).parents[2] / "workflow/schemas/config.schema.json").read_text())
+    schema = json.loads((ROOT / "workflow/schemas/config.schema.json").read_text())
     named = " ".join(edit.name for edit in EDITS)
     missing = [
         f"{name}.{key}"
@@ -68,6 +69,19 @@ def test_what_is_asked_for_once_more_by_force_is_published_and_not_trained(place
     assert rules(jobs) == TRAINING
 
 
+def test_an_edit_of_a_split_that_is_not_evaluated_evaluates_nothing_again(place, runs, monkeypatch):
+    monkeypatch.chdir(place.workspace.folder)
+    place.change(evaluate={"splits": ["val"]})
+    made_of = session_hashes(load_session_files([Path("session.yaml")])).of(["val"])
+    for variant in VARIANTS:
+        for path in (place.result(variant, "evaluate/metrics.json"), place.result(variant, "npu/metrics_int8.json")):
+            path.write_text(json.dumps({**json.loads(path.read_text()), "made_of": made_of}))
+    recorded = runs.run(place.workspace.folder, command(ROOT, "--touch", "--forceall"))
+    assert recorded.code == 0, recorded.stderr
+    place.file("photos", "labels", "test", "test0.txt").write_text("0 0.4 0.4 0.2 0.2\n")
+    assert rules(place.plan()) == {"check_dataset", "compare_variants"}
+
+
 def test_what_version_0_1_0_trained_is_not_trained_again(place, runs, monkeypatch):
     monkeypatch.chdir(place.workspace.folder)
     session = load_session_files([Path("session.yaml")])
@@ -78,7 +92,7 @@ def test_what_version_0_1_0_trained_is_not_trained_again(place, runs, monkeypatc
         training = json.loads(path.read_text())
         training["recipe"] = next(recipes_0_1_0(session, document, training["arguments"]))
         path.write_text(json.dumps(training))
-    recorded = runs.run(place.workspace.folder, command(Path(__file__).parents[2], "--touch", "--forceall"))
+    recorded = runs.run(place.workspace.folder, command(ROOT, "--touch", "--forceall"))
     assert recorded.code == 0, recorded.stderr
     assert rules(place.plan()) == set()
     place.change(train={"workers": 3})

@@ -108,9 +108,8 @@ def standing_recipe(session: Session, variant: Variant, document: Mapping[str, A
 
 
 def is_published(layout: VariantLayout, recipe: str) -> bool:
-    """Return whether the weights of a training by ``recipe`` are handed over, with everything beside them."""
-    present = all(path.is_file() for path in (layout.best, layout.last, layout.results_csv))
-    return present and _published(layout) == recipe
+    """Return whether the weights of a training by ``recipe`` are handed over."""
+    return layout.best.is_file() and _published(layout) == recipe
 
 
 def _begun(layout: VariantLayout) -> set[str]:
