@@ -17,7 +17,7 @@ import yaml
 
 from tests.e2e.test_evaluation import CPU, MODEL, NAMES, SIZE, draw
 from tests.unit.npu_documents import decoder
-from tests.unit.synthetic import make_session, split_metrics, write_metrics, write_training
+from tests.unit.synthetic import make_session, split_metrics, write_metrics, write_shared, write_training
 from workflow.evo import ultralytics_env
 from workflow.evo.errors import EvoError
 from workflow.evo.files import read_json, sha256_file, write_json
@@ -276,7 +276,7 @@ def place(trained, dataset, tmp_path):
     layout.npu.mkdir(parents=True)
     for name in ("model_int8.tflite", "metadata.json"):
         shutil.copy(trained / name, layout.npu / name)
-    session.layout.data.mkdir(parents=True, exist_ok=True)
+    write_shared(session, yaml.safe_load(dataset.read_text())["names"].values())
     shutil.copy(dataset, session.layout.dataset_yaml)
     config = {
         "session": "demo",

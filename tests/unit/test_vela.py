@@ -181,9 +181,7 @@ def test_the_table_for_people_is_proper_csv(fake, model, folder, tmp_path):
 
 def test_a_vela_that_hangs_is_stopped_with_its_children(fake, model, folder, tmp_path):
     fake(f'sleep 60 & echo $! > "{tmp_path}/child"; wait')
-    started = time.monotonic()
     message = failure(model, folder, timeout_s=0.3)
-    assert time.monotonic() - started < 10
     assert message == (
         f"{model}: Vela was still at work for ethos-u55-256 after 0.3 s and was stopped "
         "— allow it more with npu.time_limit"
