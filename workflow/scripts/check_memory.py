@@ -15,7 +15,7 @@ from workflow.evo.command_line import parse_variant
 from workflow.evo.config import Session
 from workflow.evo.data.source import checked_hashes
 from workflow.evo.errors import EvoError, entry_point
-from workflow.evo.files import read_json, write_json
+from workflow.evo.files import write_json
 from workflow.evo.models.checkpoint_loader import guard_ultralytics
 from workflow.evo.models.definition import load_definition
 from workflow.evo.training import memory, tracking
@@ -51,8 +51,7 @@ def check(session: Session, variant: Variant, console: Console, *, leased: bool)
     Raises:
         EvoError: not even one image fits.
     """
-    fingerprint = read_json(session.layout.fingerprint, "fingerprint")
-    data = checked_hashes(session, fingerprint)
+    data = checked_hashes(session)
     recipe = recipe_document(session, variant, data.training, len(data.names))
     identity = standing_recipe(session, variant, recipe)
     nothing = dict.fromkeys(("device", "total_mib", "free_mib", "objects", "fitting_batch"))

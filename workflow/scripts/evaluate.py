@@ -30,7 +30,7 @@ def main() -> None:
     layout = session.layout.variant(variant.name)
     training = read_json(layout.training, "training")
     check_unchanged(layout.best, training["weights"]["best"])
-    data = checked_hashes(session, read_json(session.layout.fingerprint, "fingerprint"))
+    data = checked_hashes(session)
     with (
         tempfile.TemporaryDirectory(prefix="evo-evaluate-") as settings,
         lease(session.train.get("device"), say) as gpu,

@@ -31,7 +31,7 @@ def main() -> None:
     training, metadata = read_json(layout.training, "training"), read_json(layout.npu_metadata, "npu_metadata")
     check_unchanged(layout.best, training["weights"]["best"])
     check_model(layout.model_int8, metadata)
-    data = checked_hashes(session, read_json(session.layout.fingerprint, "fingerprint"))
+    data = checked_hashes(session)
     with tempfile.TemporaryDirectory(prefix="evo-evaluate-int8-") as scratch:
         ultralytics_env.prepare(Path(scratch) / "settings")
         ultralytics_env.use_threads(max(arguments.threads, 1))

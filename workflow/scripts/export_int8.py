@@ -27,7 +27,7 @@ def main() -> None:
     layout = session.layout.variant(variant.name)
     training = read_json(layout.training, "training")
     check_unchanged(layout.best, training["weights"]["best"])
-    data = checked_hashes(session, read_json(session.layout.fingerprint, "fingerprint"))
+    data = checked_hashes(session)
     executed = read_json(layout.activations, "activations")["executed"]
     single = bool(session.train.get("single_cls"))
     imgsz, seed = session.train["imgsz"], session.train["seed"]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ..config import Session
+from ..files import read_json
 from .dataset import load_dataset
 from .digits import CLASSES, split_identities
 from .hashes import DatasetHashes, dataset_hashes
@@ -41,14 +40,15 @@ def session_hashes(session: Session, progress: bool = False) -> DatasetHashes:
     return dataset_hashes(load_dataset(session.data), hash_cache(session), progress)
 
 
-def checked_hashes(session: Session, fingerprint: Mapping[str, Any]) -> DatasetHashes:
-    """Return the hashes of the dataset as it was checked; of the one there is now where the check was made by version
-    0.1.0, which did not tell.
+def checked_hashes(session: Session) -> DatasetHashes:
+    """Return the hashes of the dataset as it was checked; of the one there is now where no check tells, as one of
+    version 0.1.0 does not.
 
-    Args:
-        session: the session.
-        fingerprint: ``fingerprint.json``.
+    Raises:
+        EvoError: fingerprint.json is damaged.
     """
+    path = session.layout.fingerprint
+    fingerprint = read_json(path, "fingerprint") if path.is_file() else {}
     if "hashes" not in fingerprint:
         return session_hashes(session)
     return DatasetHashes(fingerprint["hashes"], tuple(fingerprint["names"]))

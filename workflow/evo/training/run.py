@@ -112,7 +112,7 @@ class _Training:
         self.definition: Definition = load_definition(variant.yaml)
         fingerprint = read_json(session.layout.fingerprint, "fingerprint")
         self.nc = len(fingerprint["names"])
-        self.document = recipe_document(session, variant, checked_hashes(session, fingerprint).training, self.nc)
+        self.document = recipe_document(session, variant, checked_hashes(session).training, self.nc)
         self.recipe = standing_recipe(session, variant, self.document)
         self.store = CheckpointStore(layout.checkpoints)
         self._require_checks()
