@@ -11,7 +11,7 @@ STAMP := .venv/.installed-$(shell cksum < requirements.lock | tr ' ' -)
 unexport PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo plan monitor test test-unit test-long faults bench-npu lint format messages lock clean
+.PHONY: help setup demo plan monitor test test-unit test-long faults gpus bench-npu lint format messages lock clean
 
 help: ## Show this list
 	@echo "Usage: make TARGET [PYTHON=python3.11] [CORES=4]"
@@ -31,9 +31,10 @@ setup: ## Install what requirements.lock pins into .venv (2 minutes, 7 GB; nothi
 	fi; \
 	rm -f .venv/.installed-*; \
 	: > .venv/.installing; \
-	pip="$(BIN)/python -m pip install --disable-pip-version-check --no-input -qq"; \
+	pip="$(BIN)/python -m pip install --disable-pip-version-check --no-input -qq --require-hashes"; \
 	echo "setup: installing torch (the largest part; all of it takes about 2 minutes and 7 GB)"; \
-	$$pip $$(grep -E '^torch(vision)?==' requirements.lock); \
+	awk '/^[^ ]/ {torch = /^torch(vision)?==/} torch' requirements.lock > .venv/.torch.lock; \
+	$$pip --no-deps -r .venv/.torch.lock; \
 	echo "setup: installing everything else that requirements.lock pins"; \
 	$$pip -r requirements.lock; \
 	rm .venv/.installing; \
@@ -65,6 +66,9 @@ test-long: setup ## Run the tests that take minutes each
 faults: setup ## Kill trainings N times at random instants and compare what they end with, bit for bit
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tools.faults --kills $(N)
 
+gpus: setup ## Kill jobs and sessions that share four GPUs, N/10 runs of ten kills, and look for a GPU with two holders
+	@$(BIN)/python -m tools.gpus --runs $$(( ($(N) + 9) / 10 ))
+
 bench-npu: setup ## Compare the int8 export with Ultralytics' own, side by side (about half an hour)
 	@$(BIN)/python -m tools.bench_npu
 
@@ -82,9 +86,9 @@ format: setup ## Mend what `make lint` can mend by itself
 messages: setup ## Bring the message catalogues up to date with the code, and list what is untranslated
 	@$(BIN)/python -m tools.messages
 
-lock: setup ## Install requirements.in, then write requirements.lock and environment.yml from what is installed
-	@$(BIN)/python -m pip install --disable-pip-version-check --no-input -qq -r requirements.in
-	@$(BIN)/python tools/lock.py
+lock: setup ## Write requirements.lock and environment.yml from requirements.in (UPGRADE="NAME …" or UPGRADE=all)
+	@$(BIN)/python tools/lock.py $(if $(UPGRADE),--upgrade $(UPGRADE))
+	@$(MAKE) --no-print-directory setup
 
 clean: ## Remove caches and the mark that setup is done; results and the environment stay
 	@rm -rf .venv/.installed-* .pytest_cache .ruff_cache .hypothesis

@@ -35,7 +35,10 @@ rule all:
         f"{RESULTS}/report.html",
         expand(f"{RESULTS}/{{variant}}_training_report.md", variant=VARIANTS),
         expand(f"{RESULTS}/{{variant}}/train/best.pt", variant=VARIANTS),
+        expand(f"{RESULTS}/{{variant}}/train/training.json", variant=VARIANTS),
         expand(f"{RESULTS}/{{variant}}/evaluate/metrics.json", variant=VARIANTS),
+        expand(f"{RESULTS}/{{variant}}/npu/metrics_int8.json", variant=VARIANTS),
+        expand(f"{RESULTS}/{{variant}}/npu/{{board}}/compatibility.json", variant=VARIANTS, board=BOARDS),
         expand(f"{RESULTS}/{{variant}}/npu/{{board}}/deploy", variant=VARIANTS, board=BOARDS),
 
 

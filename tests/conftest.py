@@ -41,6 +41,7 @@ class Workspace:
     def __init__(self, folder: Path):
         self.folder = folder
         self.config = folder / "session.yaml"
+        self.program, self.environment = [str(SNAKEMAKE)], {}
         self.write(TINY)
 
     def write(self, config: dict) -> None:
@@ -56,13 +57,13 @@ class Workspace:
     def command(self, *arguments: object, cores: int = 2) -> list[str]:
         """Return the command line; arguments that end the list of targets come first, the fixed options last."""
         fixed = ["--cores", str(cores), "--configfile", str(self.config)]
-        return [str(SNAKEMAKE), "-s", str(ROOT / "Snakefile"), *map(str, arguments), *fixed]
+        return [*self.program, "-s", str(ROOT / "Snakefile"), *map(str, arguments), *fixed]
 
     def snakemake(
         self,
         *arguments: object,
         cores: int = 2,
-        timeout: float = 300,
+        timeout: float = 900,
         before: Callable[[], None] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run Snakemake to its end; ``before`` is called in the child first."""
@@ -73,7 +74,7 @@ class Workspace:
             text=True,
             timeout=timeout,
             check=False,
-            env=environment(),
+            env=environment(**self.environment),
             preexec_fn=before,
         )
 

@@ -1,36 +1,29 @@
-"""Write requirements.lock and environment.yml from what this Python environment has installed.
+"""Write requirements.lock and environment.yml: what requirements.in needs, in one version each, with hashes.
 
-Run by ``make lock``. Everything that ``requirements.in`` reaches is pinned, anything else that happens to be installed
-is left out.
+Run by ``make lock``. Versions in the lock stay unless requirements.in asks for others, or ``--upgrade`` names them. uv
+resolves for every platform and supported Python at once, and takes the hashes of their files from the index.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import re
+import subprocess
 import sys
 from pathlib import Path
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-
 ROOT = Path(__file__).resolve().parent.parent
 
-LINUX_X86_64 = 'sys_platform == "linux" and platform_machine == "x86_64"'
-ONLY_LINUX_X86_64 = re.compile(r"^(nvidia-(?!ml-py)|cuda-|triton$)")
-"""Packages with wheels for Linux on x86-64 only: torch's CUDA libraries."""
-
 LOCK_HEADER = """\
-# Made by `make lock` from requirements.in: the versions that the tests pass with. Do not edit.
-# No hashes and no hosts: torch has another wheel on every platform, and the same lock has to install from a mirror.
+# Made by `make lock` from requirements.in: the versions that the tests pass with, and the SHA-256 of every file that
+# may be installed for them. pip refuses any other. Do not edit.
 """
 
 ENVIRONMENT = """\
 # Made by `make lock`: the same versions as requirements.lock, for conda and mamba. Do not edit.
 # Untested: the checks run in the environment that `make setup` makes. Conda supplies Python only, all else comes
 # through pip, because several packages are on no conda channel. Every line of the lock is repeated, not referred to:
-# Snakemake copies this file elsewhere before it makes the environment of a rule.
+# Snakemake copies this file elsewhere before it makes the environment of a rule. The hashes are in the lock only.
 name: ethos-vision-optimizer
 channels:
   - conda-forge
@@ -41,60 +34,40 @@ dependencies:
   - pip:
 """
 
-
-def direct_requirements(path: Path) -> list[Requirement]:
-    """Return the requirements of a requirements.in, in the order of the file."""
-    lines = (line.partition("#")[0].strip() for line in path.read_text().splitlines())
-    return [Requirement(line) for line in lines if line]
+PIN = re.compile(r"^[a-z0-9][^\s;]*==[^\s;]+(?: ; [^\\\n]+)?", re.M)
+"""The first line of an entry of the lock, without its hashes."""
 
 
-def installed(requirement: Requirement) -> importlib.metadata.Distribution:
-    """Return the installed distribution that meets ``requirement``.
+def resolve(upgrade: list[str]) -> str:
+    """Return the entries of the lock.
+
+    Args:
+        upgrade: packages to take in their newest version; ``all`` for every one.
 
     Raises:
-        SystemExit: it is not installed, or in a version that the requirement forbids.
+        SystemExit: nothing fits requirements.in, or the index cannot be reached; uv has said which.
     """
-    try:
-        distribution = importlib.metadata.distribution(requirement.name)
-    except importlib.metadata.PackageNotFoundError:
-        sys.exit(f"error: '{requirement}' is not installed — run `.venv/bin/pip install -r requirements.in`")
-    if not requirement.specifier.contains(distribution.version, prereleases=True):
-        sys.exit(f"error: '{requirement}' is wanted, {distribution.version} is installed — install the wanted one")
-    return distribution
-
-
-def reachable(roots: list[Requirement]) -> dict[str, str]:
-    """Return ``{name: version}`` of everything that ``roots`` need on this platform, extras included."""
-    found: dict[str, str] = {}
-    seen: set[tuple[str, str]] = set()
-    queue = list(roots)
-    while queue:
-        requirement = queue.pop()
-        distribution = installed(requirement)
-        found[canonicalize_name(requirement.name)] = distribution.version
-        for extra in {"", *requirement.extras}:
-            if (key := (canonicalize_name(requirement.name), extra)) in seen:
-                continue
-            seen.add(key)
-            for needed in map(Requirement, distribution.requires or []):
-                if needed.marker is None or needed.marker.evaluate({"extra": extra}):
-                    queue.append(needed)
-    return found
-
-
-def pin(name: str, version: str) -> str:
-    """Return one line of the lock."""
-    return f"{name}=={version}" + (f" ; {LINUX_X86_64}" if ONLY_LINUX_X86_64.search(name) else "")
+    lock = ROOT / "requirements.lock"
+    upgrades = ["--upgrade"] if "all" in upgrade else [f"--upgrade-package={name}" for name in upgrade]
+    command = [
+        str(Path(sys.executable).parent / "uv"),
+        *("pip", "compile", "--universal", "--generate-hashes", "--python-version", "3.11"),
+        *("--no-header", "--no-annotate", "--quiet", "--no-cache", *upgrades),
+        *("--output-file", str(lock), str(ROOT / "requirements.in")),
+    ]
+    if done := subprocess.run(command, cwd=ROOT, check=False).returncode:
+        sys.exit(done)
+    return lock.read_text()
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    direct = direct_requirements(ROOT / "requirements.in")
-    versions = reachable(direct)
-    pins = [pin(name, versions[name]) for name in sorted(versions)]
-    (ROOT / "requirements.lock").write_text(LOCK_HEADER + "".join(f"{line}\n" for line in pins))
-    (ROOT / "environment.yml").write_text(ENVIRONMENT + "".join(f"      - {line}\n" for line in pins))
-    print(f"requirements.lock: {len(pins)} packages, {len(direct)} of them direct", file=sys.stderr)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--upgrade", nargs="+", default=[], metavar="NAME", help="packages to move; `all` for all")
+    entries = resolve(parser.parse_args().upgrade)
+    pins = [pin.strip() for pin in PIN.findall(entries)]
+    (ROOT / "requirements.lock").write_text(LOCK_HEADER + entries)
+    (ROOT / "environment.yml").write_text(ENVIRONMENT + "".join(f"      - {pin}\n" for pin in pins))
+    print(f"requirements.lock: {len(pins)} packages, {entries.count('--hash=')} files", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def test_the_view_is_read_from_anywhere_and_the_dataset_stays_untouched(tmp_path
     counts = run(READ, elsewhere, "../view/dataset.yaml", view / "dataset.yaml")
     assert list(counts.values()) == [[4, 6], [3, 6]] * 2
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "data").rglob("*")} == before
-    assert (view / "labels/train.cache").is_file()
+    assert not (view / "view/labels/train.cache").exists()
     assert len(list(view.rglob("*.npy"))) == 7
     assert [path.name for path in elsewhere.iterdir()] == ["settings"]
 

@@ -4,10 +4,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from workflow.evo import ultralytics_env
 from workflow.evo.training.determinism import Conditions, OneEpoch, begin_epoch, epoch_seed
 
 IMAGES = 40
-CONDITIONS = Conditions(16, 2, 1, "a processor, AVX2", None, "numpy 2.0")
+CONDITIONS = Conditions(16, 2, 1, "a processor, AVX2", None, "numpy 2.0", "fp32")
 
 
 class Loader:
@@ -105,7 +106,29 @@ def test_the_same_conditions_have_no_differences():
         ("device", "a GPU", "device a processor, AVX2 instead of a GPU"),
         ("cache", "ram", "image cache None instead of ram"),
         ("libraries", "numpy 1.26", "libraries numpy 2.0 instead of numpy 1.26"),
+        ("precision", "fp16", "precision fp32 instead of fp16"),
     ],
 )
 def test_every_condition_is_compared_and_named(name, value, said):
     assert CONDITIONS.differences({**CONDITIONS.document(), name: value}) == [said]
+
+
+def test_what_an_earlier_version_did_not_store_is_no_difference():
+    stored = {name: value for name, value in CONDITIONS.document().items() if name != "precision"}
+    assert CONDITIONS.differences(stored) == []
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_torch_computes_with_the_threads_asked_for_and_not_with_all_of_the_host(monkeypatch, tmp_path, count):
+    ultralytics_env.prepare(tmp_path)
+    import torch
+    from ultralytics.utils import torch_utils
+
+    monkeypatch.setattr(torch_utils, "NUM_THREADS", 7)  # of a host with eight processors
+    before = torch.get_num_threads()
+    try:
+        ultralytics_env.use_threads(count)
+        torch_utils.select_device("cpu")
+        assert torch.get_num_threads() == count
+    finally:
+        torch.set_num_threads(before)

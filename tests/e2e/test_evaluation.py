@@ -209,7 +209,7 @@ def test_weights_that_are_no_checkpoint_are_refused_in_one_line(trained, tmp_pat
         load_detector(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert ("restricted loader" if damage == "hostile" else "not a readable checkpoint") in str(caught.value)
+    assert "not a checkpoint that the restricted loader accepts" in str(caught.value)
     assert not canary.exists()
 
 
@@ -221,7 +221,7 @@ def test_a_model_of_another_task_is_refused(tmp_path):
         "nc: 2\nbackbone:\n  - [-1, 1, Conv, [8, 3, 2]]\nhead:\n  - [-1, 1, Classify, [nc]]\n"
     )
     YOLO(str(tmp_path / "tinyn-cls.yaml"), task="classify").save(tmp_path / "best.pt")
-    with pytest.raises(EvoError, match="not a detector, but a model for the task 'classify'"):
+    with pytest.raises(EvoError, match="not a detector, but a ClassificationModel"):
         load_detector(tmp_path / "best.pt")
 
 
@@ -236,6 +236,21 @@ def test_missing_weights_and_changed_weights_are_told_apart(trained, tmp_path):
         stream.write(b" ")
     with pytest.raises(EvoError, match="changed after training"):
         check_unchanged(tmp_path / "best.pt", sha256_file(trained[0]))
+
+
+def test_a_class_that_was_renamed_since_the_training_has_its_new_name_and_the_same_figures(
+    trained, evaluated, tmp_path
+):
+    best, dataset = trained
+    document = yaml.safe_load(dataset.read_text())
+    document["names"][1] = "ring"
+    renamed = dataset.with_name("renamed.yaml")
+    renamed.write_text(yaml.safe_dump(document))
+    metrics, drawn = evaluate(best, renamed, ("val",), CPU, tmp_path)
+    before = evaluated[0][0]["val"]["per_class"]
+    assert list(metrics["val"]["per_class"]) == ["disc (class 0)", "ring", "disc (class 2)", NAMES[3]]
+    assert list(metrics["val"]["per_class"].values()) == list(before.values())
+    assert drawn["val"]["classes"] == list(metrics["val"]["per_class"])
 
 
 def test_a_dataset_of_other_classes_is_refused(trained, tmp_path):

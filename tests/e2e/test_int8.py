@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -63,6 +64,8 @@ def trained(request, dataset, tmp_path_factory):
 
 def export(folder, dataset, change=lambda network: None):
     """Write model_int8.tflite and metadata.json of best.pt into its folder; ``change`` may damage the network first."""
+    from ai_edge_quantizer.utils import tfl_interpreter_utils
+
     from workflow.evo.evaluation.detector import load_detector
     from workflow.evo.npu.calibration import CalibrationImages
     from workflow.evo.npu.export import export_int8
@@ -71,7 +74,11 @@ def export(folder, dataset, change=lambda network: None):
     network = load_detector(folder / "best.pt").model
     change(network)
     images = CalibrationImages(dataset, SIZE, 16, 0)
-    exported = export_int8(network, SIZE, images, folder / "model_int8.tflite")
+    make = tfl_interpreter_utils.create_tfl_interpreter
+    with mock.patch.object(tfl_interpreter_utils, "create_tfl_interpreter", wraps=make) as made:
+        exported = export_int8(network, SIZE, images, folder / "model_int8.tflite", threads=2)
+    threads = [call.kwargs["num_threads"] for call in made.call_args_list if "num_threads" in call.kwargs]
+    assert threads == [2], "not the 16 of the library, beside other jobs"
     document = describe(
         folder / "model_int8.tflite",
         exported,
@@ -349,7 +356,7 @@ def test_a_model_changed_after_export_is_refused_in_one_line(place):
 
 def test_weights_of_other_classes_are_refused(trained, dataset, tmp_path):
     metadata = {**metadata_of(trained), "names": ["a", "b", "c", "d"]}
-    with pytest.raises(EvoError, match="the int8 model has other classes than the weights"):
+    with pytest.raises(EvoError, match="the int8 model has other classes than the dataset"):
         evaluate_int8(trained / "model_int8.tflite", metadata, trained / "best.pt", dataset, ("val",), tmp_path)
 
 

@@ -18,7 +18,7 @@ from tests.unit.test_malicious_models import FILES as MALICIOUS
 from workflow.evo import ultralytics_env
 from workflow.evo.errors import UserError
 from workflow.evo.files import read_json
-from workflow.evo.models import graph
+from workflow.evo.models import cost, graph
 from workflow.evo.models.definition import load_definition
 from workflow.evo.models.expressions import CLASSES
 from workflow.evo.models.modules import MODULES, REQUIRED
@@ -187,6 +187,7 @@ def assert_inferred_as_built(definition, model, nc):
     detect = model.model[-1]
     assert (detect.nc, detect.reg_max, detect.nl) == (nc, resolved.reg_max, len(resolved.layers[-1].sources))
     assert detect.legacy == resolved.layers[-1].arguments["legacy"]
+    assert cost.total(resolved).weights == sum(parameter.numel() for parameter in model.parameters())
 
 
 @pytest.mark.parametrize(("level", "activation"), GRID)

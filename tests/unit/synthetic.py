@@ -40,7 +40,8 @@ def make_session(
     settings = {"epochs": 4, "imgsz": 320, "batch": 16, "nbs": 32, "seed": 0, **(train or {})}
     document = {"session": name, "train": settings}
     root = folder / "results" / name
-    return Session(name, root, None, {}, tuple(variants), settings, ("val", "test"), npu, language, document)
+    digits = {"train": 8, "val": 4, "test": 4, "size": 64, "seed": 0}
+    return Session(name, root, None, digits, tuple(variants), settings, ("val", "test"), npu, language, document)
 
 
 def digest(*words: object) -> str:

@@ -144,7 +144,11 @@ def test_a_wrong_board_file_is_refused_by_key(own, changes, expected):
         ("", "a board is a table of keys and values"),
         ("a: [", "not valid YAML ("),
         ("!!python/object/apply:os.system ['touch pwned']", "not valid YAML ("),
-        (b"\xff\xfe\x00", "not valid YAML ("),
+        (b"\xff\xfe\x00", "not a text file in UTF-8"),
+        ("accelerator: a\naccelerator: b", "line 2: the key 'accelerator' for the second time, first in line 1"),
+        ("clock_mhz: .nan", "'nan' is not a finite number in 'clock_mhz'"),
+        ("[" * 10_000, "nested too deep in line 1"),
+        ("#" * 200_000, "board file cannot be read (larger than 100,000 bytes)"),
     ],
 )
 def test_a_board_file_is_data(tmp_path, monkeypatch, text, expected):

@@ -1,10 +1,14 @@
+import contextlib
 import errno
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
 from workflow.evo.errors import EvoError, UserError
 from workflow.evo.training.checkpoints import MANIFEST, CheckpointStore
+from workflow.evo.training.journal import Journal
 
 RECIPE = "a" * 64
 
@@ -185,16 +189,79 @@ def test_generations_of_another_recipe_are_set_aside_whole(store):
     assert newest(store, "another") == (None, [])
     aside = store.set_aside("another")
     assert epochs(store) == []
+    assert aside == store.folder / "superseded" / RECIPE
     assert sorted(path.name for path in aside.iterdir()) == ["epoch00004", "epoch00005"]
     assert (aside / "epoch00005" / "state.pt").is_file()
+    assert store.recipes() == {RECIPE}
 
 
-def test_the_newest_set_aside_replaces_the_one_before(store):
+def test_each_recipe_is_set_aside_for_itself_and_none_is_removed(store):
     write(store, 5)
-    store.set_aside("second")
-    write(store, 1, recipe="second")
-    aside = store.set_aside("third")
+    store.set_aside("b" * 64)
+    write(store, 1, recipe="b" * 64)
+    aside = store.set_aside("c" * 64)
+    assert aside.name == "b" * 64
     assert [path.name for path in aside.iterdir()] == ["epoch00001"]
+    assert [path.name for path in (aside.parent / RECIPE).iterdir()] == ["epoch00005"]
+    assert store.recipes() == {RECIPE, "b" * 64}
+
+
+def test_what_was_set_aside_comes_back_with_its_recipe_its_journal_too(store):
+    write(store, 5)
+    Journal(store.folder).start_attempt(RECIPE, 8)
+    Journal(store.folder).incident("resume", "of the first")
+    store.set_aside("b" * 64, RECIPE)
+    assert Journal(store.folder).run == {} and Journal(store.folder).incidents() == []
+    Journal(store.folder).start_attempt("b" * 64, 4)  # and ends before its first epoch
+    assert store.set_aside(RECIPE, "b" * 64) is None
+    assert store.take_back(RECIPE) == store.folder / "superseded" / RECIPE
+    assert newest(store) == (5, [])
+    journal = Journal(store.folder)
+    assert (journal.run["recipe"], journal.run["batch"]) == (RECIPE, 8)
+    assert [entry["message"] for entry in journal.incidents()] == ["of the first"]
+    assert [path.name for path in (store.folder / "superseded").iterdir()] == ["b" * 64]
+    assert store.take_back(RECIPE) is None
+
+
+@pytest.mark.parametrize("moves", range(5))
+def test_a_kill_between_two_moves_loses_nothing(store, monkeypatch, moves):
+    """Two generations and two files of the journal: wherever it is cut short, the next start finishes it."""
+    write(store, 4)
+    write(store, 5)
+    Journal(store.folder).start_attempt(RECIPE, 8)
+    Journal(store.folder).incident("resume", "of the first")
+    original, done = Path.rename, []
+
+    def killed(path, target):
+        if len(done) == moves:
+            raise KeyboardInterrupt
+        done.append(path.name)
+        return original(path, target)
+
+    for step in (
+        lambda: store.set_aside("b" * 64, Journal(store.folder).run.get("recipe")),
+        lambda: store.take_back(RECIPE),
+    ):
+        done.clear()
+        with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+            patch.setattr(Path, "rename", killed)
+            step()
+        step()
+    assert epochs(store) == [4, 5]
+    assert newest(store) == (5, [])
+    assert Journal(store.folder).run["recipe"] == RECIPE
+    assert [entry["message"] for entry in Journal(store.folder).incidents()] == ["of the first"]
+
+
+def test_what_version_0_1_0_set_aside_gets_a_folder_of_its_recipe(store):
+    write(store, 5)
+    loose = store.folder / "superseded"
+    loose.mkdir()
+    (store.folder / "epoch00005").rename(loose / "epoch00005")
+    assert store.recipes() == {RECIPE}
+    store.set_aside(RECIPE)
+    store.take_back(RECIPE)
+    assert newest(store) == (5, [])
 
 
 def test_the_own_recipe_is_never_set_aside(store):
@@ -203,10 +270,52 @@ def test_the_own_recipe_is_never_set_aside(store):
     assert newest(store) == (5, [])
 
 
-def test_only_the_newest_is_kept_after_delivery_and_none_after_clearing(store):
+def test_only_the_newest_is_kept_after_delivery(store):
     write(store, 1)
     write(store, 2)
     store.keep_newest()
     assert epochs(store) == [2]
-    store.clear()
-    assert epochs(store) == []
+
+
+# Removal
+
+
+@pytest.mark.parametrize(
+    "act", [lambda store: write(store, 3), lambda store: store.keep_newest()], ids=["write", "keep"]
+)
+def test_a_removal_that_is_cut_short_leaves_no_damaged_generation(store, monkeypatch, act):
+    write(store, 1)
+    write(store, 2)
+
+    def killed(folder, **_):
+        for path in Path(folder).rglob("results.csv"):
+            path.unlink()
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(shutil, "rmtree", killed)
+        act(store)
+    assert newest(store) == (max(epochs(store)), [])
+    assert len(epochs(store)) == (2 if max(epochs(store)) == 3 else 1)
+    assert list(store.folder.glob(".removed-*"))
+    store.sweep()
+    assert not list(store.folder.glob(".removed-*"))
+
+
+def test_a_kill_while_an_epoch_is_written_anew_leaves_the_one_before_or_the_new_one(store, monkeypatch):
+    write(store, 1)
+    write(store, 2)
+    (store.folder / "epoch00002" / "state.pt").write_bytes(b"damaged")
+    original = shutil.rmtree
+
+    def killed(folder, **options):
+        if ".removed-" in str(folder):
+            raise KeyboardInterrupt
+        original(folder, **options)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(shutil, "rmtree", killed)
+        write(store, 2)
+    assert newest(store) == (2, [])
+    write(store, 3)
+    assert not list(store.folder.glob(".removed-*")), "the next checkpoint finishes the removal"

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.dataset_folder import save_dataset, save_image
+from workflow.evo.data import dataset as reading
 from workflow.evo.data.dataset import load_dataset
 from workflow.evo.data.listing import IMAGE_SUFFIXES, label_path, list_images
 from workflow.evo.errors import UserError
@@ -42,6 +43,20 @@ def test_names_as_a_table_as_a_list_and_from_the_count(tmp_path):
     assert load_dataset(save_dataset(tmp_path, names={1: "dog", 0: "cat"}, nc=2)).names == ("cat", "dog")
     assert load_dataset(save_dataset(tmp_path, names=["a", 7])).names == ("a", "7")
     assert load_dataset(save_dataset(tmp_path, names=None, nc="2")).names == ("class_0", "class_1")
+
+
+def test_equal_names_by_the_ten_thousand_are_counted_and_not_compared_with_each_other(tmp_path, monkeypatch):
+    class Names(tuple):
+        def count(self, _name):
+            pytest.fail("each name is compared with every other")
+
+    monkeypatch.setattr(reading, "_names", lambda *_: Names(["same"] * 50_000 + ["other"]))
+    (remark,) = load_dataset(save_dataset(tmp_path)).remarks
+    assert (remark.code, remark.message, remark.count) == (
+        "class_name_twice",
+        "several classes share a name: 'same'",
+        1,
+    )
 
 
 def test_validation_is_accepted_as_val(tmp_path):

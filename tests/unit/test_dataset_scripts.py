@@ -37,10 +37,12 @@ def test_the_demo_is_drawn_checked_and_linked(call, tmp_path, capsys):
     assert "train: 10 images" in capsys.readouterr().err
     data = tmp_path / "results/s/data"
     assert (data / "digits/data.yaml").is_file()
-    assert (data / "images/train/train_00000.png").is_symlink()
-    assert yaml.safe_load((data / "dataset.yaml").read_text())["val"] == "images/val"
+    assert (data / "view/images/train/train_00000.png").is_symlink()
+    assert yaml.safe_load((data / "dataset.yaml").read_text())["val"] == "view/images/val"
     fingerprint = read_json(data / "fingerprint.json", "fingerprint")
-    assert fingerprint["content_hash"] == session_hashes(load_session_files(["session.yaml"])).everything
+    hashes = session_hashes(load_session_files(["session.yaml"]))
+    assert (fingerprint["content_hash"], fingerprint["hashes"]) == (hashes.everything, hashes.splits)
+    assert set(hashes.splits) == {"train", "val"}
     assert fingerprint["splits"]["val"]["images"] == 5
 
 

@@ -100,8 +100,8 @@ def test_an_interrupted_drawing_is_not_used_and_does_not_stand_in_the_way(tmp_pa
         draw(folder, FEW)
     assert not folder.exists()
     monkeypatch.undo()
-    folder.mkdir()
-    (folder / "left_over").write_text("")
+    (folder / "images" / "train").mkdir(parents=True)
+    (folder / "images" / "train" / "train_00099.png").write_text("left over")
     draw(folder, FEW)
     assert sorted(item.name for item in tmp_path.iterdir()) == ["digits"]
     assert not (folder / "left_over").exists()

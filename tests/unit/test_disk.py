@@ -69,3 +69,12 @@ def test_checkpoints_of_another_recipe_tell_the_size_but_save_nothing(store):
     again, afresh = disk.predict(MIB, store), disk.predict(MIB, store, afresh=True)
     assert afresh.generation == again.generation
     assert afresh.total - again.total == 2 * again.generation
+
+
+def test_the_refusal_says_what_checkpoints_of_earlier_recipes_take(store, monkeypatch):
+    put(store, 1, 3)
+    store.set_aside("another")
+    assert 3 * MIB <= disk.superseded(store.folder) < 3.01 * MIB
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, 60 * MIB))
+    missing = disk.shortage(disk.Need(20 * MIB, 100 * MIB), store.folder)
+    assert missing.endswith(f"40 MiB are missing, {store.folder}/superseded holds 3 MiB of earlier recipes")

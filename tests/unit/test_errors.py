@@ -120,3 +120,25 @@ def test_an_end_that_nobody_reads_has_the_exit_code_of_python(tmp_path):
     )
     os.close(writing)
     assert done.returncode == errors.EXIT_UNWRITTEN
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "last"),
+    [
+        ("EvoError('no luck')", 1, "error: no luck"),
+        ("UserError('no luck')", 2, "error: no luck"),
+        ("1 / 0", 1, "ZeroDi"),
+    ],
+)
+def test_an_error_goes_to_the_log_when_nobody_reads_stderr_any_more(raised, code, last):
+    source = "from workflow.evo.errors import *\nfrom workflow.evo.errors import entry_point\n"
+    source += f"def main():\n    import sys\n    sys.stdin.readline()\n    {'raise ' * ('(' in raised)}{raised}\n"
+    source += "entry_point(main)"
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen([sys.executable, "-c", source], text=True, cwd=ROOT, **pipes) as process:
+        process.stderr.close()
+        process.stdin.write("go on\n")
+        process.stdin.close()
+        said = process.stdout.read()
+        assert process.wait(10) == code
+    assert said.splitlines()[-1].startswith(last)

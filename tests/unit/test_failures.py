@@ -3,7 +3,7 @@ import errno
 import pytest
 
 from workflow.evo.errors import EvoError
-from workflow.evo.training.failures import first_line, missing_image, out_of_memory
+from workflow.evo.training.failures import first_line, loader_killed, missing_image, out_of_memory
 
 KILLED = "DataLoader worker (pid 4711) is killed by signal: {}. "
 
@@ -25,10 +25,32 @@ def test_every_way_to_run_out_of_memory_is_known(error):
     assert out_of_memory(error) == "out of memory"
 
 
-@pytest.mark.parametrize("how", ["Killed", "Bus error"])
-def test_a_killed_data_loader_process_has_run_out_of_memory(how):
-    error = RuntimeError(KILLED.format(how))
-    assert out_of_memory(error).startswith("a data loader process was killed")
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR", "CUDNN_STATUS_INTERNAL_ERROR"),
+        ("cuDNN error: CUDNN_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED"),
+        ("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(h)`", "CUBLAS_STATUS_NOT_INITIALIZED"),
+    ],
+)
+def test_a_gpu_library_without_room_is_a_lack_of_memory_that_quotes_its_status(text, status):
+    assert out_of_memory(RuntimeError(text)) == f"{status}, which usually means a lack of GPU memory,"
+
+
+@pytest.mark.parametrize("defect", ["device-side assert triggered", "an illegal memory access was encountered"])
+def test_a_gpu_library_that_fails_after_a_defective_kernel_has_not_run_out_of_memory(defect):
+    assert out_of_memory(RuntimeError(f"CUBLAS_STATUS_NOT_INITIALIZED\nCUDA error: {defect}")) is None
+
+
+def test_a_data_loader_process_with_a_bus_error_has_run_out_of_shared_memory():
+    error = RuntimeError(KILLED.format("Bus error"))
+    assert out_of_memory(error) == "a data loader process ran out of shared memory"
+    assert not loader_killed(error)
+
+
+def test_a_killed_data_loader_process_alone_is_no_lack_of_memory():
+    error = RuntimeError(KILLED.format("Killed"))
+    assert out_of_memory(error) is None and loader_killed(error)
 
 
 @pytest.mark.parametrize(

@@ -94,10 +94,44 @@ def test_a_read_only_folder_is_a_user_error_with_the_way_out(tmp_path, monkeypat
         files.write_atomically(tmp_path / "value.txt", "new")
 
 
-def test_other_os_errors_are_not_disguised(tmp_path):
+def test_other_os_errors_are_not_disguised(tmp_path, monkeypatch):
+    def fail(*_arguments, **_names):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(files.tempfile, "mkstemp", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        files.write_atomically(tmp_path / "value.txt", "new")
+
+
+def test_what_lies_in_the_way_of_a_file_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(FileExistsError):
-        files.write_atomically(tmp_path / "file" / "value.txt", "new")
+    (tmp_path / "dangling").symlink_to("/nowhere/at/all")
+    (tmp_path / "folder.json").mkdir()
+    for place, obstacle in (("file/value.txt", "file"), ("file/deep/value.txt", "file"), ("dangling/x", "dangling")):
+        with pytest.raises(UserError, match="where a folder is needed — move it out of the way") as refused:
+            files.write_atomically(tmp_path / place, "new")
+        assert str(refused.value).startswith(f"{tmp_path / obstacle}: a file")
+    with pytest.raises(UserError, match=r"/folder\.json: a folder stands where a file is needed"):
+        files.write_atomically(tmp_path / "folder.json", "new")
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["dangling", "file", "folder.json"]
+
+
+def test_only_regular_files_are_read_and_never_more_than_the_limit(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    (tmp_path / "large").write_bytes(b"x" * 11)
+    for name, reason in (("pipe", "not a regular file"), ("zero", "not a regular file"), ("large", "larger than 10")):
+        with pytest.raises(OSError, match=reason):
+            files.read_regular(tmp_path / name, 10)
+    with pytest.raises(IsADirectoryError):
+        files.read_regular(tmp_path, 10)
+    assert files.read_regular(tmp_path / "large", 11) == b"x" * 11
+
+
+def test_json_nested_without_end_is_damage(tmp_path, schema):
+    (tmp_path / "value.json").write_text("[" * 100_000)
+    with pytest.raises(EvoError, match="damaged or not of this version"):
+        files.read_json(tmp_path / "value.json", schema)
 
 
 def test_hashes_are_of_the_content(tmp_path):

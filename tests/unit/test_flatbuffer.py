@@ -1,12 +1,14 @@
 """Our own count of a LiteRT model."""
 
+import random
+
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from tests.unit.litert_models import B, Builder, T, island
 from workflow.evo.errors import EvoError
-from workflow.evo.npu.flatbuffer import activations, float_islands, io, read_operators
+from workflow.evo.npu.flatbuffer import activations, float_islands, io, read_model, read_operators
 
 
 def convolution(path, fused=schema.ActivationFunctionType.RELU):
@@ -83,3 +85,42 @@ def test_a_truncated_model_is_refused_in_one_line(tmp_path, kept):
     with pytest.raises(EvoError, match="LiteRT model") as refused:
         read_operators(path)
     assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("build", [convolution, island])
+def test_a_model_of_random_damage_never_ends_in_a_traceback(build, tmp_path):
+    """Single bytes and whole offsets overwritten: read, or refused in one line that names the file."""
+    good, path = build(tmp_path / "good.tflite").read_bytes(), tmp_path / "damaged.tflite"
+    generator, refused = random.Random(0), 0
+    for _ in range(400):
+        content = bytearray(good)
+        for _ in range(generator.choice((1, 1, 4))):
+            place = generator.randrange(8, len(content) - 4)
+            word = generator.choice((generator.randbytes(1), b"\xff" * 4, b"\xff\xff\xff\x7f", b"\x10\0\0\0"))
+            content[place : place + len(word)] = word
+        path.write_bytes(content)
+        for read in (read_operators, io):
+            try:
+                read(path)
+            except EvoError as error:
+                refused += 1
+                assert str(path) in str(error) and str(error).isprintable()
+    assert 100 < refused < 700
+
+
+def test_an_index_from_the_end_is_damage(tmp_path):
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    path = convolution(tmp_path / "m.tflite")
+    model = read_model(path)
+    model.subgraphs[0].operators[0].outputs[0] = -2
+    path.write_bytes(bytes(flatbuffer_utils.convert_object_to_bytearray(model)))
+    with pytest.raises(EvoError, match=r"damaged LiteRT model \(IndexError: "):
+        read_operators(path)
+
+
+def test_a_file_too_large_to_be_a_model_is_not_read(tmp_path):
+    with (tmp_path / "m.tflite").open("wb") as stream:
+        stream.truncate(3 * 2**30)  # sparse: it takes no disk
+    with pytest.raises(EvoError, match="3 GiB are too large for a model"):
+        read_operators(tmp_path / "m.tflite")

@@ -1,4 +1,5 @@
 import contextlib
+import fcntl
 import os
 import shutil
 import stat
@@ -9,17 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from workflow.evo.errors import UserError
+from workflow.evo.errors import Preempted, UserError
 from workflow.evo.training import gpu
+from workflow.evo.training.devices import Device
 
 ROOT = Path(__file__).resolve().parents[2]
 IDS = ["GPU-aaaa", "GPU-bbbb"]
+NAME = "ethos-vision-optimizer-{}.lock"
 HOLDER = """
 import os, sys
 from pathlib import Path
-from workflow.evo.training import gpu
-gpu.LOCKS = Path(sys.argv[1])
-with gpu.lease(None, lambda _: None, lambda: sys.argv[2:]) as held:
+from workflow.evo.training import devices, gpu
+gpu.LOCKS, gpu.EARLIER, node = map(Path, sys.argv[1:4])
+cards = [devices.Device(uuid, uuid, "Test", node if node.name else None) for uuid in sys.argv[4:]]
+with gpu.lease(None, lambda _: None, host=lambda: cards) as held:
     print(held, os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
     sys.stdin.read()
 """
@@ -28,23 +32,32 @@ with gpu.lease(None, lambda _: None, lambda: sys.argv[2:]) as held:
 @pytest.fixture(autouse=True)
 def own_locks(tmp_path, monkeypatch):
     """Locks of this test only."""
-    monkeypatch.setattr(gpu, "LOCKS", tmp_path / "locks")
+    folder = tmp_path / "locks"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    monkeypatch.setattr(gpu, "LOCKS", folder)
+    monkeypatch.setattr(gpu, "EARLIER", tmp_path / "none")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
 
 @contextlib.contextmanager
-def holder(*ids, before=()):
+def holder(*ids, before=(), locks=None, earlier="none", node="", **environment):
     """A process that holds one of ``ids``; yields it and what it printed."""
-    command = [*before, sys.executable, "-c", HOLDER, str(gpu.LOCKS), *ids]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+    command = [*before, sys.executable, "-c", HOLDER, str(locks or gpu.LOCKS), str(earlier), str(node), *ids]
+    options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": ROOT}
+    with subprocess.Popen(command, **options, env={**os.environ, **environment}) as process:
         try:
             yield process, process.stdout.readline().split()
         finally:
             process.kill()
 
 
-def lease(device=None, say=lambda _: None, ids=IDS):
-    return gpu.lease(device, say, lambda: list(ids))
+def cards(*ids, node=None):
+    return [Device(uuid, uuid, "Test", node) for uuid in ids]
+
+
+def lease(device=None, say=lambda _: None, ids=IDS, node=None):
+    return gpu.lease(device, say, host=lambda: cards(*ids, node=node))
 
 
 class Waited(Exception):
@@ -109,18 +122,77 @@ def test_the_gpu_is_let_go_after_an_error(refuse_to_wait):
         assert uuid == "GPU-aaaa"
 
 
-@pytest.mark.parametrize("assigned", ["3", "GPU-cccc", ""])
-def test_what_a_scheduler_assigned_is_left_alone(monkeypatch, assigned):
+@pytest.mark.parametrize(
+    ("assigned", "ours", "other"),
+    [("0,1", "GPU-aaaa", "GPU-bbbb"), ("GPU-bbbb,GPU-aaaa", "GPU-bbbb", "GPU-aaaa"), ("1", "GPU-bbbb", None)],
+)
+def test_of_what_a_scheduler_assigned_one_is_leased(monkeypatch, refuse_to_wait, assigned, ours, other):
+    monkeypatch.setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", assigned)
-    with gpu.lease(None, pytest.fail, pytest.fail) as uuid:
+    with lease() as uuid:
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == uuid == ours
+        if other:
+            with holder(*IDS, CUDA_VISIBLE_DEVICES=assigned) as (_, held):
+                assert held == [other, other]
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == assigned, "as it was before"
+
+
+def test_an_index_and_a_uuid_of_the_same_gpu_meet_at_one_lock(monkeypatch, refuse_to_wait):
+    told = []
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-b")
+    with (
+        holder(*IDS, CUDA_VISIBLE_DEVICES="1", CUDA_DEVICE_ORDER="PCI_BUS_ID"),
+        pytest.raises(Waited),
+        lease(say=told.append),
+    ):
+        pass
+    assert told == ["waiting: the only GPU this run may use is in use by other trainings"]
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "GPU-b"
+
+
+def test_the_device_is_counted_among_the_visible_ones(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-bbbb,GPU-aaaa")
+    with lease(0) as uuid:
+        assert uuid == "GPU-bbbb"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-bbbb")
+    with pytest.raises(UserError) as refused, lease(1):
+        pass
+    assert str(refused.value).startswith(
+        "train.device: there is no GPU 1 that CUDA_VISIBLE_DEVICES leaves visible (1 found)"
+    )
+
+
+@pytest.mark.parametrize("assigned", ["", "-1", "NoDevFiles"])
+def test_where_no_gpu_is_visible_the_cpu_trains(monkeypatch, assigned):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", assigned)
+    with lease() as uuid:
         assert uuid is None
         assert os.environ["CUDA_VISIBLE_DEVICES"] == assigned
-    assert os.environ["CUDA_VISIBLE_DEVICES"] == assigned
+
+
+def test_without_nvml_the_driver_decides_what_the_variable_means(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    with lease(0, pytest.fail, ids=[]) as uuid:
+        assert uuid is None
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == "3"
+
+
+def test_who_waits_gives_up_when_asked_to_stop(monkeypatch):
+    polls = []
+
+    def heed():
+        if len(polls) == 2:
+            raise Preempted("stopped")
+
+    monkeypatch.setattr(gpu.time, "sleep", polls.append)
+    with holder("GPU-aaaa"), pytest.raises(Preempted), gpu.lease(None, print, heed, lambda: cards("GPU-aaaa")):
+        pass
+    assert len(polls) == 2 and "CUDA_VISIBLE_DEVICES" not in os.environ
 
 
 @pytest.mark.parametrize("device", ["cpu", "mps"])
 def test_a_cpu_needs_no_lease(device):
-    with gpu.lease(device, pytest.fail, pytest.fail) as uuid:
+    with gpu.lease(device, pytest.fail, host=pytest.fail) as uuid:
         assert uuid is None
         assert "CUDA_VISIBLE_DEVICES" not in os.environ
 
@@ -151,16 +223,16 @@ def test_an_index_beyond_the_gpus_is_refused(device):
     )
 
 
-def test_locks_can_be_opened_by_every_user_whatever_the_umask(tmp_path):
+def test_locks_can_be_opened_by_every_user_whatever_the_umask():
     before = os.umask(0o077)
     try:
         with lease():
-            folder = gpu.lock_folder()
+            pass
     finally:
         os.umask(before)
-    assert folder == tmp_path / "locks"
-    assert folder.stat().st_mode & 0o7777 == 0o1777
-    assert [path.stat().st_mode & 0o777 for path in folder.iterdir()] == [0o644]
+    (lock,) = gpu.LOCKS.iterdir()
+    assert lock.name == NAME.format("GPU-aaaa")
+    assert lock.stat().st_mode & 0o777 == 0o644
 
 
 def test_a_tmpdir_of_ones_own_does_not_hide_the_locks_of_others(monkeypatch, tmp_path, refuse_to_wait):
@@ -180,13 +252,13 @@ def planted_link(path):
     [
         (planted_link, "cannot open the lock of this GPU (Too many levels of symbolic links)"),
         (lambda path: path.symlink_to("nowhere"), "cannot open the lock of this GPU (Too many levels"),
-        (os.mkfifo, "the lock of this GPU is no plain file"),
-        (lambda path: path.mkdir(), "the lock of this GPU is no plain file"),
+        (os.mkfifo, "the lock of this GPU is not a regular file"),
+        (lambda path: path.mkdir(), "the lock of this GPU is not a regular file"),
     ],
     ids=["link", "dangling link", "pipe", "folder"],
 )
 def test_what_somebody_planted_in_place_of_a_lock_is_refused_in_one_line(plant, said):
-    path = gpu.lock_folder() / "GPU-aaaa.lock"
+    path = gpu.LOCKS / NAME.format("GPU-aaaa")
     plant(path)
     with pytest.raises(UserError) as refused, lease(ids=["GPU-aaaa"]):
         pass
@@ -195,15 +267,96 @@ def test_what_somebody_planted_in_place_of_a_lock_is_refused_in_one_line(plant, 
     assert "CUDA_VISIBLE_DEVICES" not in os.environ
 
 
-@pytest.mark.parametrize("plant", [lambda path: path.mkdir(mode=0o777), lambda path: path.touch()])
-def test_a_folder_in_which_locks_can_be_replaced_is_refused(plant):
-    before = os.umask(0)
-    try:
-        plant(gpu.LOCKS)
-    finally:
-        os.umask(before)
-    with pytest.raises(UserError, match="everybody could replace them"), lease():
+def test_a_lock_that_was_replaced_while_it_was_taken_is_taken_anew(monkeypatch):
+    path, real, replaced = gpu.LOCKS / NAME.format("GPU-aaaa"), gpu.try_lock, []
+
+    def try_lock(handle, name):
+        if not replaced:
+            replaced.append(path.stat().st_ino)
+            path.rename(path.with_suffix(".kept"))  # its inode is not used again
+            path.touch()
+        return real(handle, name)
+
+    monkeypatch.setattr(gpu, "try_lock", try_lock)
+    with lease(ids=["GPU-aaaa"]), path.open() as now:
+        assert path.stat().st_ino not in replaced
+        assert not real(now.fileno(), path), "the lock that others find is the one that is held"
+
+
+def no_folder(path):
+    path.rmdir()
+
+
+def a_file(path):
+    path.rmdir()
+    path.touch()
+
+
+def a_link(path):
+    path.rename(path.with_name("elsewhere"))
+    path.symlink_to("elsewhere")
+
+
+UNSOUND = [
+    no_folder,
+    a_file,
+    a_link,
+    *(lambda path, mode=mode: path.chmod(mode) for mode in (0o777, 0o775, 0o755, 0o1755)),
+]
+
+
+@pytest.mark.parametrize("make", UNSOUND)
+def test_where_others_could_replace_a_lock_there_is_none(make):
+    make(gpu.LOCKS)
+    with pytest.raises(UserError) as refused, lease(ids=["GPU-aaaa"]):
         pass
+    assert str(refused.value) == (
+        f"there is no place for the lock of GPU GPU-aaaa: {gpu.LOCKS} is not a sticky folder that everybody may write, "
+        f"and its device file cannot be opened — have root make the folder: `install -d -m 1777 {gpu.LOCKS}`"
+    )
+
+
+NODE = Path("/dev/zero")
+"""A device file that every host has, in the place of a GPU's."""
+
+
+@pytest.mark.parametrize("seen", ["neither sees the folder", "only one sees the folder"])
+def test_the_device_file_is_a_lock_too(tmp_path, refuse_to_wait, seen):
+    nowhere = tmp_path / "nowhere"
+    if seen.startswith("neither"):
+        gpu.LOCKS.rmdir()
+    with holder("GPU-aaaa", locks=nowhere, node=NODE) as (_, held):
+        assert held[0] == "GPU-aaaa"
+        with pytest.raises(Waited), lease(ids=["GPU-aaaa"], node=NODE):
+            pass
+    with lease(ids=["GPU-aaaa"], node=NODE) as uuid:
+        assert uuid == "GPU-aaaa"
+
+
+@pytest.mark.parametrize("node", ["/dev/nvidia-none", __file__])
+def test_without_a_device_file_the_folder_alone_keeps_others_out(refuse_to_wait, node):
+    with holder("GPU-aaaa", node=node), pytest.raises(Waited), lease(ids=["GPU-aaaa"], node=Path(node)):
+        pass
+
+
+def test_the_locks_of_version_0_1_0_are_heeded_where_they_are(tmp_path, monkeypatch, refuse_to_wait):
+    earlier = tmp_path / "earlier"
+    earlier.mkdir()
+    earlier.chmod(0o1777)
+    monkeypatch.setattr(gpu, "EARLIER", earlier)
+    with (earlier / "GPU-aaaa.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with lease() as uuid:
+            assert uuid == "GPU-bbbb"
+    with (
+        holder("GPU-aaaa", earlier=earlier),
+        (earlier / "GPU-aaaa.lock").open() as lock,
+        pytest.raises(BlockingIOError),
+    ):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    earlier.chmod(0o777)
+    with lease() as uuid:
+        assert uuid == "GPU-aaaa", "a folder in which that version takes no lock means nothing"
 
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as two users")
@@ -246,8 +399,8 @@ def test_two_users_never_share_a_gpu_whoever_made_the_lock(other_user, refuse_to
 def test_a_lock_that_another_user_may_not_open_is_refused_in_one_line(other_user):
     with lease(ids=["GPU-aaaa"]):
         pass
-    (gpu.LOCKS / "GPU-aaaa.lock").chmod(0o600)
-    command = [*other_user, sys.executable, "-c", HOLDER, str(gpu.LOCKS), "GPU-aaaa"]
+    (gpu.LOCKS / NAME.format("GPU-aaaa")).chmod(0o600)
+    command = [*other_user, sys.executable, "-c", HOLDER, str(gpu.LOCKS), "none", "", "GPU-aaaa"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode and not done.stdout
     assert "GPU-aaaa.lock: cannot open the lock of this GPU (Permission denied)" in done.stderr

@@ -43,7 +43,7 @@ def parsed(monkeypatch) -> list[str]:
 def test_what_a_session_recorded_is_taken_without_a_look_at_data_and_networks(session, monkeypatch):
     found = identities(session)
     record(session, found)
-    for name in ("session_hashes", "identity", "pretrained_hash", "recipe"):
+    for name in ("session_hashes", "identity", "pretrained_hash", "recipe_document"):
         monkeypatch.delattr(finding, name)
     assert identities(session, recorded=True) == found
 

@@ -48,13 +48,6 @@ def test_a_new_recipe_starts_afresh(folder):
     assert messages(folder) == []
 
 
-def test_a_forgotten_run_starts_afresh(folder):
-    Journal(folder).start_attempt("recipe", 16)
-    Journal(folder).forget()
-    Journal(folder).forget()
-    assert Journal(folder).start_attempt("recipe", 16) is False
-
-
 def test_a_run_that_stopped_for_good_says_why_until_it_is_pardoned(folder):
     journal = Journal(folder)
     journal.start_attempt("recipe", 16)
@@ -109,6 +102,41 @@ def test_zeros_left_by_a_crash_of_the_machine_are_left_out(folder):
         stream.write(b"\0" * 64)
     Journal(folder).incident("resume", "second")
     assert messages(folder) == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"time": "soon", "kind": "oom", "message": "m"},
+        {"time": "0001-01-01T00:00:00", "kind": "oom", "message": "m"},
+        {"time": "9999-12-31T23:59:59-14:00", "kind": "oom", "message": "m"},
+        {"time": 5, "kind": "oom", "message": "m"},
+        {"kind": "oom", "message": "m"},
+        {"time": "2026-01-01T00:00:00+00:00", "message": "m"},
+        {"time": "2026-01-01T00:00:00+00:00", "kind": [], "message": "m"},
+    ],
+)
+def test_an_incident_without_a_moment_or_a_kind_is_left_out(folder, entry):
+    Journal(folder).incident("resume", "first")
+    with (folder / "incidents.jsonl").open("a") as stream:
+        stream.write(json.dumps(entry) + "\n")
+    assert messages(folder) == ["first"]
+
+
+def test_json_nested_without_end_is_left_out(folder):
+    Journal(folder).incident("resume", "first")
+    with (folder / "incidents.jsonl").open("a") as stream:
+        stream.write("[" * 100_000 + "\n")
+    assert messages(folder) == ["first"]
+    (folder / "run.json").write_text("[" * 100_000)
+    assert Journal(folder).run == {}
+
+
+@pytest.mark.parametrize("run", [{"started": "soon", "attempts": 1}, {"started": 3, "attempts": 1}])
+def test_bookkeeping_without_a_moment_starts_afresh(folder, run):
+    folder.mkdir()
+    (folder / "run.json").write_text(json.dumps(run))
+    assert Journal(folder).run == {}
 
 
 def test_without_a_file_there_are_no_incidents(folder):

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -119,6 +120,39 @@ def test_a_kernel_that_kills_at_one_image_stops_the_training_for_good(tmp_path, 
     with pytest.raises(EvoError, match="want of memory in epoch 3 even at batch 1"):
         policy.look_back()
     assert "even at batch 1" in journal.stopped("recipe")
+
+
+LOADER = RuntimeError("DataLoader worker (pid 4711) is killed by signal: Killed. ")
+TRAINER = SimpleNamespace(batch_size=16, place="epoch 3")
+
+
+def test_a_data_loader_process_that_the_kernel_killed_halves_the_batch_and_the_counter_is_quoted(
+    tmp_path, session, monkeypatch
+):
+    policy, journal = after_death(tmp_path, session, monkeypatch, {"/g": 2})
+    with pytest.raises(recovery.StartAgain):
+        policy.handle(TRAINER, LOADER)
+    assert Journal(tmp_path).run["batch"] == 8
+    (incident,) = journal.incidents()
+    assert incident["kind"] == "out_of_memory" and incident["error"] == "oom_kill of /g went from 1 to 2"
+    assert incident["message"].startswith(
+        "the kernel killed a data loader process for want of memory in epoch 3 at batch 16: continued at batch 8"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kills", "why"),
+    [({"/g": 1}, "not by the kernel for want of memory"), ({}, "no counter says whether for want of memory")],
+)
+def test_a_data_loader_process_that_somebody_killed_ends_the_attempt_and_keeps_the_batch(
+    tmp_path, session, monkeypatch, kills, why
+):
+    policy, journal = after_death(tmp_path, session, monkeypatch, kills)
+    with pytest.raises(EvoError, match=rf"was killed in epoch 3, and {why} — run the same command again to continue"):
+        policy.handle(TRAINER, LOADER)
+    assert Journal(tmp_path).run["batch"] == 16 and journal.stopped("recipe") is None
+    (incident,) = journal.incidents()
+    assert incident["kind"] == "loader_killed"
 
 
 # The kernel itself

@@ -7,8 +7,9 @@ import yaml
 
 from workflow.evo.config import load_session
 from workflow.evo.files import write_json
+from workflow.evo.training import memory
 from workflow.evo.training.journal import Journal
-from workflow.evo.training.memory import densest_images, most_objects, probe
+from workflow.evo.training.memory import Gpu, densest_images, most_objects, probe
 from workflow.evo.training.recovery import Recovery
 
 OBJECTS = {"few": 1, "many": 7, "none": 0, "some": 3}
@@ -89,17 +90,25 @@ def begin(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     session = load_session({}, {})
 
-    def run(fitting, recipe="ours"):
+    def run(fitting, recipe="ours", **now):
+        found = {"device": "GPU", "total_mib": 8000.0, "free_mib": 7100.0, **now}
+        monkeypatch.setattr(memory, "gpu", lambda: Gpu(**found))
         journal = Journal(tmp_path / "checkpoints")
         journal.start_attempt("ours", session.train["batch"])
         path = tmp_path / "memory.json"
+        if now:
+            monkeypatch.setattr(
+                memory, "gpu", lambda: Gpu(**{"device": "GPU", "total_mib": 8000.0, "free_mib": 7100.0, **now})
+            )
         facts = {"device": "GPU", "total_mib": 8000.0, "free_mib": 7000.0, "objects": 9, "skipped": None}
         write_json(
             path,
             "memory",
             {"variant": "level4_relu", "recipe": recipe, "fitting_batch": fitting, "tried": [], **facts},
         )
-        Recovery(session, "level4_relu", journal, Console()).heed_memory_check(path, "ours")
+        console = Console()
+        Recovery(session, "level4_relu", journal, console).heed_memory_check(path, "ours")
+        run.said = console.said
         return Journal(tmp_path / "checkpoints").run["batch"], journal.incidents()
 
     return run
@@ -117,6 +126,25 @@ def test_a_training_begins_at_the_batch_that_fits_and_says_so(begin):
 @pytest.mark.parametrize(("fitting", "recipe"), [(16, "ours"), (None, "ours"), (4, "another")])
 def test_nothing_changes_when_it_fits_was_not_tried_or_was_of_another_recipe(begin, fitting, recipe):
     assert begin(fitting, recipe) == (16, [])
+
+
+@pytest.mark.parametrize(
+    ("now", "reason"),
+    [
+        ({"device": "Larger GPU", "total_mib": 24000.0}, "it was made on GPU with 8,000 MiB, this is Larger GPU with"),
+        ({"total_mib": 4000.0}, "it was made on GPU with 8,000 MiB, this is GPU with 4,000 MiB"),
+        ({"free_mib": 7900.0}, "7,000 MiB were free then, 7,900 MiB are now"),
+    ],
+)
+def test_a_check_on_another_gpu_or_beside_another_program_fixes_no_batch(begin, now, reason):
+    assert begin(4, **now) == (16, [])
+    assert begin.said == [f"the memory check is not heeded: {begin.said[0].partition(': ')[2]}"]
+    assert reason in begin.said[0] and begin.said[0].endswith("begins at batch 16")
+
+
+def test_the_gpu_is_the_same_with_a_little_more_or_less_free(begin):
+    assert begin(4, free_mib=7700.0)[0] == 4
+    assert begin(4, free_mib=500.0)[0] == 4
 
 
 def test_without_a_memory_check_nothing_changes(tmp_path, monkeypatch):

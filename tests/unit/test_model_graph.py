@@ -1,6 +1,5 @@
 import subprocess
 import sys
-import time
 
 import pytest
 import yaml
@@ -164,15 +163,7 @@ def test_layers_that_do_not_fit_together_are_refused_before_anything_is_built(ch
 
 def test_a_network_that_no_memory_holds_is_refused(tmp_path):
     text = GOOD.replace("0.33, 0.25, 512]", "4, 4, 65536]")
-    assert "billion weights are too many" in refusal(write(tmp_path, text=text.replace("1024", "4096")))[0]
-
-
-def test_a_file_is_checked_in_milliseconds():
-    graph.load(FILES[0])
-    start = time.perf_counter()
-    for path in FILES:
-        graph.identity(path, 10)
-    assert (time.perf_counter() - start) / len(FILES) < 0.02
+    assert "weights, too many (limit 500,000,000)" in refusal(write(tmp_path, text=text.replace("1024", "4096")))[0]
 
 
 def test_the_check_imports_neither_torch_nor_ultralytics():

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import threading
 
@@ -10,7 +11,7 @@ import pytest
 from tests.unit.live_session import watch, write, write_busy
 from tests.unit.synthetic import make_session
 from workflow.evo.errors import UserError
-from workflow.evo.monitoring.server import PAGES, STATIC, LiveServer, is_local
+from workflow.evo.monitoring.server import PAGES, STATIC, LiveServer, is_local, serve
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +86,43 @@ def test_the_report_is_served_once_it_is_there_and_may_load_nothing(served, sess
     assert (answer.status, body) == (200, b"<html>the report</html>")
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'none';")
     assert "connect-src" not in answer.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder", "device"])
+def test_a_report_that_is_not_a_file_is_not_served(kind, served, session, tmp_path):
+    """A link could hand out any file of the user, and a named pipe would hold the thread."""
+    report = session.layout.report
+    report.unlink(missing_ok=True)
+    (tmp_path / "secret").write_text("secret")
+    if kind == "pipe":
+        os.mkfifo(report)
+    elif kind == "folder":
+        report.mkdir()
+    else:
+        report.symlink_to(tmp_path / "secret" if kind == "link" else "/dev/zero")
+    try:
+        answer, body = ask(served, "/report")
+        assert (answer.status, body) == (404, b"There is no report yet.\n")
+    finally:
+        report.rmdir() if kind == "folder" else report.unlink()
+
+
+def test_a_report_too_large_to_be_one_is_not_served(served, session, monkeypatch):
+    write(session.layout.report, "<html>the report</html>")
+    monkeypatch.setattr("workflow.evo.monitoring.server.MAX_REPORT", 5)
+    assert ask(served, "/report")[0].status == 404
+
+
+@pytest.mark.parametrize(
+    ("local", "readers"), [(True, "other users of this host"), (False, "whoever reaches this address")]
+)
+def test_who_can_read_the_page_is_said_at_its_start(local, readers, session, monkeypatch, capsys):
+    def end(server):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LiveServer, "serve_forever", end)
+    serve(watch(session), "127.0.0.1" if local else "0.0.0.0", 0, 0.0)
+    assert f"{readers} can read it: there is no password" in capsys.readouterr().err
 
 
 def test_a_session_that_cannot_be_read_is_said_in_one_line_and_comes_back(served, session):

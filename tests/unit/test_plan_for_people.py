@@ -178,7 +178,7 @@ def test_the_command_ends_with_the_options_that_take_every_word():
         (
             "export_int8",
             "Params have changed since last execution: before: 64 now: 128",
-            "export_int8: npu.calibration_images changed",
+            "export_int8: npu.calibration_images, the class names or the exporters changed",
         ),
     ],
 )
@@ -261,6 +261,18 @@ def test_deleted_weights_are_told_from_lost_ones(session):
     assert found.stages["Training"] == "will run, 4 epochs"
     assert found.reasons == ("train: best.pt deleted after the session had ended, which asks for a new training",)
     assert (session.layout.variant(name).checkpoints / "epoch00004").is_dir()  # only looked at
+
+
+def test_an_earlier_recipe_comes_back_with_its_checkpoint(session):
+    name, recipe, other = "level2_relu", recipe_of(session, "level2_relu"), recipe_of(session, "level2_relu", lr0=0.5)
+    finish(session, name, other)
+    keep(session, name, recipe, 4, finished=True)
+    store = CheckpointStore(session.layout.variant(name).checkpoints)
+    store.set_aside(sha256_json(other), sha256_json(recipe))
+    found = look(session, name, recipe, job("train", "Params have changed since last execution: before: 1 now: 2"))
+    assert found.stages["Training"] == "publishes its weights"
+    assert found.reasons[0].endswith("; it was trained like this before")
+    assert not list(store.folder.glob("epoch*"))  # only looked at
 
 
 def test_an_interrupted_training_continues_and_its_own_epochs_tell_the_time(session, monkeypatch):

@@ -7,7 +7,7 @@ from snakemake.cli import get_argument_parser
 from workflow.evo import environment, planning
 from workflow.evo.config import load_session
 from workflow.evo.errors import UserError
-from workflow.evo.planning import training_threads, tree_hash, unknown_targets
+from workflow.evo.planning import tree_hash, unknown_targets
 
 
 def session(**config):
@@ -95,21 +95,6 @@ def test_a_further_model_of_the_configuration_is_a_variant(tmp_path):
     (tmp_path / "mine.yaml").touch()
     chosen = session(models={"mine": {"yaml": str(tmp_path / "mine.yaml")}})
     assert unknown_targets(chosen, ["results/s/mine/train/best.pt"], targets_of) is None
-
-
-# training_threads
-
-
-@pytest.mark.parametrize(("cpus", "threads"), [(1, 1), (2, 1), (8, 7)])
-def test_a_training_on_a_cpu_leaves_one_processor_to_others(monkeypatch, cpus, threads):
-    monkeypatch.setattr(planning, "cpu_count", lambda: cpus)
-    assert training_threads(session(train={"device": "cpu"})) == threads
-
-
-def test_a_training_on_a_gpu_occupies_its_data_loaders_and_itself(monkeypatch):
-    monkeypatch.setattr(planning, "cpu_count", pytest.fail)
-    assert training_threads(session(train={"workers": 5})) == 6
-    assert training_threads(session(train={"workers": 0, "device": 0})) == 1
 
 
 # tree_hash

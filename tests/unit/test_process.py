@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -8,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from workflow.evo.errors import EvoError, UserError
+from workflow.evo.errors import EvoError, Preempted, UserError
 from workflow.evo.training.console import duration
-from workflow.evo.training.process import sole_owner
+from workflow.evo.training.process import StopRequest, sole_owner
 
 ROOT = Path(__file__).resolve().parents[2]
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux")
@@ -91,7 +92,83 @@ def test_the_lock_is_let_go_after_the_block_and_after_an_error(tmp_path):
         pass
 
 
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_file_system_without_locks_is_named_in_one_line(tmp_path, monkeypatch, number):
+    def flock(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with pytest.raises(UserError) as refused, sole_owner(tmp_path / "lock", "it", pytest.fail, 0):
+        pass
+    assert str(refused.value) == (
+        f"{tmp_path / 'lock'}: the file system of this file has no locks (flock: {os.strerror(number)}) — work in a "
+        "folder of another one with `snakemake -s …/Snakefile -d FOLDER`, or have this one mounted with locks "
+        "(Lustre: -o flock; NFS: lockd)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("plant", "said"),
+    [
+        (lambda path: path.symlink_to("precious"), "a lock has to be a regular file, and this is not one"),
+        (lambda path: path.symlink_to("nowhere"), "a lock has to be a regular file, and this is not one"),
+        (os.mkfifo, "a lock has to be a regular file, and this is not one"),
+        (lambda path: path.mkdir(), "a folder stands where a file is needed"),
+    ],
+    ids=["link", "dangling link", "pipe", "folder"],
+)
+def test_what_lies_in_place_of_a_lock_is_refused_and_left_as_it_is(tmp_path, plant, said):
+    precious, lock = tmp_path / "precious", tmp_path / ".lock"
+    precious.write_text("photographs")
+    plant(lock)
+    with pytest.raises(UserError) as refused, sole_owner(lock, "it", pytest.fail, 0):
+        pass
+    assert str(refused.value).startswith(f"{lock}: {said} — move it ")
+    assert precious.read_text() == "photographs"
+    assert {path.name for path in tmp_path.iterdir()} == {"precious", ".lock"}
+
+
+@pytest.mark.parametrize("plant", [lambda path: path.touch(), lambda path: path.symlink_to("nowhere")])
+def test_a_session_whose_folder_is_something_else_is_refused(tmp_path, plant):
+    plant(tmp_path / "session")
+    lock = tmp_path / "session" / ".lock"
+    with (
+        pytest.raises(UserError, match="stands where a folder is needed — move it out of the way") as refused,
+        sole_owner(lock, "it", print),
+    ):
+        pass
+    assert str(refused.value).startswith(f"{tmp_path / 'session'}: ")
+
+
+def test_who_waits_for_a_lock_gives_up_when_asked_to_stop(tmp_path):
+    told = []
+
+    def heed():
+        if told:
+            raise Preempted("stopped")
+
+    with holder(tmp_path / "lock") as first:
+        with pytest.raises(Preempted), sole_owner(tmp_path / "lock", "it", told.append, 30, heed=heed):
+            pass
+        assert told == [f"waiting for process {first.pid} to let go of it"]
+
+
 # StopRequest
+
+
+def test_a_stop_before_the_training_began_is_heeded_by_its_name():
+    request = object.__new__(StopRequest)  # no handlers in the process of the tests
+    request.signal = None
+    request.heed()
+    request.signal = signal.SIGTERM
+    with pytest.raises(Preempted) as stopped:
+        request.heed()
+    assert stopped.value.exit_code == 75
+    assert str(stopped.value) == (
+        "stopped by SIGTERM before the training began; what was finished earlier is kept"
+        " — run the same command again to continue"
+    )
+
 
 STOPPABLE = """
 import os, signal, sys, time
@@ -223,7 +300,8 @@ def test_a_closed_pipe_does_not_end_a_training():
         process.stderr.close()
         process.stdin.write("\n")
         process.stdin.close()
-        assert "trained on\n" in process.stdout.read()
+        said = process.stdout.read()
+        assert "trained on\n" in said and " level2_relu: second\n" in said, "the log has it"
         assert process.wait(10) == 0
 
 

@@ -1,10 +1,12 @@
+import importlib.metadata
 import shutil
 
 import pytest
 
 from workflow.evo import variants
 from workflow.evo.config import load_session
-from workflow.evo.train_arguments import RUNTIME
+from workflow.evo.train_arguments import NEUTRAL
+from workflow.evo.training import recipe as recipe_module
 from workflow.evo.training.recipe import arguments_of, recipe, recipe_document
 
 NAME = "level4_relu"
@@ -51,12 +53,59 @@ def test_the_same_training_has_the_same_recipe():
         {"save_period": 5},
         {"cache": "ram"},
         {"profile": True},
+        {"workers": 2},
+        {"deterministic": False},
+        {"mask_ratio": 2, "overlap_mask": False, "dropout": 0.5, "auto_augment": "augmix", "erasing": 0.1},
+        {"pose": 1.0, "kobj": 2.0, "rle": 2.0, "angle": 2.0, "dlog": 2.0, "dgrad": 1.0, "dlam": 0.0},
+        {"save_json": True, "dnn": True, "cls_remap": False},
     ],
     ids=str,
 )
-def test_where_and_how_a_run_works_is_no_part_of_it(train):
-    assert set(train) <= RUNTIME
+def test_what_changes_no_weight_is_no_part_of_it(train):
+    assert set(train) <= NEUTRAL
     assert recipe_of(**train) == recipe_of()
+
+
+COUNTED = {
+    "the steps of the optimizer": "epochs patience batch nbs optimizer lr0 lrf momentum weight_decay cos_lr "
+    "warmup_epochs warmup_momentum warmup_bias_lr freeze seed time",
+    "the numbers of a step": "amp channels_last compile",
+    "the losses": "box cls cls_pw dfl",
+    "what the network sees": "imgsz rect multi_scale fraction single_cls",
+    "how images are augmented": "hsv_h hsv_s hsv_v degrees translate scale shear perspective flipud fliplr bgr mosaic "
+    "mixup cutmix copy_paste copy_paste_mode close_mosaic",
+    "which epoch is the best": "val conf iou max_det nms",
+}
+"""The arguments in a recipe, by what of the weights depends on them."""
+
+
+def test_the_arguments_that_remain_in_a_recipe_are_those_that_weights_depend_on():
+    counted = [name for names in COUNTED.values() for name in names.split()]
+    assert sorted(arguments_of(session())) == sorted(counted)
+    assert len(set(counted)) == len(counted)
+
+
+@pytest.mark.parametrize("version", ["2.0.8", None])
+def test_a_package_that_augments_images_where_it_is_installed_changes_it(monkeypatch, version):
+    installed = importlib.metadata.version
+
+    def answer(name):
+        if name == "albumentations":
+            if version is None:
+                raise importlib.metadata.PackageNotFoundError(name)
+            return version
+        return installed(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", answer)
+    monkeypatch.setattr(recipe_module, "_albumentations", recipe_module._albumentations.__wrapped__)
+    chosen = session()
+    assert recipe_document(chosen, chosen.variant(NAME), DATA, 10)["albumentations"] == version
+
+
+def test_a_new_version_of_the_training_code_changes_it(monkeypatch):
+    before = recipe_of()
+    monkeypatch.setattr("workflow.evo.training.recipe.TRAINING_VERSION", 2)
+    assert recipe_of() != before
 
 
 def test_a_default_written_out_is_no_change():
@@ -121,7 +170,10 @@ def test_pretrained_weights_count_by_content(tmp_path):
 def test_the_document_names_what_a_training_depends_on():
     chosen = session()
     document = recipe_document(chosen, chosen.variant(NAME), DATA, 10)
-    assert set(document) == {"arguments", "model", "data", "pretrained", "ultralytics", "torch"}
+    assert set(document) == {
+        *("arguments", "model", "data", "pretrained"),
+        *("ultralytics", "torch", "albumentations", "training"),
+    }
     assert document["data"] == DATA and document["pretrained"] is None
     assert document["arguments"] == arguments_of(chosen)
-    assert not RUNTIME & set(document["arguments"])
+    assert not NEUTRAL & set(document["arguments"])

@@ -78,10 +78,11 @@ def test_the_timeline_has_jobs_pauses_and_incidents(session):
     ]
 
 
-def test_a_damaged_benchmark_is_no_job(session):
+@pytest.mark.parametrize("seconds", ["soon", "nan", "inf", "-5", "1e300", "\0", "9" * 200_000])
+def test_a_damaged_benchmark_is_no_job(session, seconds):
     path = session.layout.root / "benchmarks" / "check_dataset.tsv"
     path.parent.mkdir(parents=True)
-    path.write_text("s\nsoon\n")
+    path.write_text(f"s\n{seconds}\n")
     assert read_timeline(session.layout.root, compare(session)["variants"]) == []
 
 

@@ -209,3 +209,10 @@ def test_text_is_no_markup(value, text):
 
 def test_a_link_target_has_no_character_that_ends_it():
     assert link_target("a (b)/c|d.png") == "a%20%28b%29/c%7Cd.png"
+
+
+@pytest.mark.parametrize(("recorded", "row"), [({"precision": "fp16"}, "| Arithmetic | fp16 |"), ({}, None)])
+def test_the_arithmetic_of_a_training_is_shown_where_it_was_recorded(session, recorded, row):
+    write_training(session, NAME, **recorded)
+    text = report(session)
+    assert (row in text) if row else ("Arithmetic" not in text)

@@ -42,8 +42,9 @@ def texts():
 
 
 def requirements(name):
-    """Return ``{canonical name: requirement}`` of a requirements file."""
-    lines = (line.partition("#")[0].strip() for line in (ROOT / name).read_text().splitlines())
+    """Return ``{canonical name: requirement}`` of a requirements file, hashes left aside."""
+    text = re.sub(r" \\\n +--hash=\S+", "", (ROOT / name).read_text())
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
     return {canonicalize_name(item.name): item for item in map(Requirement, filter(None, lines))}
 
 
@@ -159,16 +160,30 @@ def test_the_lock_pins_everything_and_meets_what_is_asked_for():
         assert requirement.specifier.contains(version(LOCK[name])), name
 
 
-def test_only_the_cuda_libraries_are_bound_to_a_platform():
-    bound = {name for name, requirement in LOCK.items() if requirement.marker}
-    assert bound == {name for name in LOCK if re.match(r"nvidia-(?!ml-py)|cuda-|triton$", name)}
-    assert not any(LOCK[name].marker.evaluate({"platform_machine": "aarch64"}) for name in bound)
+def test_every_entry_of_the_lock_has_the_hashes_of_its_files():
+    text = (ROOT / "requirements.lock").read_text()
+    entries = re.findall(r"^[a-z0-9].*(?:\n .*)*", text, re.M)
+    assert len(entries) == len(LOCK)
+    bare = [entry for entry in entries if not re.search(r"--hash=sha256:[0-9a-f]{64}\b", entry)]
+    assert bare == []
+
+
+def test_setup_installs_nothing_without_a_hash():
+    installs = re.findall(r"^.*-m pip install.*$", (ROOT / "Makefile").read_text(), re.M)
+    assert installs
+    assert [line for line in installs if "--require-hashes" not in line] == []
+
+
+def test_the_cuda_libraries_are_asked_for_on_linux_only():
+    bound = {name for name in LOCK if re.match(r"nvidia-(?!ml-py)|cuda-|triton$", name)}
+    assert bound
+    assert not any(LOCK[name].marker.evaluate({"sys_platform": "darwin"}) for name in bound)
     assert all(LOCK[name].marker.evaluate({"platform_machine": "x86_64", "sys_platform": "linux"}) for name in bound)
 
 
 def test_the_lock_is_what_runs_here():
-    installed = {name: importlib.metadata.version(name) for name, item in LOCK.items() if not item.marker}
-    assert installed == {name: version(LOCK[name]) for name in installed}
+    here = {name: version(item) for name, item in LOCK.items() if not item.marker or item.marker.evaluate()}
+    assert {name: importlib.metadata.version(name) for name in here} == here
 
 
 def test_the_conda_environment_equals_the_lock():
@@ -208,7 +223,12 @@ def checkout(tmp_path):
     folder = tmp_path / "my own checkout"
     folder.mkdir()
     shutil.copy(ROOT / "Makefile", folder)
-    (folder / "requirements.lock").write_text("iniconfig==2.3.1\ntorch==2.14.1\ntorchvision==0.29.1\n")
+    (folder / "requirements.lock").write_text(
+        "iniconfig==2.3.1 \\\n    --hash=sha256:00\n"
+        "torch==2.14.1 \\\n    --hash=sha256:01 \\\n    --hash=sha256:02\n"
+        "torchao==0.18.0 \\\n    --hash=sha256:03\n"
+        "torchvision==0.29.1 \\\n    --hash=sha256:04\n"
+    )
     (folder / "stub").write_text(STUB)
     (folder / "stub").chmod(0o755)
     return folder
@@ -227,7 +247,7 @@ def setup(folder):
     return make(folder, "setup", f"PYTHON={folder / 'stub'}")
 
 
-INSTALL = ["pip torchvision==0.29.1", "pip requirements.lock"]
+INSTALL = ["pip .venv/.torch.lock", "pip requirements.lock"]
 
 
 def test_setup_installs_torch_first_and_then_the_lock(checkout):
@@ -235,6 +255,8 @@ def test_setup_installs_torch_first_and_then_the_lock(checkout):
     assert code == 0, output
     assert calls == ["venv", *INSTALL]
     assert "2 minutes and 7 GB" in output
+    torch = (checkout / ".venv" / ".torch.lock").read_text()
+    assert re.findall(r"^\w+==|(?<=sha256:)\d+", torch, re.M) == ["torch==", "01", "02", "torchvision==", "04"]
 
 
 def test_setup_does_nothing_when_the_lock_has_not_changed(checkout):
@@ -320,3 +342,26 @@ def test_the_commit_hooks_are_commands_of_make_lint():
     for hook in repo["hooks"]:
         command = hook["entry"].replace(" --force-exclude", "").replace(" -q", "")
         assert command in makefile, hook["id"]
+
+
+def test_every_action_of_the_continuous_integration_is_pinned_by_its_commit():
+    """A tag can be moved to other code; the version stands behind it for people."""
+    used = [
+        line.split("uses:")[1].strip()
+        for path in (ROOT / ".github" / "workflows").glob("*.y*ml")
+        for line in path.read_text().splitlines()
+        if "uses:" in line
+    ]
+    assert used
+    assert [action for action in used if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action)] == []
+
+
+def test_no_other_code_opens_a_checkpoint():
+    """What is not judged first may run code, or take the process down."""
+    calls = re.compile(r"torch\.load\(|torch_load\(|torch_safe_load|strip_optimizer\(|jit\.load\(|pickle\.loads?\(")
+    found = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "workflow").rglob("*.py")
+        if calls.search(path.read_text(encoding="utf-8"))
+    }
+    assert found == {"workflow/evo/models/checkpoint_loader.py"}

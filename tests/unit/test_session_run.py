@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import json
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import pytest
 
 from workflow.evo import session_run
 from workflow.evo.config import load_session
-from workflow.evo.errors import UserError
+from workflow.evo.errors import DiskFull, UserError
 from workflow.evo.training.checkpoints import DELIVERED, CheckpointStore
 from workflow.evo.training.journal import Journal
 
@@ -100,6 +101,40 @@ def test_the_refused_run_changes_nothing(session):
     assert generations(layout) == ["epoch00012"]
 
 
+@pytest.mark.parametrize("name", ["logs", "benchmarks", "data", NAME, ".", "config.json", ".lock"])
+def test_what_stands_in_the_way_of_a_session_is_named_before_it_starts(session, name):
+    path = (session.root / name).absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if name in {"config.json", ".lock"}:
+        path.mkdir()
+    else:
+        path.write_text("mine")
+    with pytest.raises(UserError, match=r"stands where a (file|folder) is needed|has to be a regular file") as refused:
+        session_run.start(session)
+    assert str(path.relative_to(Path.cwd())) in str(refused.value)
+    assert path.is_dir() or path.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["logs/check_dataset.log", "benchmarks/train/level2_relu.tsv"])
+def test_a_file_behind_a_link_among_the_logs_is_not_written(session, tmp_path, name):
+    (tmp_path / "precious").write_text("mine")
+    (session.root / name).parent.mkdir(parents=True)
+    (session.root / name).symlink_to(tmp_path / "precious")
+    with pytest.raises(UserError, match=f"{name}: a link, through which {tmp_path}/precious is written — remove"):
+        session_run.start(session)
+
+
+@pytest.mark.parametrize("name", ["logs", "logs/check_dataset.log", "benchmarks/train", NAME])
+def test_what_the_jobs_may_not_write_is_named_before_it_starts(session, monkeypatch, name):
+    locked = session.root / name
+    (locked.parent if locked.suffix else locked).mkdir(parents=True)
+    if locked.suffix:
+        locked.touch()
+    monkeypatch.setattr(session_run.os, "access", lambda path, _mode: Path(path) != locked)
+    with pytest.raises(UserError, match=f"{locked}: not allowed to write — make it writable"):
+        session_run.start(session)
+
+
 def test_the_jobs_read_the_configuration_of_the_session(session):
     session_run.start(session)
     written = json.loads(session.layout.config.read_text())
@@ -123,18 +158,52 @@ def test_the_end_leaves_an_incomplete_training_its_checkpoints(session, missing)
     assert generations(layout) == ["epoch00011", "epoch00012"]
 
 
-@pytest.mark.parametrize("missing", range(4))
-def test_a_deleted_output_of_a_delivered_training_asks_for_a_new_one_of_that_variant_only(session, missing):
+def test_a_deleted_best_pt_asks_for_a_new_training_of_that_variant_and_nothing_is_lost(session):
     layout, other = trained(session, NAME), trained(session, OTHER)
     session_run.end(session)
-    outputs(layout)[missing].unlink()
+    layout.best.unlink()
     session_run.start(session)
     assert generations(layout) == []
     assert not (layout.checkpoints / DELIVERED).exists()
     assert Journal(layout.checkpoints).run == {}
+    retired = layout.checkpoints / "superseded" / "retired-recipe"
+    assert sorted(path.name for path in retired.iterdir()) == ["epoch00012", "run.json"]
+    assert CheckpointStore(retired).newest("recipe", pytest.fail).finished
     assert generations(other) == ["epoch00012"]
     assert (other.checkpoints / DELIVERED).exists()
     assert Journal(other.checkpoints).run["attempts"] == 1
+
+
+def test_what_a_person_deletes_twice_is_put_away_twice(session):
+    for _ in range(2):
+        layout = trained(session, NAME)
+        session_run.end(session)
+        layout.best.unlink()
+        session_run.start(session)
+        session_run._open_sessions.close()
+    names = sorted(path.name for path in (layout.checkpoints / "superseded").iterdir())
+    assert names == ["retired-recipe", "retired-recipe.1"]
+
+
+@pytest.mark.parametrize("missing", [1, 2, 3])
+def test_any_other_output_of_a_delivered_training_comes_back_from_its_checkpoint(session, missing):
+    layout = trained(session, NAME)
+    session_run.end(session)
+    outputs(layout)[missing].unlink()
+    session_run.start(session)
+    assert generations(layout) == ["epoch00012"]
+    assert Journal(layout.checkpoints).run["recipe"] == "recipe"
+
+
+def test_outputs_that_snakemake_deleted_before_a_job_are_no_wish_for_a_new_training(session):
+    """It deletes all of them, training.json first, when it starts the job and when the job fails."""
+    layout = trained(session, NAME)
+    session_run.end(session)
+    for path in (layout.training, layout.best, layout.last, layout.results_csv):
+        path.unlink()
+        session_run.start(session)
+        session_run._open_sessions.close()
+        assert generations(layout) == ["epoch00012"]
 
 
 def test_a_training_that_had_stopped_for_good_is_tried_again(session):
@@ -169,3 +238,22 @@ def test_published_files_without_checkpoints_are_left_as_they_are(session):
         path.write_text("published")
     session_run.end(session)
     assert not layout.checkpoints.exists()
+
+
+def test_a_disk_that_is_full_at_the_start_is_one_error_that_says_what_to_do(session, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.pwrite", full)
+    with pytest.raises(
+        DiskFull, match=r"^results/s/\.lock: no space left while starting the session — free disk space"
+    ):
+        session_run.start(session)
+
+
+def test_logs_that_cannot_be_written_are_refused_before_anything_starts(session, monkeypatch):
+    (session.layout.logs / "train").mkdir(parents=True)
+    monkeypatch.setattr("os.access", lambda path, _: path.name != "train")
+    with pytest.raises(UserError, match=r"/results/s/logs/train: not allowed to write — make it writable"):
+        session_run.start(session)
+    assert not session.layout.config.exists()

@@ -57,6 +57,14 @@ def without_values(session):
     write_metrics(session, "level2_relu", split_metrics(None), None, digest("best", "level2_relu"))
 
 
+def test_a_reason_that_a_spreadsheet_would_compute_is_text(session):
+    log = session.layout.root / "logs" / "validate_model" / "level2_relu.log"
+    log.parent.mkdir(parents=True)
+    log.write_text('error: =HYPERLINK("http://host/","click")\n')
+    row = next(row for row in rows(session) if row["variant"] == "level2_relu")
+    assert row["reason"] == '\'=HYPERLINK("http://host/","click")'
+
+
 @pytest.mark.parametrize("make", [only_missing, only_checked, one_of_each, without_values, finish])
 def test_summaries_match_their_schemas_whatever_exists(session, tmp_path, make):
     make(session)

@@ -139,6 +139,12 @@ def test_a_value_out_of_range_is_refused(name, value, reason):
     assert reason in refusal(**{name: value})
 
 
+@pytest.mark.parametrize(("name", "value"), [("distill_model", "teacher.pt"), ("dis", 3.0)])
+def test_what_could_not_be_continued_is_refused(name, value):
+    assert refusal(**{name: value}).startswith(f"train: '{name}' is not supported: ")
+    assert refusal(**{name: value}).endswith(", leave it out")
+
+
 def test_all_problems_are_reported_at_once():
     message = refusal(epoch=3, batch=0, resume=True)
     assert "unknown argument 'epoch'" in message
@@ -184,5 +190,12 @@ def test_a_completed_block_names_every_argument_once_and_sorted():
     assert completed["lr0"] == 0.01
 
 
-def test_what_decides_where_a_run_works_is_an_accepted_argument():
-    assert set(train_arguments.accepted()) >= train_arguments.RUNTIME
+def test_what_changes_no_weight_is_an_accepted_argument_and_has_one_reason():
+    kinds = [
+        train_arguments.RUNTIME,
+        train_arguments.OTHER_TASKS,
+        train_arguments.UNREAD,
+        {*train_arguments.UNSUPPORTED},
+    ]
+    assert set(train_arguments.accepted()) >= set().union(*kinds)
+    assert sum(map(len, kinds)) == len(set().union(*kinds))

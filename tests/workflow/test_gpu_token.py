@@ -1,7 +1,8 @@
-"""One training at a time, however Snakemake is called."""
+"""How many variants train at a time, however Snakemake is called."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 
 import pytest
@@ -9,46 +10,77 @@ import pytest
 from tests.conftest import ROOT, environment
 
 PROBE = """
+import dataclasses
+
 include: "{root}/Snakefile"
+CAPACITY = dataclasses.replace(CAPACITY, gpus=4)
 
 
 rule probe:
     output:
         "probe{{i}}.txt",
+    threads: CAPACITY.training_threads
     resources:
-        gpu=1,
+        gpu=CAPACITY.gpu,
+        cpu_training=CAPACITY.cpu_training,
     shell:
         "date +%s.%N > {{output}}; sleep 0.5; date +%s.%N >> {{output}}"
 
 
 rule probes:
     input:
-        expand("probe{{i}}.txt", i=range(3)),
+        expand("probe{{i}}.txt", i=range({jobs})),
 """
+"""Jobs that claim what a training claims, on a host that has four GPUs in name."""
 
 
-def concurrent_jobs(workspace, *resources: str) -> int:
-    """Run three jobs that each want a GPU; return how many of them were running at the same moment."""
+def concurrent_jobs(workspace, jobs: int, *arguments: str) -> tuple[int, list[str]]:
+    """Run so many of them; return how many were running at the same moment, and what was said of idle GPUs."""
     probe = workspace.folder / "probe.smk"
-    probe.write_text(PROBE.format(root=ROOT))
-    command = workspace.command("probes", *resources, cores=8)
+    probe.write_text(PROBE.format(root=ROOT, jobs=jobs))
+    command = workspace.command("probes", *arguments, cores=8)
     command[command.index("-s") + 1] = str(probe)
     command += ["--workflow-profile", str(ROOT / "profiles" / "default")]
     done = subprocess.run(command, cwd=workspace.folder, capture_output=True, text=True, check=False, env=environment())
     assert done.returncode == 0, done.stderr
     spans = [tuple(map(float, path.read_text().split())) for path in workspace.folder.glob("probe*.txt")]
-    assert len(spans) == 3
-    return max(sum(start <= moment < end for start, end in spans) for moment, _ in spans)
+    assert len(spans) == jobs
+    most = max(sum(start <= moment < end for start, end in spans) for moment, _ in spans)
+    return most, [line for line in done.stderr.splitlines() if "GPUs" in line]
 
 
 @pytest.mark.parametrize(
-    ("resources", "most"),
+    ("resources", "most", "said"),
     [
-        ((), 1),
-        (("--resources", "mem_mb=1000"), 1),
-        (("--resources", "gpu=1"), 1),
-        (("--resources", "gpu=2"), 2),
+        ((), 1, ["1 of 4 GPUs is used: `--resources gpu=4` trains 4 variants at a time"]),
+        (("--resources", "mem_mb=1000"), 1, ["1 of 4 GPUs is used: `--resources gpu=4` trains 4 variants at a time"]),
+        (("--resources", "gpu=2"), 2, ["2 of 4 GPUs are used: `--resources gpu=4` trains 4 variants at a time"]),
+        (("--resources", "gpu=4"), 4, []),
     ],
 )
-def test_never_more_trainings_at_a_time_than_tokens(workspace, resources, most):
-    assert concurrent_jobs(workspace, *resources) == most
+def test_on_gpus_as_many_variants_train_at_a_time_as_there_are_tokens(workspace, resources, most, said):
+    workspace.change(grid={"levels": [2, 3, 4], "activations": ["relu", "leaky"]}, train={"device": 0, "workers": 8})
+    assert concurrent_jobs(workspace, min(most + 2, 5), *resources) == (most, said)
+
+
+@pytest.mark.parametrize(("resources", "most"), [(("--resources", "gpu=1"), 3), (("--resources", "cpu_training=1"), 1)])
+def test_on_a_cpu_they_train_side_by_side_without_a_gpu_token(workspace, resources, most):
+    assert concurrent_jobs(workspace, 3, *resources) == (most, [])
+
+
+def test_a_dry_run_says_nothing_of_idle_gpus(workspace):
+    workspace.change(train={"device": 0})
+    probe = workspace.folder / "probe.smk"
+    probe.write_text(PROBE.format(root=ROOT, jobs=1))
+    command = workspace.command("probes", "-n", cores=8)
+    command[command.index("-s") + 1] = str(probe)
+    done = subprocess.run(command, cwd=workspace.folder, capture_output=True, text=True, check=False, env=environment())
+    assert done.returncode == 0, done.stderr
+    assert "GPUs" not in done.stdout + done.stderr
+
+
+def test_the_threads_that_a_job_claims_are_those_its_script_uses(workspace):
+    done = workspace.snakemake("-n", "-p", "--set-threads", "train=4", "export_int8=2", cores=8)
+    assert done.returncode == 0, done.stderr
+    used = dict(re.findall(r"evo (\w+) .* --threads (\d+)", done.stdout + done.stderr))
+    assert used == {"train": "4", "evaluate": "4", "export_int8": "2", "evaluate_int8": "4"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -15,13 +14,13 @@ import pytest
 from tests.conftest import ROOT, Workspace, environment
 from tests.unit import synthetic
 from workflow.evo.config import load_session_files
-from workflow.evo.data.source import dataset_names, session_hashes
+from workflow.evo.data.source import session_hashes
 from workflow.evo.environment import cpu_name
 from workflow.evo.npu.boards import board_names
 from workflow.evo.plan.dry_run import parse
 from workflow.evo.training.checkpoints import CheckpointStore
 from workflow.evo.training.journal import Journal
-from workflow.evo.training.recipe import arguments_of, recipe, recipe_document
+from workflow.evo.training.recipe import arguments_of, recipe_document, standing_recipe
 
 NAMES = ("level2_relu", "level4_relu")
 SECONDS = 3.0
@@ -57,6 +56,8 @@ def finished(tmp_path_factory) -> Workspace:
             folder = output if not output.suffix else output.parent
             folder.mkdir(parents=True, exist_ok=True)
             (output / "stub" if not output.suffix else output).write_text("a stub")
+    names = "".join(f"  {label}: '{label}'\n" for label in range(10))
+    workspace.path("data", "digits", "data.yaml").write_text(f"path: .\ntrain: images/train\nnames:\n{names}")
     before = Path.cwd()
     os.chdir(workspace.folder)
     try:
@@ -71,11 +72,12 @@ def finished(tmp_path_factory) -> Workspace:
 def _write_documents(workspace: Workspace) -> None:
     files = [ROOT / "config" / "config.yaml", workspace.config]
     session = load_session_files(files)
-    data, names = session_hashes(session).training, dataset_names(session)
+    hashes = session_hashes(session)
+    data, names = hashes.training, hashes.names
     synthetic.write_shared(session, names, test=False)
     for variant in session.variants:
         document = recipe_document(session, variant, data, len(names))
-        identity = recipe(session, variant, data, len(names))
+        identity = standing_recipe(session, variant, document)
         versions = {package: document[package] for package in ("torch", "ultralytics")}
         synthetic.write_done(
             session,
@@ -105,14 +107,8 @@ def copy(finished, tmp_path) -> Workspace:
     return Workspace(folder)
 
 
-def test_a_fresh_session_is_planned_without_a_file_of_it_within_five_seconds(workspace):
-    def spent() -> float:
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return used.ru_utime + used.ru_stime
-
-    before = spent()
+def test_a_fresh_session_is_planned_without_a_file_of_it(workspace):
     done = plan(workspace)
-    assert spent() - before <= 5.0
     assert done.returncode == 0, done.stderr
     assert not (workspace.folder / "results").exists()
     found = rows(done.stdout)
@@ -156,13 +152,13 @@ def test_deleted_weights_train_again_and_a_further_board_does_not(copy):
 
 
 def test_changed_epochs_train_again_and_the_settings_are_named(finished):
-    done = plan(finished, "--set", "train={epochs: 5}")
+    done = plan(finished, "--cores", "2", "--set", "train={epochs: 5}")
     found = rows(done.stdout)
     for name in NAMES:
         assert found[name][2] == "will run, 5 epochs"
         assert found[name][-1] == "train: changed: epochs 2 → 5"
         assert found[name][6] == f"≈ {5 * SECONDS:.1f} s"
-    assert "GPU token: about 30.0 s for 2 trainings, one at a time" in done.stdout
+    assert "CPU: about 15.0 s for 2 trainings, 2 at a time" in done.stdout
     assert done.stdout.splitlines()[-1].endswith("--config 'train={epochs: 5}'")
 
 

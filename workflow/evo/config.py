@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from . import train_arguments
 from .errors import UserError, did_you_mean, nearest
-from .files import load_schema
+from .files import load_schema, read_regular
 from .layout import SessionLayout
 from .npu.boards import load_board
+from .printable import quoted
+from .strict_yaml import parse, parse_json, refuse_excess
 from .variants import ACTIVATIONS, LEVEL_NAMES, Variant, model_file, variant_name
 from .violations import kinds, unknown_keys, violations, where
 
 DEMO = "demo"
+
+MAX_BYTES = 4_000_000
+"""Size limit of a configuration file."""
 
 FOLDERS = frozenset({"data", "logs", "benchmarks", "tracking"})
 """Folders of a session beside those of its variants."""
@@ -101,18 +104,17 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Read a configuration file (YAML, or JSON, which is YAML).
 
     Raises:
-        UserError: it does not exist, is no YAML or no mapping.
+        UserError: it does not exist, is no YAML or no mapping, or a key stands in a table twice.
     """
     path = Path(path)
     try:
-        text = path.read_text()
-        document = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        content = read_regular(path, MAX_BYTES)
     except FileNotFoundError as error:
-        raise UserError("configuration file not found", where=path.resolve()) from error
-    except OSError as error:
-        raise UserError(f"configuration file cannot be read ({error.strerror})", where=path.resolve()) from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise UserError(f"not valid YAML ({' '.join(str(error).split())})", where=path) from error
+        raise UserError("configuration file not found", where=path.absolute()) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"configuration file cannot be read ({reason})", where=path.absolute()) from error
+    document = parse_json(content, path) if path.suffix == ".json" else parse(content, path, aliases=True)
     if document is None:
         return {}
     if not isinstance(document, dict):
@@ -179,22 +181,22 @@ def _explain(error: Any) -> str:
     """Return one sentence for a schema violation: which key, what is wrong, the nearest valid answer."""
     at = f"'{where(error)}'" if where(error) else "the configuration"
     if "propertyNames" in error.absolute_schema_path:
-        return f"the name {error.instance!r} in {at}: letters, digits, '-' and '_' only, a letter first"
+        return f"the name {quoted(error.instance)} in {at}: letters, digits, '-' and '_' only, a letter first"
     if error.validator == "additionalProperties":
         return unknown_keys(error)
     if error.validator == "enum":
         nouns = {"levels": "level", "activations": "activation", "splits": "split"}
         nouns |= {"report": "language", "track": "tracker"}
         noun = nouns.get(str(error.absolute_path[0 if len(error.absolute_path) == 1 else -2]), "value")
-        return f"unknown {noun} {error.instance!r} in {at}, {did_you_mean(error.instance, error.validator_value)}"
+        return f"unknown {noun} {quoted(error.instance)} in {at}, {did_you_mean(error.instance, error.validator_value)}"
     if error.validator == "type":
-        return f"{at} must be {kinds(error)}, not {error.instance!r}"
+        return f"{at} must be {kinds(error)}, not {quoted(error.instance)}"
     if error.validator == "contains":
-        return f"{at} must name {error.validator_value['const']!r}, not only {error.instance!r}"
+        return f"{at} must name {quoted(error.validator_value['const'])}, not only {quoted(error.instance)}"
     if error.validator == "minItems":
         return f"{at} is an empty list: name one at least"
     if error.validator == "pattern":
-        return f"{at} is {error.instance!r}: letters, digits, '-' and '_' only, a letter or digit first"
+        return f"{at} is {quoted(error.instance)}: letters, digits, '-' and '_' only, a letter or digit first"
     return f"{at}: {error.message}"
 
 
@@ -208,7 +210,10 @@ def load_session(config: Mapping[str, Any], overrides: Mapping[str, Any] | None 
     Raises:
         UserError: a key, level, activation, argument or file is wrong; the message names the nearest valid one.
     """
+    for given in (config, overrides or {}):
+        refuse_excess(given, "configuration")
     config = merge(config, convert_overrides(overrides or {}))
+    refuse_excess(config, "configuration")
     schema = load_schema("config")
     if errors := violations(config, schema):
         raise UserError("; ".join(_explain(error) for error in errors), where="configuration")
@@ -230,6 +235,7 @@ def recorded_session(root: Path) -> Session:
     """
     path = SessionLayout(root).config
     document = read_yaml(path)
+    refuse_excess(document, path)
     if errors := violations(document, load_schema("config")):
         hint = "run the session's snakemake command again"
         raise UserError("; ".join(_explain(error) for error in errors), where=path, hint=hint)
@@ -267,20 +273,30 @@ def _existing(path: str, key: str, what: str, *further: str) -> Path:
     key = f"configuration key '{key}'"
     try:
         absolute = Path(path).resolve()
-    except (OSError, RuntimeError) as error:  # Python 3.11 and 3.12 raise RuntimeError for links in a circle
-        raise UserError(f"{what}: {Path(path).absolute()} is a link to itself", where=key, hint="mend it") from error
-    if absolute.is_file():
-        return absolute
+        if absolute.is_file():
+            return absolute
+    except (OSError, RuntimeError, ValueError) as error:
+        # Python 3.11 and 3.12 raise RuntimeError for links in a circle.
+        reason = "is a link to itself" if isinstance(error, RuntimeError) else f"cannot be read ({_reason(error)})"
+        raise UserError(f"{what}: {Path(path).absolute()} {reason}", where=key, hint="mend it") from error
     if absolute.is_dir():
         raise UserError(f"{what}: {absolute} is a folder", where=key, hint="name a file in it")
+    if absolute.exists():
+        raise UserError(f"{what}: {absolute} is a pipe, socket or device", where=key, hint="name a regular file")
     pattern = "*.pt" if absolute.suffix == ".pt" else "[!.]*.y*ml"
-    siblings = sorted(item.name for item in absolute.parent.glob(pattern)) if absolute.parent.is_dir() else []
+    siblings = (
+        sorted(item.name for item in absolute.parent.glob(pattern)) if os.access(absolute.parent, os.R_OK) else []
+    )
     close = nearest(absolute.name, [*siblings, *further])
     if close is not None:
         hint = f"did you mean '{close}'?"
     else:
         hint = f"paths in the configuration are relative to the working directory {Path.cwd()}"
     raise UserError(f"{what} not found: {absolute}", where=key, hint=hint)
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _variants(document: Mapping[str, Any], find: Callable[..., Path]) -> tuple[Variant, ...]:

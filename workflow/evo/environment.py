@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -82,7 +83,10 @@ def cpu_count() -> int:
 
 
 def gpus() -> list[dict[str, Any]]:
-    """Return index, UUID, name, memory (GiB) and driver of every NVIDIA GPU; empty without a driver."""
+    """Return index, UUID, name, memory (GiB) and driver of every NVIDIA GPU; empty without a driver.
+
+    One that does not answer is left out: it is broken, or the control group of this process may not use it.
+    """
     try:
         import pynvml
     except ImportError:
@@ -95,17 +99,18 @@ def gpus() -> list[dict[str, Any]]:
         driver = pynvml.nvmlSystemGetDriverVersion()
         found = []
         for index in range(pynvml.nvmlDeviceGetCount()):
-            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-            memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-            found.append(
-                {
-                    "index": index,
-                    "uuid": str(pynvml.nvmlDeviceGetUUID(handle)),
-                    "name": pynvml.nvmlDeviceGetName(handle),
-                    "memory_gib": round(memory.total / GIB, 1),
-                    "driver": driver,
-                }
-            )
+            with contextlib.suppress(pynvml.NVMLError):
+                handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+                memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+                found.append(
+                    {
+                        "index": index,
+                        "uuid": str(pynvml.nvmlDeviceGetUUID(handle)),
+                        "name": pynvml.nvmlDeviceGetName(handle),
+                        "memory_gib": round(memory.total / GIB, 1),
+                        "driver": driver,
+                    }
+                )
         return found
     finally:
         pynvml.nvmlShutdown()

@@ -5,11 +5,19 @@ from __future__ import annotations
 import atexit
 import ctypes
 import difflib
+import itertools
 import os
+import select
 import sys
 import threading
 from collections.abc import Callable, Iterable
 from typing import NoReturn
+
+from . import attempts
+from .printable import printable
+
+COMPARED = 2000
+"""Choices that a word is compared with: files of a folder may be a million."""
 
 EXIT_FAILURE = 1
 EXIT_USER_ERROR = 2
@@ -18,14 +26,17 @@ EXIT_PREEMPTED = 75  # EX_TEMPFAIL of sysexits.h: the checkpoint is kept, run th
 
 
 class EvoError(Exception):
-    """A failure with a one-line explanation: what is wrong, where (file and key), and what to do next."""
+    """A failure with a one-line explanation: what is wrong, where (file and key), and what to do next.
+
+    Its text may quote names and values of others; it is printable and bounded.
+    """
 
     exit_code = EXIT_FAILURE
 
     def __init__(self, what: str, *, where: object = None, hint: str | None = None):
         self.what, self.where, self.hint = what, where, hint
-        parts = [f"{where}: " if where else "", what, f" — {hint}" if hint else ""]
-        super().__init__(" ".join("".join(parts).split()))
+        place, what, hint = printable(where or ""), printable(_one_line(what)), printable(_one_line(hint or ""))
+        super().__init__(f"{place}: " * bool(place) + what + f" — {hint}" * bool(hint))
 
 
 class DiskFull(EvoError):
@@ -46,7 +57,7 @@ class Preempted(EvoError):
 
 def nearest(word: object, choices: Iterable[object]) -> str | None:
     """Return the choice that looks most like ``word``, whatever its case, or None when nothing comes close."""
-    by_text = {str(choice).lower(): str(choice) for choice in choices}
+    by_text = {str(choice).lower(): str(choice) for choice in itertools.islice(choices, COMPARED)}
     found = difflib.get_close_matches(str(word).lower(), by_text, n=1, cutoff=0.5)
     return by_text[found[0]] if found else None
 
@@ -61,13 +72,28 @@ def did_you_mean(word: object, choices: Iterable[object]) -> str:
     return f"valid: {shown}{', …' if len(choices) > 12 else ''}" if choices else "there is none"
 
 
+def _one_line(text: object) -> str:
+    """Join the lines of a message, which a library may have broken."""
+    return " ".join(str(text).split())
+
+
 def entry_point(main: Callable[[], int | None]) -> None:
-    """Run ``main`` as a command, and end the process: an `EvoError` becomes one line on stderr and its exit code."""
+    """Run ``main`` as a command, and end the process: an `EvoError` becomes one line on stderr and its exit code.
+
+    The log of a rule that calls it is kept among those of its attempts, unless this one succeeds.
+    """
+    log = attempts.keep()
     try:
         code = main()
     except EvoError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        rescue_stderr()
+        print(f"error: {error}", file=sys.stderr, flush=True)  # several lines where an error lists its findings
         code = error.exit_code
+    except BaseException:
+        rescue_stderr()
+        raise
+    if log is not None and not code:
+        log.unlink(missing_ok=True)
     leave(code or 0)
 
 
@@ -80,10 +106,19 @@ def leave(code: int) -> NoReturn:
     """
     threading._shutdown()
     atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):
         try:
             stream.flush()
         except (OSError, ValueError):  # nobody reads it any more, or it is closed: as Python itself
             code = code or EXIT_UNWRITTEN
     ctypes.CDLL(None).fflush(None)  # what libraries in C have printed
     os._exit(code)
+
+
+def rescue_stderr() -> None:
+    """Let stderr go where stdout does, to the log of a rule, when nobody reads it any more."""
+    stdout, stderr = 1, 2
+    watched = select.poll()
+    watched.register(stderr, 0)  # errors are always reported
+    if any(event & (select.POLLERR | select.POLLNVAL) for _, event in watched.poll(0)):
+        os.dup2(stdout, stderr)

@@ -7,11 +7,12 @@ import errno
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from .errors import DiskFull, EvoError, UserError
 
@@ -23,6 +24,17 @@ FULL = {
 }
 """Why nothing more can be written, and what to do."""
 
+OBSTRUCTED = {
+    errno.ENOTDIR: "a file stands where a folder is needed",
+    errno.EEXIST: "a file, or a link to nothing, stands where a folder is needed",
+    errno.EISDIR: "a folder stands where a file is needed",
+    errno.ELOOP: "a link leads to itself",
+}
+"""What may lie in the way of a file."""
+
+MAX_JSON_BYTES = 256 << 20
+"""Most that is read of a JSON document of this workflow; the largest, of a long training, has a few MiB."""
+
 
 @contextlib.contextmanager
 def explain_os_errors(path: Path, doing: str) -> Iterator[None]:
@@ -30,7 +42,7 @@ def explain_os_errors(path: Path, doing: str) -> Iterator[None]:
 
     Raises:
         DiskFull: no space, quota or allowed file size is left.
-        UserError: the folder is not writable.
+        UserError: the folder is not writable, or something lies in the way.
     """
     try:
         yield
@@ -39,6 +51,12 @@ def explain_os_errors(path: Path, doing: str) -> Iterator[None]:
             what, mend = FULL[error.errno]
             hint = f"{mend}, then run the same command again"
             raise DiskFull(f"{what} while {doing}", where=path, hint=hint) from error
+        if error.errno in OBSTRUCTED:
+            raise UserError(
+                OBSTRUCTED[error.errno],
+                where=_obstacle(error, path),
+                hint="move it out of the way, then run the same command again",
+            ) from error
         if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
             raise UserError(
                 f"not allowed to write while {doing}",
@@ -46,6 +64,47 @@ def explain_os_errors(path: Path, doing: str) -> Iterator[None]:
                 hint="make the folder writable, or run in another one with `snakemake -s …/Snakefile -d FOLDER`",
             ) from error
         raise
+
+
+def _obstacle(error: OSError, path: Path) -> Path:
+    """Return what lies in the way of ``path``: the path itself or the first of its parents that is not a folder."""
+    path = Path(error.filename2 or path) if error.errno == errno.EISDIR else Path(path)
+    parents = [folder for folder in reversed(path.absolute().parents) if os.path.lexists(folder)]
+    return next((folder for folder in parents if not folder.is_dir()), path)
+
+
+def open_regular(path: Path | str) -> BinaryIO:
+    """Open a regular file, or a link to one, to read its bytes.
+
+    A pipe or a device, which may have no end or never answer, is neither waited for nor read.
+
+    Raises:
+        OSError: the file cannot be read, or is not a regular one.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        mode = os.fstat(handle).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "a pipe, socket or device, not a regular file", str(path))
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def read_regular(path: Path | str, limit: int) -> bytes:
+    """Return the content of a regular file of at most ``limit`` bytes.
+
+    Raises:
+        OSError: it cannot be read, is not a regular file, or is larger (``EFBIG``).
+    """
+    with open_regular(path) as stream:
+        content = stream.read(limit + 1)
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, f"larger than {limit:,} bytes", str(path))
+    return content
 
 
 def write_atomically(path: Path, content: str | bytes, *, durable: bool = True) -> None:
@@ -124,11 +183,13 @@ def read_json(path: Path, schema: str) -> dict[str, Any]:
     import jsonschema
 
     try:
-        document = json.loads(Path(path).read_text())
+        document = json.loads(read_regular(path, MAX_JSON_BYTES))
         _validator(schema).validate(document)
     except FileNotFoundError as error:
         raise EvoError("file not found", where=Path(path).resolve(), hint="run the rule that makes it") from error
-    except (ValueError, jsonschema.ValidationError) as error:
+    except OSError as error:
+        raise EvoError(f"cannot be read ({error.strerror})", where=path, hint="make it readable") from error
+    except (ValueError, RecursionError, jsonschema.ValidationError) as error:
         reason = str(error).splitlines()[0]
         raise EvoError(
             f"damaged or not of this version ({reason})", where=path, hint="delete it and run snakemake again"

@@ -19,7 +19,7 @@ from .files import read_json, sha256_file, sha256_json, write_json
 from .models.graph import identity
 from .planning import tree_hash
 from .remembered import FileMemory
-from .training.recipe import pretrained_hash, recipe
+from .training.recipe import pretrained_hash, recipe_document, standing_recipe
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,10 @@ def _found_out(session: Session) -> Identities:
     data = session_hashes(session)
     nc = len(data.names)
     models = _models(session, nc)
-    recipes = {
-        variant.name: recipe(session, variant, data.training, nc, models[variant.name]) for variant in session.variants
-    }
+    recipes = {}
+    for variant in session.variants:
+        document = recipe_document(session, variant, data.training, nc, models[variant.name])
+        recipes[variant.name] = standing_recipe(session, variant, document)
     return Identities(data, models, recipes, pretrained_hash(session))
 
 

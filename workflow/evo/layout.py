@@ -157,6 +157,11 @@ class SessionLayout:
         return self.root / ".lock"
 
     @property
+    def logs(self) -> Path:
+        """Of the rules; those of attempts that failed lie in ``attempts/`` beside them."""
+        return self.root / "logs"
+
+    @property
     def environment(self) -> Path:
         return self.root / "environment.json"
 

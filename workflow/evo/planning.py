@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
@@ -10,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from .config import FOLDERS, Session
-from .environment import cpu_count
+from .data.hashes import DatasetHashes
 from .errors import UserError, did_you_mean
 from .files import sha256_file, sha256_json
 from .npu.boards import board_names, load_board
@@ -64,28 +65,9 @@ def _variant_of(parts: tuple[str, ...]) -> str | None:
     return report[1] if report else None
 
 
-def training_threads(session: Session) -> int:
-    """Return the processors that one training occupies: its data loaders and itself on a GPU, all but one on a CPU.
-
-    Ultralytics leaves one out (``NUM_THREADS``), and it is right: OpenMP threads that wait for a processor which
-    another job holds made an epoch 25 times slower.
-    """
-    return max(cpu_count() - 1, 1) if str(session.train.get("device")) == "cpu" else int(session.train["workers"]) + 1
-
-
-def evaluation_gpus(session: Session) -> int:
-    """Return the GPU tokens of an evaluation: it leases a GPU as a training does, unless all runs on the CPU."""
-    return int(memory_is_checked(session))
-
-
 def memory_is_checked(session: Session) -> bool:
     """Return whether `check_memory` belongs to the plan: not where everything is told to run on the CPU."""
     return str(session.train.get("device")) != "cpu"
-
-
-def interpreter_threads() -> int:
-    """Return the processors of an int8 evaluation: half of them, since a training may run beside it."""
-    return max(cpu_count() // 2, 1)
 
 
 @cache
@@ -100,12 +82,28 @@ def board_identity(name: str) -> dict[str, Any]:
 def preflight_identity() -> dict[str, Any]:
     """Return what `preflight_npu` depends on besides the network and its input size: every board, and the exporters.
 
-    It is the same for every choice of boards and gates in a configuration, so that such a choice makes no input of
-    `train` anew. (To take that input as ``ancient`` would not do: Snakemake 9.27 overlooks a changed parameter or a
-    missing output of a job behind a rerun one; ``dag.py``, ``masked``.)
+    It is the same for every choice of boards and gates in a configuration, which are held against what it found.
     """
-    exporters = {name: version(name) for name in ("litert-torch", "ai-edge-quantizer")}
-    return {"boards": [board_identity(name) for name in board_names()], **exporters}
+    return {"boards": [board_identity(name) for name in board_names()], **_exporters()}
+
+
+def _exporters() -> dict[str, str]:
+    return {name: version(name) for name in ("litert-torch", "ai-edge-quantizer")}
+
+
+def export_identity(session: Session, data: DatasetHashes) -> str:
+    """Return a hash of what an int8 file depends on besides the weights: calibration images, class names, exporters."""
+    calibration = {"images": session.npu.calibration_images, "split": data.splits["train"]}
+    return sha256_json({"calibration": calibration, "names": data.names, **_exporters()})
+
+
+def is_made_of(path: Path, identity: str, key: str = "made_of") -> bool:
+    """Return whether a JSON document, of whatever version, says that it is made of what has this identity."""
+    try:
+        document = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and document.get(key) == identity
 
 
 def report_identity(session: Session) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from .errors import UserError, did_you_mean
+from .printable import quoted
 from .remembered import version
 
 OWNED = {
@@ -41,8 +42,47 @@ OWNED = {
 CHOICES = {"amp": (True, False, "fp16", "bf16", "fp32"), "cache": (True, False, "ram", "disk")}
 """Words that these arguments know. Ultralytics takes any other, ``amp: 'false'`` too, for True."""
 
-RUNTIME = frozenset({"device", "verbose", "plots", "save_period", "profile", "cache"})
-"""Arguments that decide where and how a run works, not what it yields: they are no part of a recipe."""
+UNSUPPORTED = {
+    "distill_model": "a distillation that is interrupted cannot be continued",
+    "dis": "it weighs the loss of a distillation, which is not supported",
+}
+"""Arguments that are refused for any value but their default, with the reason."""
+
+RUNTIME = frozenset({"device", "verbose", "plots", "save_period", "profile", "cache", "workers", "deterministic"})
+"""Arguments that decide where and how a run works, not what it yields. Data loader processes draw augmentations of
+their own, and operations need not be deterministic: that changes bits, as another processor does, and no distribution.
+`workflow.evo.training.determinism.Conditions` notes those."""
+
+OTHER_TASKS = frozenset(
+    {
+        "overlap_mask",  # masks of segmentation: loss.py, `v8SegmentationLoss`
+        "mask_ratio",
+        "dropout",  # classification: models/yolo/classify/train.py
+        "auto_augment",  # classification: `ClassificationDataset`
+        "erasing",
+        "pose",  # gains of the losses of pose, oriented boxes and depth: loss.py
+        "kobj",
+        "rle",
+        "angle",
+        "dlog",
+        "dgrad",
+        "dlam",
+    }
+)
+"""Arguments that Ultralytics 8.4.190 reads for other tasks than detection only."""
+
+UNREAD = frozenset(
+    {
+        "save_json",  # adds accuracies by object size to the metrics: the choice of the best epoch does not read them
+        "dnn",  # OpenCV for ONNX files
+        "cls_remap",  # how Ultralytics loads pretrained weights: `workflow.evo.models.transfer` does it here
+    }
+)
+"""Arguments that the training of a detector reads, if at all, for nothing that its weights depend on."""
+
+NEUTRAL = RUNTIME | OTHER_TASKS | UNREAD
+"""Arguments that change no weight of a detector: they are left out of a recipe. The thresholds of validation
+(``conf``, ``iou``, ``max_det``, ``nms``) are not among them: they decide which epoch is the best."""
 
 SECTIONS = ("Train settings", "Val/Test settings", "Hyperparameters")
 """Sections of Ultralytics' table whose arguments its trainer reads."""
@@ -133,8 +173,8 @@ def convert(name: str, value: Any) -> Any:
         return value
     try:
         parsed = yaml.safe_load(value)
-    except yaml.YAMLError:
-        return value
+    except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError):
+        return value  # PyYAML raises nearly anything: a ValueError for 2024-99-99
     if isinstance(parsed, str) and "float" in argument.types:  # YAML 1.1 reads 1e-3 as text
         try:
             parsed = float(parsed)
@@ -182,6 +222,8 @@ def _problem(name: str, value: Any) -> str | None:
         return f"'{name}' is no training argument ({argument.section})"
     if value is None:
         return None if argument.optional else f"'{name}' must not be empty ({argument.help})"
+    if name in UNSUPPORTED and value != argument.default:
+        return f"'{name}' is not supported: {UNSUPPORTED[name]}, leave it out"
     return _special(name, value) or _type_problem(argument, value) or _range_problem(name, value)
 
 
@@ -189,31 +231,31 @@ def _special(name: str, value: Any) -> str | None:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if name == "batch" and not (isinstance(value, int) and number and value >= 1):
         return (
-            f"'batch: {value!r}' must be a whole number of images, 1 or more: automatic batch sizes would make a "
+            f"'batch: {quoted(value)}' must be a whole number of images, 1 or more: automatic batch sizes would make a "
             "resumed run another run (try 16)"
         )
     if name == "imgsz":
         if not (isinstance(value, int) and number and value >= STRIDE):
-            return f"'imgsz: {value!r}' must be one whole number of pixels, {STRIDE} or more"
+            return f"'imgsz: {quoted(value)}' must be one whole number of pixels, {STRIDE} or more"
         if value % STRIDE:
             below = value // STRIDE * STRIDE
             return f"'imgsz: {value}' is not a multiple of {STRIDE}, use {below} or {below + STRIDE}"
     if name == "device" and (isinstance(value, list) or "," in str(value)):
-        return f"'device: {value!r}' must be one device: variants train one at a time, each on one GPU"
+        return f"'device: {quoted(value)}' must be one device: each variant trains on one GPU"
     if name == "device" and str(value) == "-1":
         return "'device: -1' would pick a GPU behind the workflow's back, leave it out: a free one is leased"
     if name == "time":
-        return f"'time: {value!r}' must be left out: a run that ends by the clock gives other weights every time"
+        return f"'time: {quoted(value)}' must be left out: a run that ends by the clock gives other weights every time"
     if name == "workers" and number and value < 0:
         return f"'workers: {value}' must be 0 or more"
     if name == "pretrained" and value is not False and not str(value).endswith(".pt"):
-        return f"'pretrained: {value!r}' must be the path of a .pt file, or false"
+        return f"'pretrained: {quoted(value)}' must be the path of a .pt file, or false"
     if name in CHOICES and isinstance(value, str) and value not in CHOICES[name]:
-        return f"'{name}: {value!r}' must be one of {', '.join(map(_yaml, CHOICES[name]))}"
+        return f"'{name}: {quoted(value)}' must be one of {', '.join(map(_yaml, CHOICES[name]))}"
     if name == "optimizer":
         valid = re.findall(r"\w+", table()[name].help.partition(":")[2].replace(" or ", " "))
         if str(value).lower() not in {item.lower() for item in valid}:
-            return f"unknown optimizer {value!r}, {did_you_mean(value, valid)}"
+            return f"unknown optimizer {quoted(value)}, {did_you_mean(value, valid)}"
     return None
 
 
@@ -221,7 +263,10 @@ def _type_problem(argument: Argument, value: Any) -> str | None:
     if not any(_is(value, kind) for kind in argument.types):
         meant = convert(argument.name, value)
         mend = f" (write {argument.name}: {_yaml(meant)})" if not isinstance(meant, str) and meant != value else ""
-        return f"'{argument.name}: {value!r}' must be {' or '.join(argument.types)}, not {type(value).__name__}{mend}"
+        kinds = f"{' or '.join(argument.types)}, not {type(value).__name__}"
+        return f"'{argument.name}: {quoted(value)}' must be {kinds}{mend}"
+    if isinstance(value, (list, tuple)) and any(isinstance(item, (list, tuple, dict, type(None))) for item in value):
+        return f"'{argument.name}: {quoted(value)}' must be a list of numbers or words"
     if isinstance(value, float) and not math.isfinite(value):
         return f"'{argument.name}: {value}' must be finite"
     return None

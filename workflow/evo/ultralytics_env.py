@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+from . import ultralytics_offline
+
 SETTINGS = {
     "YOLO_OFFLINE": "1",
     "YOLO_AUTOINSTALL": "false",
@@ -15,7 +17,7 @@ SETTINGS = {
 
 
 def prepare(config_dir: Path) -> None:
-    """Set the environment for Ultralytics; call it before its first import.
+    """Set the environment for Ultralytics and import it without what fetches; call this before its first import.
 
     Args:
         config_dir: folder for Ultralytics' settings file, so that the user's own settings neither apply nor change.
@@ -31,3 +33,17 @@ def prepare(config_dir: Path) -> None:
     if not late:
         config_dir.mkdir(parents=True, exist_ok=True)
         os.environ.update(wanted)
+    ultralytics_offline.close()
+
+
+def use_threads(count: int) -> None:
+    """Have torch compute with ``count`` threads on the CPU; call it after `prepare`.
+
+    Ultralytics sets a number of its own when it selects the CPU (``select_device``): all processors of the host but
+    one, whatever else runs there.
+    """
+    import torch
+    from ultralytics.utils import torch_utils
+
+    torch_utils.NUM_THREADS = count
+    torch.set_num_threads(count)

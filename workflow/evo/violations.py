@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from .errors import did_you_mean
+from .printable import printable
+
+SHOWN = 20
+"""Unknown keys that one message lists."""
 
 KINDS = {
     "object": "a table of keys and values",
@@ -46,4 +50,5 @@ def unknown_keys(error: Any) -> str:
     """Return a sentence for a violation of ``additionalProperties``, with the nearest known key for each."""
     known, prefix = error.schema.get("properties", {}), f"{where(error)}." if where(error) else ""
     unknown = [key for key in error.instance if key not in known]
-    return "; ".join(f"unknown key '{prefix}{key}', {did_you_mean(key, known)}" for key in unknown)
+    found = [f"unknown key '{prefix}{printable(key, 80)}', {did_you_mean(key, known)}" for key in unknown[:SHOWN]]
+    return "; ".join([*found, *([f"… and {len(unknown) - SHOWN} more"] if unknown[SHOWN:] else [])])

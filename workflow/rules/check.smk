@@ -1,5 +1,5 @@
-# What these rules depend on is always a part of the recipe of `train`, by content: a comment in a model or dataset YAML, or
-# a touched file, makes nothing again.
+# What these rules depend on is given by content: a comment in a model or dataset YAML, or a touched file, makes nothing
+# again.
 rule check_environment:
     output:
         f"{RESULTS}/environment.json",

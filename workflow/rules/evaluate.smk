@@ -2,7 +2,7 @@ rule evaluate:
     input:
         best=f"{RESULTS}/{{variant}}/train/best.pt",
         training=f"{RESULTS}/{{variant}}/train/training.json",
-        dataset=f"{RESULTS}/data/dataset.yaml",
+        dataset=get_evaluated,
     output:
         metrics=f"{RESULTS}/{{variant}}/evaluate/metrics.json",
         curves=f"{RESULTS}/{{variant}}/evaluate/curves.json",
@@ -21,9 +21,10 @@ rule evaluate:
     priority: 60
     conda:
         "../../environment.yml"
+    threads: CAPACITY.evaluation_threads if CAPACITY.on_cpu else 1
     resources:
-        gpu=evaluation_gpus(SESSION),
+        gpu=CAPACITY.gpu,
     params:
-        splits=SESSION.splits,
+        data=EVALUATED,
     shell:
-        "evo evaluate {log} --variant {wildcards.variant}"
+        "evo evaluate {log} --variant {wildcards.variant} --threads {threads}"

@@ -22,8 +22,7 @@ rule export_int8:
     input:
         best=f"{RESULTS}/{{variant}}/train/best.pt",
         training=f"{RESULTS}/{{variant}}/train/training.json",
-        activations=f"{RESULTS}/{{variant}}/check/activations.json",
-        dataset=f"{RESULTS}/data/dataset.yaml",
+        calibration=get_calibration,
     output:
         model=f"{RESULTS}/{{variant}}/npu/model_int8.tflite",
         metadata=f"{RESULTS}/{{variant}}/npu/metadata.json",
@@ -35,9 +34,9 @@ rule export_int8:
     conda:
         "../../environment.yml"
     params:
-        calibration_images=SESSION.npu.calibration_images,
+        export=EXPORTED,
     shell:
-        "evo export_int8 {log} --variant {wildcards.variant}"
+        "evo export_int8 {log} --variant {wildcards.variant} --threads {threads}"
 
 
 rule compile_npu:
@@ -72,7 +71,7 @@ rule evaluate_int8:
         metadata=f"{RESULTS}/{{variant}}/npu/metadata.json",
         best=f"{RESULTS}/{{variant}}/train/best.pt",
         training=f"{RESULTS}/{{variant}}/train/training.json",
-        dataset=f"{RESULTS}/data/dataset.yaml",
+        dataset=get_evaluated_int8,
     output:
         f"{RESULTS}/{{variant}}/npu/metrics_int8.json",
     log:
@@ -82,9 +81,9 @@ rule evaluate_int8:
     priority: 40
     conda:
         "../../environment.yml"
-    threads: interpreter_threads()
+    threads: CAPACITY.evaluation_threads
     params:
-        splits=SESSION.splits,
+        data=EVALUATED,
     shell:
         "evo evaluate_int8 {log} --variant {wildcards.variant} --threads {threads}"
 

@@ -57,5 +57,6 @@ rule compare_variants:
     params:
         reporting=REPORTING_HASH,
         npu=NPU,
+        variants=VARIANTS,
     shell:
         "evo compare_variants {log}"

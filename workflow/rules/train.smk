@@ -1,9 +1,7 @@
 # Seconds on the GPU before hours on it. Above `train`, so that every variant is tried before the first one trains.
 rule check_memory:
     input:
-        fingerprint=f"{RESULTS}/data/fingerprint.json",
-        dataset=f"{RESULTS}/data/dataset.yaml",
-        activations=f"{RESULTS}/{{variant}}/check/activations.json",
+        get_probed,
     output:
         f"{RESULTS}/{{variant}}/check/memory.json",
     log:
@@ -14,27 +12,22 @@ rule check_memory:
     conda:
         "../../environment.yml"
     resources:
-        gpu=1,
+        gpu=CAPACITY.gpu,
     params:
         recipe=get_recipe,
     shell:
         "evo check_memory {log} --variant {wildcards.variant}"
 
 
-# Trains again when the recipe changes: a hash of everything that the weights depend on. A check runs again only for a part
-# of that, so that it never trains again what need not be. (`ancient` is no help: while an input is made again, Snakemake
-# does not look at the parameters of a job behind it.) The checkpoints are no output: Snakemake deletes the outputs of a
-# job that fails.
+# Trains again when the recipe changes, a hash of everything that the weights depend on, and for nothing else: a training
+# that is published for its recipe asks for no check. The checkpoints are not an output: Snakemake deletes the outputs of a
+# job that starts or fails, in this order. With training.json first, weights without it are never taken for weights that a
+# person deleted.
 rule train:
     input:
-        environment=f"{RESULTS}/environment.json",
-        fingerprint=f"{RESULTS}/data/fingerprint.json",
-        dataset=f"{RESULTS}/data/dataset.yaml",
-        model=f"{RESULTS}/{{variant}}/check/model.json",
-        activations=f"{RESULTS}/{{variant}}/check/activations.json",
-        npu=f"{RESULTS}/{{variant}}/check/npu.json",
-        memory=get_memory_check,
+        get_checks,
     output:
+        training=f"{RESULTS}/{{variant}}/train/training.json",
         best=ensure(f"{RESULTS}/{{variant}}/train/best.pt", non_empty=True),
         last=ensure(f"{RESULTS}/{{variant}}/train/last.pt", non_empty=True),
         results=report(
@@ -44,7 +37,6 @@ rule train:
             subcategory="{variant}",
             labels={"variant": "{variant}", "content": "losses and accuracy per epoch"},
         ),
-        training=f"{RESULTS}/{{variant}}/train/training.json",
     log:
         f"{RESULTS}/logs/train/{{variant}}.log",
     benchmark:
@@ -53,10 +45,11 @@ rule train:
     retries: 2
     conda:
         "../../environment.yml"
-    threads: training_threads(SESSION)
+    threads: CAPACITY.training_threads
     resources:
-        gpu=1,
+        gpu=CAPACITY.gpu,
+        cpu_training=CAPACITY.cpu_training,
     params:
         recipe=get_recipe,
     shell:
-        "evo train {log} --variant {wildcards.variant}"
+        "evo train {log} --variant {wildcards.variant} --threads {threads}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,12 @@ from workflow.evo.command_line import parse_session
 from workflow.evo.data.check import check
 from workflow.evo.data.dataset import load_dataset
 from workflow.evo.data.findings import FATAL, Finding
+from workflow.evo.data.place import refuse_misplaced
 from workflow.evo.data.source import dataset_yaml, hash_cache, session_hashes
 from workflow.evo.data.view import link
 from workflow.evo.errors import UserError, entry_point
 from workflow.evo.files import write_json
+from workflow.evo.printable import tell
 
 
 def main() -> int | None:
@@ -22,6 +23,7 @@ def main() -> int | None:
         "Check every image and label, write results/{session}/data/fingerprint.json and link the dataset"
         " beside it, as training reads it. Fatal findings: exit code 2, and nothing is written.",
     )
+    refuse_misplaced(session)
     path = dataset_yaml(session)
     if session.data is None and not path.is_file():
         raise UserError(
@@ -34,7 +36,8 @@ def main() -> int | None:
         hashes = session_hashes(session)
         document |= {"content_hash": hashes.everything, "hashes": dict(hashes.splits)}
     refuse_fatal(document, path)
-    print(summary(document), file=sys.stderr)
+    for line in summary(document):
+        tell(line)
     link(dataset, session.layout.data)
     write_json(session.layout.fingerprint, "fingerprint", document)
     return None
@@ -44,20 +47,20 @@ def refuse_fatal(document: dict[str, Any], path: Path) -> None:
     """Print the findings of a dataset, and raise `UserError` when any of them is fatal."""
     findings = [Finding(**{**item, "examples": tuple(item["examples"])}) for item in document["findings"]]
     for finding in findings:
-        print(finding, file=sys.stderr)
+        tell(finding)
     fatal = [finding for finding in findings if finding.severity == FATAL]
     if fatal:
         more = f" (and {len(fatal) - 1} more fatal finding{'s' if len(fatal) > 2 else ''} above)" if fatal[1:] else ""
         raise UserError(f"{str(fatal[0]).removeprefix('fatal: ')}{more}", where=path)
 
 
-def summary(document: dict[str, Any]) -> str:
-    """Return one line per split: images, instances, sizes."""
+def summary(document: dict[str, Any]) -> list[str]:
+    """Return one line on the classes and one per split: images, instances, sizes."""
     lines = [f"{len(document['names'])} classes: {', '.join(document['names'][:20])}"]
     for split, row in document["splits"].items():
         sizes = f"{row['width']['median']}×{row['height']['median']} px (median)"
         lines.append(f"{split}: {row['images']} images, {row['instances']} instances, {sizes}")
-    return "\n".join(lines)
+    return lines
 
 
 if __name__ == "__main__":

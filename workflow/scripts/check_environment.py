@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from typing import Any
 
 from workflow.evo import environment, ultralytics_env
@@ -12,8 +11,10 @@ from workflow.evo.config import Session
 from workflow.evo.data.source import dataset_names, training_images
 from workflow.evo.errors import EvoError, UserError, entry_point
 from workflow.evo.files import write_json
-from workflow.evo.models.definition import load_definition
+from workflow.evo.models import cost, graph
+from workflow.evo.printable import tell
 from workflow.evo.training import disk
+from workflow.evo.training.devices import host_devices, visible_devices
 
 TESTED_ULTRALYTICS = "8.4.190"
 LOW_MEMORY_GIB = 4
@@ -36,19 +37,19 @@ def main() -> None:
     expected = _expected(session, device)
     if expected:
         message = (
-            f"no GPU is used: training is expected to take {_hours(expected['hours'])} (an estimate: "
-            f"{expected['basis']}); `make demo` shows the whole workflow in minutes"
+            f"no GPU is used: training is expected to take {_hours(expected['hours'])} of one processor, and less "
+            f"where several variants train side by side (an estimate: {expected['basis']}); `make demo` shows the "
+            "whole workflow in minutes"
         )
         findings.append({"severity": "info", "code": "cpu_training", "message": message})
     document = {**facts, "disk_needed_gib": needed, "device": device, "expected": expected, "findings": findings}
     write_json(session.layout.environment, "environment", document)
     for finding in findings:
-        print(f"{finding['severity']}: {finding['message']}", file=sys.stderr)
+        tell(f"{finding['severity']}: {finding['message']}")
     where = f"GPU {facts['gpus'][0]['name']}" if device == "gpu" and facts["gpus"] else facts["host"]["cpu"]
-    print(
+    tell(
         f"environment: {where}, {facts['memory_gib']} GiB memory, {facts['disk_free_gib']} GiB disk free "
-        f"({needed:.1f} needed), Ultralytics {facts['versions']['ultralytics']}",
-        file=sys.stderr,
+        f"({needed:.1f} needed), Ultralytics {facts['versions']['ultralytics']}"
     )
 
 
@@ -84,7 +85,7 @@ def _device(session: Session, facts: dict[str, Any]) -> str:
             where="train.device",
             hint="check `nvidia-smi`, leave 'device' out, or set it to 'cpu'",
         )
-    if facts["gpus"]:
+    if facts["gpus"] and visible_devices(host_devices(), count_only=True):
         raise EvoError(
             f"{facts['gpus'][0]['name']} is there (driver {facts['gpus'][0]['driver']}) but torch cannot use it",
             where="check_environment",
@@ -95,16 +96,14 @@ def _device(session: Session, facts: dict[str, Any]) -> str:
 
 def _disk_needed(session: Session) -> float:
     """Return the estimated need in GiB."""
-    from workflow.evo.models.build import build
-
     nc = len(dataset_names(session))
     total = 0.0
     for variant in session.variants:
         try:
-            parameters = sum(p.numel() for p in build(load_definition(variant.yaml), nc).parameters())
+            _, network = graph.load(variant.yaml, nc)
         except UserError:
             continue  # validate_model says what is wrong with it; it will train nothing
-        total += disk.of_variant(parameters)
+        total += disk.of_variant(cost.total(network).weights)
     if session.train.get("cache") == "disk":
         total += training_images(session) * session.train["imgsz"] ** 2 * 3
     return round(total / environment.GIB, 2)
@@ -117,10 +116,10 @@ def _expected(session: Session, device: str) -> dict[str, Any] | None:
 
     for variant in session.variants:
         try:
-            definition = load_definition(variant.yaml)
+            definition, _ = graph.load(variant.yaml, len(dataset_names(session)))
         except UserError:
             continue
-        print(f"no GPU: timing a few training steps of {variant.name} …", file=sys.stderr)
+        tell(f"no GPU: timing a few training steps of {variant.name} …")
         batch = min(session.train["batch"], 4)
         timed = time_steps(definition, len(dataset_names(session)), session.train["imgsz"], batch)
         images = training_images(session) * session.train["epochs"] * len(session.variants)

@@ -6,6 +6,7 @@ Writes results/{session}/{variant}/check/memory.json, which `train` begins with.
 from __future__ import annotations
 
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ from workflow.evo.config import Session
 from workflow.evo.data.source import checked_hashes
 from workflow.evo.errors import EvoError, entry_point
 from workflow.evo.files import read_json, write_json
+from workflow.evo.models.checkpoint_loader import guard_ultralytics
 from workflow.evo.models.definition import load_definition
 from workflow.evo.training import memory, tracking
 from workflow.evo.training.console import Console
 from workflow.evo.training.gpu import lease
 from workflow.evo.training.process import die_with_parent
-from workflow.evo.training.recipe import recipe
+from workflow.evo.training.recipe import recipe_document, standing_recipe
 from workflow.evo.training.run import trainer_arguments
 from workflow.evo.variants import Variant
 
@@ -32,6 +34,7 @@ def main() -> None:
     try:
         with lease(session.train.get("device"), console.say) as gpu, tempfile.TemporaryDirectory() as settings:
             ultralytics_env.prepare(Path(settings))
+            guard_ultralytics()
             tracking.allow(())
             document = check(session, variant, console, leased=gpu is not None)
     except EvoError:
@@ -48,15 +51,14 @@ def check(session: Session, variant: Variant, console: Console, *, leased: bool)
     Raises:
         EvoError: not even one image fits.
     """
-    import torch
-
     fingerprint = read_json(session.layout.fingerprint, "fingerprint")
     data = checked_hashes(session, fingerprint)
-    identity = recipe(session, variant, data.training, len(data.names))
+    recipe = recipe_document(session, variant, data.training, len(data.names))
+    identity = standing_recipe(session, variant, recipe)
     nothing = dict.fromkeys(("device", "total_mib", "free_mib", "objects", "fitting_batch"))
-    if not torch.cuda.is_available() or str(session.train.get("device")) in {"cpu", "mps"}:
+    gpu = None if str(session.train.get("device")) in {"cpu", "mps"} else memory.gpu()
+    if gpu is None:
         return {"recipe": identity, "skipped": "no GPU to try it on", **nothing, "tried": []}
-    free, total = torch.cuda.mem_get_info()
     arguments = trainer_arguments(
         session, variant, batch=session.train["batch"], save_dir=session.layout.root, leased=leased
     )
@@ -65,16 +67,14 @@ def check(session: Session, variant: Variant, console: Console, *, leased: bool)
     if not tried[-1]["fits"]:
         raise EvoError(
             f"not even one image of {session.train['imgsz']} px fits into the memory of "
-            f"{torch.cuda.get_device_name()}: {tried[-1]['error']}",
+            f"{gpu.device}: {tried[-1]['error']}",
             where=variant.name,
             hint="lower train.imgsz, use a GPU with more memory, or end what else uses this one (see nvidia-smi)",
         )
     return {
         "recipe": identity,
         "skipped": None,
-        "device": torch.cuda.get_device_name(),
-        "total_mib": round(total / memory.MIB, 1),
-        "free_mib": round(free / memory.MIB, 1),
+        **asdict(gpu),
         "objects": memory.most_objects(session.layout.data),
         "fitting_batch": tried[-1]["batch"],
         "tried": tried,

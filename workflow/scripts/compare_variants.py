@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 from workflow.evo.command_line import parse_session
 from workflow.evo.errors import entry_point
 from workflow.evo.files import write_atomically, write_json
+from workflow.evo.printable import tell
 from workflow.evo.reporting.compare import compare
 from workflow.evo.reporting.language import Language
 from workflow.evo.reporting.page import session_html
@@ -25,8 +24,8 @@ def main() -> None:
     write_atomically(root / "report.md", session_markdown(summary, language))
     write_atomically(root / "summary.csv", session_csv(summary))
     write_json(root / "summary.json", "session_summary", summary)
-    print(f"compare_variants: {summary['headline']['text']}", file=sys.stderr)
-    print(f"compare_variants: wrote {root / 'report.html'}", file=sys.stderr)
+    tell(f"compare_variants: {summary['headline']['text']}")
+    tell(f"compare_variants: wrote {root / 'report.html'}")
 
 
 if __name__ == "__main__":

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 from workflow.evo.command_line import parse_session
 from workflow.evo.data.digits import draw
+from workflow.evo.data.place import refuse_misplaced
 from workflow.evo.errors import UserError, entry_point
+from workflow.evo.printable import tell
 
 
 def main() -> int | None:
@@ -20,11 +20,12 @@ def main() -> int | None:
             where="configuration key 'data'",
             hint="set it to 'demo'",
         )
+    refuse_misplaced(session)
     path = draw(session.layout.digits, session.digits)
     counts = ", ".join(
         f"{session.digits[split]} {split}" for split in ("train", "val", "test") if session.digits[split]
     )
-    print(f"drew {counts} images of {session.digits['size']} px: {path}", file=sys.stderr)
+    tell(f"drew {counts} images of {session.digits['size']} px: {path}")
     return None
 
 

@@ -7,35 +7,43 @@ import tempfile
 from pathlib import Path
 
 from workflow.evo import ultralytics_env
-from workflow.evo.command_line import parse_variant
+from workflow.evo.command_line import session_and_variant, variant_parser
+from workflow.evo.data.source import checked_hashes
 from workflow.evo.errors import entry_point
 from workflow.evo.evaluation.detector import check_unchanged
 from workflow.evo.evaluation.validation import evaluate
 from workflow.evo.files import read_json, write_json
 from workflow.evo.training.gpu import lease
+from workflow.evo.training.process import die_with_parent
 
 
 def main() -> None:
-    session, variant = parse_variant(
+    die_with_parent()
+    parser = variant_parser(
         "evaluate",
         "Evaluate best.pt of a variant on val, and on test when the dataset has it, as `yolo val` does. "
         "Writes results/{session}/{variant}/evaluate/metrics.json, curves.json and plots/.",
     )
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="torch threads on a CPU (default: 1)")
+    arguments = parser.parse_args()
+    session, variant = session_and_variant(arguments)
     layout = session.layout.variant(variant.name)
     training = read_json(layout.training, "training")
     check_unchanged(layout.best, training["weights"]["best"])
+    data = checked_hashes(session, read_json(session.layout.fingerprint, "fingerprint"))
     with (
         tempfile.TemporaryDirectory(prefix="evo-evaluate-") as settings,
         lease(session.train.get("device"), say) as gpu,
     ):
         ultralytics_env.prepare(Path(settings))
+        ultralytics_env.use_threads(max(arguments.threads, 1))
         # The leased GPU is the only visible one, whatever its number in the configuration.
-        arguments = {key: value for key, value in session.train.items() if not (gpu and key == "device")}
+        placement = {key: value for key, value in session.train.items() if not (gpu and key == "device")}
         document, details = evaluate(
-            layout.best, session.layout.dataset_yaml, session.splits, arguments, layout.evaluate
+            layout.best, session.layout.dataset_yaml, session.splits, placement, layout.evaluate
         )
     write_json(layout.curves, "curves", details)
-    write_json(layout.metrics, "metrics", document)
+    write_json(layout.metrics, "metrics", {"made_of": data.of(session.splits), **document})
     say(f"wrote {layout.metrics}")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from workflow.evo import ultralytics_env
 from workflow.evo.command_line import session_and_variant, variant_parser
+from workflow.evo.data.source import checked_hashes
 from workflow.evo.errors import entry_point
 from workflow.evo.evaluation.detector import check_unchanged
 from workflow.evo.files import read_json, write_json
@@ -21,15 +22,19 @@ def main() -> None:
         "square input. Writes results/{session}/{variant}/npu/metrics_int8.json. Fails, after writing it, when the "
         "int8 model has lost a class that the float network finds.",
     )
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="interpreters side by side (default: 1)")
+    parser.add_argument(
+        "--threads", type=int, default=1, metavar="N", help="interpreters side by side, and torch threads (default: 1)"
+    )
     arguments = parser.parse_args()
     session, variant = session_and_variant(arguments)
     layout = session.layout.variant(variant.name)
     training, metadata = read_json(layout.training, "training"), read_json(layout.npu_metadata, "npu_metadata")
     check_unchanged(layout.best, training["weights"]["best"])
     check_model(layout.model_int8, metadata)
+    data = checked_hashes(session, read_json(session.layout.fingerprint, "fingerprint"))
     with tempfile.TemporaryDirectory(prefix="evo-evaluate-int8-") as scratch:
         ultralytics_env.prepare(Path(scratch) / "settings")
+        ultralytics_env.use_threads(max(arguments.threads, 1))
         document = evaluate_int8(
             layout.model_int8,
             metadata,
@@ -39,7 +44,7 @@ def main() -> None:
             Path(scratch) / "val",
             threads=max(arguments.threads, 1),
         )
-    write_json(layout.metrics_int8, "metrics_int8", document)
+    write_json(layout.metrics_int8, "metrics_int8", {"made_of": data.of(session.splits), **document})
     check_collapse(document, layout.model_int8)  # Snakemake deletes the file of a failed job: the message has it all
     print(f"evaluate_int8: wrote {layout.metrics_int8}", file=sys.stderr, flush=True)
 

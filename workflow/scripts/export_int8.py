@@ -7,26 +7,33 @@ import tempfile
 from pathlib import Path
 
 from workflow.evo import ultralytics_env
-from workflow.evo.command_line import parse_variant
+from workflow.evo.command_line import session_and_variant, variant_parser
+from workflow.evo.data.source import checked_hashes
 from workflow.evo.errors import entry_point
-from workflow.evo.evaluation.detector import check_unchanged
+from workflow.evo.evaluation.detector import check_unchanged, class_names
 from workflow.evo.files import read_json, write_json
+from workflow.evo.planning import export_identity
 
 
 def main() -> None:
-    session, variant = parse_variant(
+    parser = variant_parser(
         "export_int8",
         "Quantise best.pt of a variant: raw heads, NHWC, int8 in and out, calibrated on a seeded sample of the "
         "training split. Writes results/{session}/{variant}/npu/model_int8.tflite and metadata.json.",
     )
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the calibration (default: 1)")
+    arguments = parser.parse_args()
+    session, variant = session_and_variant(arguments)
     layout = session.layout.variant(variant.name)
     training = read_json(layout.training, "training")
     check_unchanged(layout.best, training["weights"]["best"])
+    data = checked_hashes(session, read_json(session.layout.fingerprint, "fingerprint"))
     executed = read_json(layout.activations, "activations")["executed"]
+    single = bool(session.train.get("single_cls"))
     imgsz, seed = session.train["imgsz"], session.train["seed"]
     with tempfile.TemporaryDirectory(prefix="evo-models-") as settings:
         ultralytics_env.prepare(Path(settings))
-        from workflow.evo.models.activations import load_network
+        from workflow.evo.models.checkpoint_loader import load_network
         from workflow.evo.npu.calibration import CalibrationImages
         from workflow.evo.npu.export import export_int8
         from workflow.evo.npu.flatbuffer import activations, read_operators
@@ -36,19 +43,19 @@ def main() -> None:
         model = load_network(layout.best)
         images = CalibrationImages(session.layout.dataset_yaml, imgsz, session.npu.calibration_images, seed)
         say(f"{variant.name}: calibrating on {len(images)} images of {imgsz} px …")
-        exported = export_int8(model, imgsz, images, layout.model_int8)
+        exported = export_int8(model, imgsz, images, layout.model_int8, threads=max(arguments.threads, 1))
         proof = prove(executed, activations(read_operators(layout.model_int8)), model.end2end)
         document = describe(
             layout.model_int8,
             exported,
             variant=variant.name,
-            names=[str(name) for name in model.names.values()],
+            names=list(class_names(model.names, data.names, single=single).values()),
             imgsz=imgsz,
             reg_max=int(model.model[-1].reg_max),
             calibration={"images": len(images), "seed": seed, "split": "train"},
             activations=proof,
         )
-    write_json(layout.npu_metadata, "npu_metadata", document)
+    write_json(layout.npu_metadata, "npu_metadata", {"made_of": export_identity(session, data), **document})
     for operator in document["float_operators"]:
         say(f"warning: {variant.name}: {operator['type']} {operator['name']} stays on the CPU: {operator['why']}")
     counts = ", ".join(f"{count} {name}" for name, count in proof["found"].items())

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from workflow.evo.capacity import Capacity, capacity
 from workflow.evo.command_line import session_parser
 from workflow.evo.config import Session, load_session, merge, read_yaml
 from workflow.evo.environment import GIB, cpu_count
@@ -18,6 +19,7 @@ from workflow.evo.plan.cost import UNKNOWN, device_name, disk_free
 from workflow.evo.plan.dry_run import Job, command, dry_run
 from workflow.evo.plan.outlook import GROUPS, Outlook, outlook
 from workflow.evo.plan.reasons import why
+from workflow.evo.printable import printable
 from workflow.evo.reporting.collect import read_if_there
 from workflow.evo.reporting.wording import DASH, duration, listed
 from workflow.evo.session_run import running
@@ -41,7 +43,7 @@ def main() -> None:
     for variant in session.variants:
         recipe = recipe_document(session, variant, data_hash, classes, found_out.models[variant.name])
         found.append(outlook(session, variant, jobs, recipe, device, checked))
-    _print(session, jobs, found, device, options)
+    _print(session, jobs, found, device, options, capacity(session, arguments.cores, tokens=1))
 
 
 def _parse() -> argparse.Namespace:
@@ -72,7 +74,9 @@ def _session(arguments: argparse.Namespace) -> Session:
     return load_session(config, overrides)
 
 
-def _print(session: Session, jobs: list[Job], found: list[Outlook], device: str, options: list[str]) -> None:
+def _print(
+    session: Session, jobs: list[Job], found: list[Outlook], device: str, options: list[str], room: Capacity
+) -> None:
     from rich.console import Console
 
     console = Console()
@@ -80,7 +84,7 @@ def _print(session: Session, jobs: list[Job], found: list[Outlook], device: str,
         console = Console(width=UNLIMITED)
 
     def say(text: str) -> None:
-        console.print(text, markup=False, highlight=False)
+        console.print("\n".join(map(printable, text.split("\n"))), markup=False, highlight=False)
 
     trained = [entry.training for entry in found if entry.training is not None and entry.training.epochs]
     if process := running(session):
@@ -94,7 +98,7 @@ def _print(session: Session, jobs: list[Job], found: list[Outlook], device: str,
             console.print(_table(found, plain=True))
         for line in captured.get().splitlines():
             say(line.rstrip())
-    for line in (*_shared(jobs), *_time(found), *_disk(session, found)):
+    for line in (*_shared(jobs), *_time(found, room), *_disk(session, found)):
         say(line)
     if not jobs:
         say(f"Nothing to run. The report: {session.layout.report}")
@@ -127,8 +131,8 @@ def _shared(jobs: Iterable[Job]) -> list[str]:
     return [f"For the session, {why(job) or f'{job.rule}: renewed behind what runs before it'}." for job in shared]
 
 
-def _time(found: Iterable[Outlook]) -> list[str]:
-    """Return what the times rest on, and their sum."""
+def _time(found: Iterable[Outlook], room: Capacity) -> list[str]:
+    """Return what the times rest on, and what all of them take."""
     trained = [entry for entry in found if entry.training is not None and entry.training.epochs]
     if not trained:
         return []
@@ -141,14 +145,17 @@ def _time(found: Iterable[Outlook]) -> list[str]:
     ]
     known = [entry.training.seconds for entry in trained if entry.training.seconds is not None]
     unknown = len(trained) - len(known)
+    place, side_by_side = ("CPU" if room.on_cpu else "GPU token"), min(room.trainings_at_a_time, len(trained))
+    pace = "one at a time" if side_by_side == 1 else f"{side_by_side} at a time"
     if known:
         rest = f", and {unknown} more of unknown time" if unknown else ""
+        seconds = max([sum(known) / side_by_side, *known])
         lines.append(
-            f"GPU token: about {duration(sum(known))} for {_counted(len(known), 'training')}, one at a time{rest}. "
+            f"{place}: about {duration(seconds)} for {_counted(len(known), 'training')}, {pace}{rest}. "
             "An estimate; checks, evaluation and NPU stages are not in it."
         )
     else:
-        lines.append(f"GPU token: {_counted(len(trained), 'training')}, one at a time; the sum is {UNKNOWN}.")
+        lines.append(f"{place}: {_counted(len(trained), 'training')}, {pace}; the sum is {UNKNOWN}.")
     return lines
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 from workflow.evo.command_line import parse_variant
 from workflow.evo.errors import entry_point
 from workflow.evo.files import write_atomically, write_json
+from workflow.evo.printable import tell
 from workflow.evo.reporting.collect import collect_variant
 from workflow.evo.reporting.language import Language
 from workflow.evo.reporting.render import variant_markdown
@@ -23,7 +22,7 @@ def main() -> None:
     write_atomically(layout.report, variant_markdown(summary, Language(session.language)))
     write_json(layout.summary, "summary", summary)
     reason = f" at {summary['stage']}: {summary['reason']}" if summary["reason"] else ""
-    print(f"render_report: {variant.name} is {summary['status']}{reason}; wrote {layout.report}", file=sys.stderr)
+    tell(f"render_report: {variant.name} is {summary['status']}{reason}; wrote {layout.report}")
 
 
 if __name__ == "__main__":

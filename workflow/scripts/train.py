@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from workflow.evo.command_line import parse_variant
+from workflow.evo.command_line import session_and_variant, variant_parser
 from workflow.evo.errors import EvoError, entry_point
 from workflow.evo.training.console import Console
 from workflow.evo.training.process import die_with_parent
@@ -18,10 +18,19 @@ from workflow.evo.training.run import train
 
 def main() -> None:
     die_with_parent()
-    session, variant = parse_variant("train", __doc__)
+    parser = variant_parser("train", __doc__)
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=1,
+        metavar="N",
+        help="torch threads on a CPU; the weights depend on it (default: 1)",
+    )
+    arguments = parser.parse_args()
+    session, variant = session_and_variant(arguments)
     console = Console(variant.name)
     try:
-        train(session, variant.name, console)
+        train(session, variant.name, console, max(arguments.threads, 1))
     except StartAgain:
         # A fresh process is the only one with all of its memory back.
         console.give_back()

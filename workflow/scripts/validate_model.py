@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from workflow.evo.data.source import dataset_names
 from workflow.evo.errors import UserError, entry_point
 from workflow.evo.files import write_json
 from workflow.evo.models import graph
+from workflow.evo.printable import tell
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
     target = session.layout.variant(variant.name).model
     write_json(target, "model", document)
     _say(document)
-    print(f"validate_model: wrote {target}", file=sys.stderr)
+    tell(f"validate_model: wrote {target}")
 
 
 def _document(name: str, path: Path, nc: int | None) -> dict[str, Any]:
@@ -60,13 +60,12 @@ def _document(name: str, path: Path, nc: int | None) -> dict[str, Any]:
 
 def _say(document: dict[str, Any]) -> None:
     scope = f"{document['activation']} in {', '.join(document['scope'])}" if document["scope"] else "SiLU everywhere"
-    print(
+    tell(
         f"validate_model: {document['name']}: {document['parameters']:,} parameters, {document['layers']} layers, "
-        f"{document['nc']} classes, {scope}, network {document['fingerprint'][:12]}",
-        file=sys.stderr,
+        f"{document['nc']} classes, {scope}, network {document['fingerprint'][:12]}"
     )
     for note in document["notes"]:
-        print(f"validate_model: {document['name']}: {note}", file=sys.stderr)
+        tell(f"validate_model: {document['name']}: {note}")
 
 
 if __name__ == "__main__":

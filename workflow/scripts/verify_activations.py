@@ -28,13 +28,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="evo-models-") as settings:
         os.environ["YOLO_VERBOSE"] = "false"
         ultralytics_env.prepare(Path(settings))
-        from workflow.evo.models.activations import load_network, verify
+        from workflow.evo.models.activations import verify
         from workflow.evo.models.build import build
+        from workflow.evo.models.checkpoint_loader import load_weights
         from workflow.evo.models.transfer import transfer
 
         model = build(definition, nc)
         if pretrained := session.train["pretrained"]:
-            matched, total = transfer(model, load_network(Path(pretrained)))
+            matched, total = transfer(model, load_weights(Path(pretrained)))
             say(f"{variant.name}: {matched} of {total} tensors match those of {pretrained}")
             if not matched:
                 raise UserError(

@@ -10,17 +10,23 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from ..errors import UserError
+from ..files import read_regular
+from ..image_formats import shown_size
+from ..printable import printable
 from .dataset import Dataset
 from .findings import EXAMPLES, FATAL, INFO, WARNING, Finding
 from .hashes import Entry, hash_entries, image_hashes, read_cache, write_cache
-from .labels import parse_labels
+from .labels import MAX_BYTES, parse_labels
 from .listing import IMAGE_SUFFIXES, label_of, named_images, relative
 from .progress import track
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 """Goes up with every change of what `_inspect` finds."""
 
+EXAMPLE_LENGTH = 1000  # characters
 FIELDS = {"size", "classes", "problems"}
+SHOWN = 200  # characters of what a decoder says
 MIN_EDGE = 10  # pixels; Ultralytics (check_image) silently drops a smaller image
 
 SEVERITIES = {
@@ -69,7 +75,7 @@ class Collector:
     def add(self, code: str, example: str, count: int = 1, message: str | None = None) -> None:
         self._counts[code] += count
         if len(self._examples[code]) < EXAMPLES:
-            self._examples[code].append(example)
+            self._examples[code].append(printable(example, EXAMPLE_LENGTH))
         if message:
             self._messages[code] = message
 
@@ -151,7 +157,7 @@ def _inspect(path: str, labelled: bool) -> dict[str, Any]:
     problems: dict[str, list] = {}
     size = None
     try:
-        size = _open_completely(path)
+        size = shown_size(path)
         if min(size) < MIN_EDGE:
             problems["image_too_small"] = [1, f"{size[0]}×{size[1]}"]
     except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
@@ -159,33 +165,19 @@ def _inspect(path: str, labelled: bool) -> dict[str, Any]:
     if not labelled:
         return {"size": size, "classes": {}, "problems": problems}
     try:
-        labels = parse_labels(Path(label_of(path)).read_bytes())
+        labels = parse_labels(read_regular(label_of(path), MAX_BYTES))
     except OSError as error:
         return {"size": None, "classes": {}, "problems": {**problems, "label_unreadable": [1, _reason(error)]}}
     problems.update({code: list(place) for code, place in labels.problems.items()})
     return {"size": size, "classes": {str(key): count for key, count in labels.instances.items()}, "problems": problems}
 
 
-def _open_completely(path: str) -> list[int]:
-    from PIL import Image
-
-    with Image.open(path) as image:
-        image.verify()  # checksums, where the format has them
-    with Image.open(path) as image:
-        image.load()
-        kind = "jp2" if image.format == "JPEG2000" else image.format.lower()
-        if f".{kind}" not in IMAGE_SUFFIXES:
-            raise ValueError(f"a {image.format} file, which Ultralytics does not read")
-        width, height = image.size
-        rotated = image.getexif().get(0x0112) in {5, 6, 7, 8}
-    return [height, width] if rotated else [width, height]
-
-
 def _reason(error: Exception) -> str:
     name = type(error).__name__
     if name == "UnidentifiedImageError":
         return "no image"
-    return " ".join((getattr(error, "strerror", None) or str(error) or name).split())
+    reason = " ".join((getattr(error, "strerror", None) or str(error) or name).split())
+    return printable(reason, SHOWN)
 
 
 def _summarise(
@@ -210,7 +202,12 @@ def _summarise(
                 per_class[int(class_id)] += count
             else:
                 message = f"class ids must be 0 to {dataset.nc - 1}: 'names' has {dataset.nc} classes"
-                found.add("label_class_range", f"{relative(dataset, label_of(path))} ({class_id})", count, message)
+                found.add(
+                    "label_class_range",
+                    f"{relative(dataset, label_of(path))} ({printable(class_id, 40)})",
+                    count,
+                    message,
+                )
     if not rows:
         found.add("split_empty", f"{split}: {relative(dataset, str(dataset.splits[split][0]))}")
     elif split != "test" and not sum(per_class):
@@ -262,9 +259,14 @@ def _find_orphans(dataset: Dataset, entries: Mapping[str, list[Entry]], found: C
 
 
 def _names(folder: Path) -> Iterator[str]:
-    if folder.is_dir():
+    try:
         with os.scandir(folder) as items:
             yield from (item.name for item in items if not item.name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        hint = "make it readable, or take it out of the dataset"
+        raise UserError(f"the folder cannot be listed ({error.strerror})", where=folder, hint=hint) from error
 
 
 def _check_classes(dataset: Dataset, splits: Mapping[str, dict], found: Collector) -> None:

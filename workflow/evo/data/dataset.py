@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ..errors import UserError, did_you_mean, nearest
+from ..files import read_regular
+from ..printable import quoted
+from ..strict_yaml import parse
 from .findings import INFO, WARNING, Finding
 
 SPLITS = ("train", "val", "test")
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 10
 MAX_CLASSES = 100_000
+MAX_NAME = 1000  # characters
 
 
 @dataclass(frozen=True)
@@ -48,57 +53,52 @@ def load_dataset(path: Path) -> Dataset:
     Raises:
         UserError: the file is no dataset YAML, or a path in it does not exist; the message has the absolute path.
     """
-    path = Path(path).resolve()
+    try:
+        path = Path(path).resolve()
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+    ) as error:  # Python 3.11 and 3.12 raise RuntimeError for links in a circle
+        raise UserError(f"dataset YAML cannot be read ({error})", where=path) from error
     document = _read(path)
     channels = document.get("channels", 3)
     if channels != 3:
-        raise UserError(f"'channels' is {channels!r}: images are read with 3 channels", where=path, hint="remove it")
+        raise UserError(
+            f"'channels' is {quoted(channels)}: images are read with 3 channels", where=path, hint="remove it"
+        )
     remarks = []
     if document.get("download"):
         remarks.append(Finding(INFO, "download_ignored", "the 'download' key is ignored: nothing is fetched or run"))
     if "validation" in document and document.get("val") is None:
         document["val"] = document["validation"]
     names = _names(document, path)
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         shown = ", ".join(f"'{name}'" for name in twice[:5])
         remarks.append(Finding(WARNING, "class_name_twice", f"several classes share a name: {shown}", len(twice)))
     try:
         root = _root(document, path)
         return Dataset(path, root, names, _splits(document, root, path), tuple(remarks))
-    except (OSError, ValueError) as error:  # no permission, a name too long, a NUL in a path
+    except (OSError, ValueError, RuntimeError) as error:  # no permission, a name too long, a NUL, links in a circle
         raise UserError(f"a path in it cannot be followed ({error})", where=path) from error
 
 
 def _read(path: Path) -> dict[str, Any]:
     """Parse the YAML within limits: size, depth, and no aliases, whose expansion has none."""
     try:
-        with path.open("rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
+        content = read_regular(path, MAX_BYTES)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(f"dataset YAML not found: {path}", hint=nearest_sibling(path)) from error
     except IsADirectoryError as error:
         raise UserError(f"a folder, not a dataset YAML: {path}", hint=nearest_sibling(path / "data.yaml")) from error
     except PermissionError as error:
         raise UserError(f"dataset YAML may not be read: {path}", hint="make it readable") from error
-    if len(content) > MAX_BYTES:
-        raise UserError(f"larger than {MAX_BYTES // 1_000_000} MB: no dataset YAML", where=path)
-    try:
-        text = content.decode("utf-8-sig")
-        depth = 0
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if isinstance(event, yaml.AliasEvent):
-                raise UserError(
-                    f"alias '*{event.anchor}' in line {event.start_mark.line + 1}", where=path, hint="write the value"
-                )
-            if depth > MAX_DEPTH:
-                raise UserError(f"nested too deep in line {event.start_mark.line + 1}: no dataset YAML", where=path)
-        document = yaml.safe_load(text)
-    except UnicodeDecodeError as error:
-        raise UserError("not a text file in UTF-8", where=path, hint="a dataset is described by a YAML file") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise UserError(f"not valid YAML ({' '.join(str(error).split())})", where=path) from error
+    except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) == errno.EFBIG:
+            raise UserError(f"larger than {MAX_BYTES // 1_000_000} MB: no dataset YAML", where=path) from error
+        raise UserError(f"dataset YAML cannot be read ({error})", where=path) from error
+    document = parse(content, path, depth=MAX_DEPTH)
     if not isinstance(document, dict):
         raise UserError("no dataset YAML: a table with the keys train, val and names is expected", where=path)
     return document
@@ -112,7 +112,7 @@ def _names(document: Mapping[str, Any], path: Path) -> tuple[str, ...]:
         except (TypeError, ValueError, OverflowError):
             count = None
         if count is None or not 1 <= count <= MAX_CLASSES:
-            raise UserError(f"'nc' is {document['nc']!r}, not a number of classes", where=path, hint="remove it")
+            raise UserError(f"'nc' is {quoted(document['nc'])}, not a number of classes", where=path, hint="remove it")
     if names is None:
         if count is None:
             raise UserError("'names' is missing", where=path, hint="add the class names: `names: [cat, dog]`")
@@ -123,12 +123,11 @@ def _names(document: Mapping[str, Any], path: Path) -> tuple[str, ...]:
         raise UserError(
             "'names' must list at least one class", where=path, hint="`names: [cat, dog]` or `names: {0: cat, 1: dog}`"
         )
-    try:
-        by_id = {int(key): _name(value, key, path) for key, value in names.items()}
-    except (TypeError, ValueError) as error:
-        raise UserError(
-            "the keys of 'names' must be class ids", where=path, hint="`names: {0: cat, 1: dog}`"
-        ) from error
+    if len(names) > MAX_CLASSES:
+        raise UserError(f"'names' has {len(names):,} classes (limit {MAX_CLASSES:,})", where=path)
+    if not all(_is_id(key) for key in names):
+        raise UserError("the keys of 'names' must be class ids", where=path, hint="`names: {0: cat, 1: dog}`")
+    by_id = {int(key): _name(value, key, path) for key, value in names.items()}
     missing = [index for index in range(len(names)) if index not in by_id]
     if missing:
         raise UserError(
@@ -143,12 +142,28 @@ def _names(document: Mapping[str, Any], path: Path) -> tuple[str, ...]:
     return tuple(by_id[index] for index in range(len(names)))
 
 
+def _is_id(key: object) -> bool:
+    if isinstance(key, str):
+        return key.isascii() and key.isdigit() and len(key) < 10
+    return isinstance(key, int) and not isinstance(key, bool)
+
+
 def _name(value: Any, key: object, path: Path) -> str:
-    name = str(value)
-    plain = not isinstance(value, (dict, list, type(None)))
-    if not plain or not name.strip() or any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in name):
-        raise UserError(f"class name {value!r} of class {key} is no text of one line", where=path, hint="quote it")
+    plain = isinstance(value, (str, int, float, date))
+    name = str(value) if plain else ""
+    if not name.strip() or any(map(_steers, name)):
+        raise UserError(
+            f"class name {quoted(value)} of class {key} is no text of one line", where=path, hint="quote it"
+        )
+    if len(name) > MAX_NAME:
+        raise UserError(f"the name of class {key} has {len(name):,} characters (limit {MAX_NAME:,})", where=path)
     return name
+
+
+def _steers(letter: str) -> bool:
+    """Return whether a letter breaks a line, is no character, or turns the direction of all that follows."""
+    turned = unicodedata.bidirectional(letter) in {"LRE", "RLE", "LRO", "RLO", "LRI", "RLI", "FSI"}
+    return turned or unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"}
 
 
 def _root(document: Mapping[str, Any], path: Path) -> Path:
@@ -156,7 +171,7 @@ def _root(document: Mapping[str, Any], path: Path) -> Path:
     if given is None:
         return path.parent
     if not isinstance(given, str):
-        raise UserError(f"'path' is {given!r}, not a folder", where=path, hint="`path: .` means beside this file")
+        raise UserError(f"'path' is {quoted(given)}, not a folder", where=path, hint="`path: .` means beside this file")
     root = (path.parent / given).resolve()
     if not root.is_dir():
         raise UserError(
@@ -183,7 +198,7 @@ def _splits(document: Mapping[str, Any], root: Path, path: Path) -> dict[str, tu
             )
         entries = given if isinstance(given, list) else [given]
         if not all(isinstance(entry, str) for entry in entries):
-            raise UserError(f"'{split}' is {given!r}, not a folder or a list of folders", where=path)
+            raise UserError(f"'{split}' is {quoted(given)}, not a folder or a list of folders", where=path)
         splits[split] = tuple(_source(entry, split, root, path) for entry in entries)
     return splits
 
@@ -204,9 +219,12 @@ def _source(entry: str, split: str, root: Path, path: Path) -> Path:
 def nearest_sibling(path: Path) -> str:
     """Return a hint for a path that does not exist: what there is instead, where the path first goes wrong."""
     missing = path
-    while not missing.parent.exists():
-        missing = missing.parent
-    if not missing.parent.is_dir():
-        return f"{missing.parent} is not a folder"
-    there = sorted(item.name for item in missing.parent.iterdir() if not item.name.startswith("."))
+    try:
+        while not missing.parent.exists():
+            missing = missing.parent
+        if not missing.parent.is_dir():
+            return f"{missing.parent} is not a folder"
+        there = sorted(item.name for item in missing.parent.iterdir() if not item.name.startswith("."))
+    except OSError as error:
+        return f"{missing.parent} cannot be read ({error.strerror})"
     return f"in {missing.parent}: {did_you_mean(missing.name, there)}"

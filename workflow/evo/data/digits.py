@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import UserError
 from ..files import explain_os_errors, sha256_json
 from .dataset import SPLITS
 
@@ -20,6 +23,9 @@ CLASSES = 10
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}  # of the 1,797 handwritten digits; no split sees another's
 NOISE_CELL = 8  # pixels
 PLACES = 30  # tries to place a digit clear of the others
+OWN = re.compile(r"\./data\.yaml|(images|labels)/(train|val|test)/\2_\d+\.(png|npy|txt)|labels/(train|val|test)\.cache")
+"""Files of a drawing, and Ultralytics' caches, below its folder."""
+
 INK = 0.25  # from this share of full ink on a pixel belongs to the digit's box
 
 
@@ -53,7 +59,7 @@ def draw(folder: Path, digits: Mapping[str, int]) -> Path:
         The path of ``data.yaml`` in the folder.
 
     Raises:
-        UserError: the place is not writable.
+        UserError: the place is not writable, or holds something that was not drawn.
         EvoError: the disk is full.
     """
     import numpy as np
@@ -63,6 +69,8 @@ def draw(folder: Path, digits: Mapping[str, int]) -> Path:
     sources = _split_sources(digits["seed"])
     splits = [split for split in SPLITS if digits[split]]
     with explain_os_errors(folder, "drawing the embedded dataset"):
+        for place in (folder, drawing):
+            _refuse_foreign(place)
         shutil.rmtree(drawing, ignore_errors=True)
         for number, split in enumerate(SPLITS):
             if split not in splits:
@@ -85,6 +93,25 @@ def draw(folder: Path, digits: Mapping[str, int]) -> Path:
             shutil.rmtree(folder)
         drawing.replace(folder)
     return folder / "data.yaml"
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Refuse to replace a folder with anything in it but a drawing, and what Ultralytics keeps beside one."""
+    for place, folders, files in os.walk(folder):
+        links = [name for name in folders if (Path(place) / name).is_symlink()]
+        foreign = [name for name in files if not OWN.fullmatch(f"{os.path.relpath(place, folder)}/{name}")]
+        if found := [*links, *foreign]:
+            raise _not_drawn(Path(place) / found[0])
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise _not_drawn(folder)
+
+
+def _not_drawn(path: Path) -> UserError:
+    return UserError(
+        "was not drawn by this workflow, and the embedded dataset would replace it",
+        where=path.absolute(),
+        hint="move it elsewhere, then run the same command again",
+    )
 
 
 def _split_sources(seed: int) -> dict[str, list[np.ndarray]]:

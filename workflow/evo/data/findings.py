@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..printable import printable
+
 FATAL, WARNING, INFO = "fatal", "warning", "info"
 EXAMPLES = 5
 
@@ -34,4 +36,4 @@ class Finding:
     def __str__(self) -> str:
         shown = "; ".join(self.examples[:EXAMPLES])
         more = "; …" if self.count > len(self.examples[:EXAMPLES]) > 0 else ""
-        return f"{self.severity}: {self.message}{f' [{self.count}: {shown}{more}]' if shown else ''}"
+        return printable(f"{self.severity}: {self.message}{f' [{self.count}: {shown}{more}]' if shown else ''}")

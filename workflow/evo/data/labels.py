@@ -7,9 +7,15 @@ from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 
+from ..printable import printable, quoted
+
+SHOWN = 80  # characters of a row that a message quotes
 COLUMNS = 5
 PIXELS = 1.01  # Ultralytics (verify_image_label) bears 1 % of rounding and silently drops an image beyond it
 ROUNDING = 1e-3
+
+MAX_BYTES = 16 << 20
+"""Size limit of a label file: boxes by the hundred thousand."""
 
 
 @dataclass
@@ -56,14 +62,14 @@ def _parse_row(columns: list[str], line: str, labels: Labels, seen: set[bytes]) 
         values = [float(column) for column in columns]
     except ValueError:
         word = next(column for column in columns if not _is_number(column))
-        labels.add("label_not_a_number", f"{line}: {word[:20]!r}")
+        labels.add("label_not_a_number", f"{line}: {quoted(word, 40)}")
         return
     if not all(map(math.isfinite, values)):
-        labels.add("label_not_finite", f"{line}: {' '.join(columns)}")
+        labels.add("label_not_finite", f"{line}: {printable(' '.join(columns), SHOWN)}")
         return
     class_id, x, y, width, height = values
     if class_id != int(class_id):
-        labels.add("label_class_fraction", f"{line}: {columns[0]}")
+        labels.add("label_class_fraction", f"{line}: {printable(columns[0], SHOWN)}")
         return
     largest, smallest = max(values[1:]), min(values[1:])
     if largest > PIXELS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,11 @@ import yaml
 
 from ..errors import EvoError, UserError
 from ..files import sha256_file
+from ..models.checkpoint_loader import RefusedCheckpoint, guard_ultralytics
 
-RETRAIN = "delete it and run snakemake again: the variant resumes from its last checkpoint"
+REPUBLISH = "delete training.json beside it and run snakemake again: the weights are published from their checkpoint"
+"""What brings trained weights back, and trains nothing where that checkpoint is there. To delete the weights themselves
+asks for a new training."""
 
 
 def check_unchanged(best: Path, expected_sha256: str) -> str:
@@ -27,13 +30,13 @@ def check_unchanged(best: Path, expected_sha256: str) -> str:
         raise EvoError(
             f"the file was changed after training (SHA-256 {found[:12]}…, training.json says {expected_sha256[:12]}…)",
             where=best.resolve(),
-            hint="restore it, or " + RETRAIN,
+            hint="restore it, or " + REPUBLISH,
         )
     return found
 
 
 def load_detector(best: Path) -> Any:
-    """Open a checkpoint through Ultralytics' restricted loader and return its ``YOLO``.
+    """Open a checkpoint through the restricted loader and return its ``YOLO``.
 
     Call `workflow.evo.ultralytics_env.prepare` first.
 
@@ -45,22 +48,39 @@ def load_detector(best: Path) -> Any:
     best = Path(best).resolve()
     if not best.is_file():
         raise EvoError("trained weights not found", where=best, hint="run the rule `train` first")
-    if not zipfile.is_zipfile(best):  # every checkpoint is a zip archive; a truncated one has lost its directory
-        raise EvoError(f"not a readable checkpoint ({best.stat().st_size:,} bytes)", where=best, hint=RETRAIN)
+    guard_ultralytics()
     try:
         model = YOLO(str(best))
-    except Exception as error:  # what unpickling a damaged or hostile file raises is anybody's guess
-        raise EvoError(_not_loadable(error), where=best, hint=RETRAIN) from error
+    except RefusedCheckpoint as error:
+        raise EvoError(error.what, where=best, hint=REPUBLISH) from error
+    except Exception as error:  # Ultralytics trusts what it finds in a checkpoint
+        words = " ".join(str(error).split())[:160]
+        raise EvoError(
+            f"not a readable checkpoint ({type(error).__name__}: {words})", where=best, hint=REPUBLISH
+        ) from error
     if model.task != "detect":
-        raise EvoError(f"not a detector, but a model for the task '{model.task}'", where=best, hint=RETRAIN)
+        raise EvoError("not a detector, but a model for another task", where=best, hint=REPUBLISH)
     return model
 
 
-def _not_loadable(error: Exception) -> str:
-    words = " ".join(str(error).replace("ERROR ❌️", "").split())
-    if "outside the supported" in words:
-        return "refused by the restricted loader: it holds objects that no detector needs"
-    return f"not a readable checkpoint ({type(error).__name__}: {words[:160]})"
+def class_names(trained: Mapping[int, str], dataset: Sequence[str], *, single: bool) -> dict[int, str]:
+    """Return the names of a detector's classes by id: those of the dataset, which may have changed since the training.
+
+    Args:
+        trained: the names that the weights carry.
+        dataset: the names of the dataset, in the order of their ids.
+        single: whether all classes were trained as one: it has a name of its own.
+    """
+    if single or len(trained) != len(dataset):
+        return {index: str(name) for index, name in trained.items()}
+    return {index: str(name) for index, name in enumerate(dataset)}
+
+
+def use_names(detector: Any, names: Mapping[int, str] | Sequence[str]) -> None:
+    """Give a ``YOLO`` the class names of the dataset, see `class_names`."""
+    listed = list(names.values() if isinstance(names, Mapping) else names)
+    single = bool(detector.overrides.get("single_cls"))
+    detector.model.names = class_names(detector.names, listed, single=single)
 
 
 def dataset_splits(dataset_yaml: Path, splits: tuple[str, ...]) -> tuple[dict[str, Any], list[str]]:

@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import EvoError
 from ..files import sha256_file
 from .details import recorder, split_details
-from .detector import dataset_splits, load_detector
+from .detector import dataset_splits, load_detector, use_names
 from .metrics import split_metrics
 
 BATCH = 16
@@ -40,7 +40,7 @@ def evaluate(
         splits: ``val``, ``test``.
         arguments: where to run: ``device`` and ``workers`` as Ultralytics takes them; anything else is ignored,
             because it would no longer be the same measurement.
-        folder: the only place that is written to, but for Ultralytics' label cache beside the labels.
+        folder: the only place that is written to.
 
     Returns:
         Documents of ``metrics.schema.json`` and of ``curves.schema.json``.
@@ -58,7 +58,7 @@ def evaluate(
     for split in present:
         print(f"evaluate: {split} …", file=sys.stderr, flush=True)
         plots = Path(folder) / "plots" / split
-        document[split], details[split], used = _validate(best, dataset_yaml, split, placement, plots)
+        document[split], details[split], used = _validate(best, data, dataset_yaml, split, placement, plots)
         document["evaluation"] = {"weights_sha256": details["weights_sha256"], **used}
         print(f"evaluate: {split}: {sentence(document[split])}", file=sys.stderr, flush=True)
     return document, details
@@ -87,13 +87,14 @@ def check_classes(detector: Any, data: Mapping[str, Any], best: Path) -> None:
 
 
 def _validate(
-    best: Path, dataset_yaml: Path, split: str, placement: Mapping[str, Any], plots: Path
+    best: Path, data: Mapping[str, Any], dataset_yaml: Path, split: str, placement: Mapping[str, Any], plots: Path
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Validate on one split. Return its metrics, what can be drawn of them, and what was used to measure them."""
     import torch
     import ultralytics
 
     detector, seen = load_detector(best), []  # validation fuses the layers of its model: a fresh one per split
+    use_names(detector, data["names"])
     detector.add_callback("on_val_end", seen.append)
     shutil.rmtree(plots, ignore_errors=True)  # a plot of an earlier run must not pass for one of this
     try:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UserError
 from ..variants import PARTS
 from .build import build_reference, instance, of_module
+from .checkpoint_loader import load_network
 from .definition import Definition
 from .expressions import SILU, Activation
 from .problems import ActivationError, display
@@ -177,40 +177,21 @@ def verify(model: DetectionModel, definition: Definition, nc: int) -> dict[str, 
 
 
 def verify_checkpoint(path: Path, definition: Definition, nc: int) -> dict[str, Any]:
-    """Run `verify` on a trained checkpoint, loaded by Ultralytics' restricted loader: no code of it is run.
+    """Run `verify` on a trained checkpoint; no code of it is run.
 
     Raises:
         UserError: the file is missing, damaged, or holds more than a network and plain data.
         ActivationError: the network in it is not what its definition promises.
     """
+    network = load_network(path)
     try:
-        return verify(load_network(path), definition, nc)
+        return verify(network, definition, nc)
     except ActivationError as error:
         raise ActivationError(f"{display(path)}: {finding}" for finding in error.findings) from error
-
-
-def load_network(path: Path) -> DetectionModel:
-    """Return the network of a checkpoint (its moving average where it has one), float32, on the CPU.
-
-    Raises:
-        UserError: the file is missing, damaged, or holds more than a network and plain data.
-    """
-    import pickle
-
-    from ultralytics.nn.tasks import DetectionModel, torch_safe_load
-
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"checkpoint not found: {path.absolute()}")
-    try:
-        checkpoint, _ = torch_safe_load(path, safe_only=True)
-        model = checkpoint.get("ema") or checkpoint.get("model")
-    except (TypeError, RuntimeError, EOFError, AttributeError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except Exception as error:  # sound tensors in layers that do not fit together: whatever torch says of them
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"not a checkpoint that the restricted loader accepts ({reason})", where=path) from error
-    if not isinstance(model, DetectionModel):
-        raise UserError("the checkpoint holds no Ultralytics detection model", where=path)
-    return model.float()
+        finding = f"{display(path)}: the network in it does not run ({type(error).__name__}: {reason})"
+        raise ActivationError([finding]) from error
 
 
 def _found(module: nn.Module | None) -> Activation | str:

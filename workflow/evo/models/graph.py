@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import UserError
 from ..files import sha256_file, sha256_json
+from . import cost
 from .definition import Definition, Layer, read_definition
 from .expressions import Activation
 from .modules import MODULES, bind
@@ -21,9 +22,6 @@ from .problems import Problems
 
 IMAGE = 256
 """Side of the image in pixels on which sizes are followed, the one Ultralytics measures strides with."""
-
-MAX_WEIGHTS = 2_000_000_000
-"""Refused above this rough number of weights (8 GB in float32)."""
 
 _LARGE_SCALES = frozenset("mlx")  # parse_model builds C3k2 with c3k=True at these
 
@@ -160,10 +158,10 @@ def _resolve(definition: Definition, nc: int | None, channels: int, problems: Pr
             problems.add(layer.line, f"layer {layer.index}: {problem}")
         layers.append(resolved)
     _head_problems(layers, problems)
-    weights = sum(_weights(layer) for layer in layers)
-    if weights > MAX_WEIGHTS:
-        problems.add(0, f"roughly {weights / 1e9:.1f} billion weights are too many (limit {MAX_WEIGHTS / 1e9:g})")
-    return Graph(tuple(layers), nc, channels, definition.reg_max, bool(definition.end2end), definition.activations)
+    graph = Graph(tuple(layers), nc, channels, definition.reg_max, bool(definition.end2end), definition.activations)
+    for line, problem in cost.excess(graph) if not problems else ():
+        problems.add(line, problem)
+    return graph
 
 
 def _channels_out(definition: Definition, layer: Layer, channels_in: tuple[int, ...]) -> int:
@@ -234,13 +232,6 @@ def _head_problems(layers: list[GraphLayer], problems: Problems) -> None:
         read = layers[source]
         if read.stride != int(read.stride):
             problems.add(detect.line, f"layer {detect.index}: Detect reads layer {source} of stride {read.stride:g}")
-
-
-def _weights(layer: GraphLayer) -> int:
-    """Return a rough number of weights, good to a factor of a few."""
-    kernel = layer.arguments.get("k", 3) if isinstance(layer.arguments.get("k", 3), int) else 3
-    c2 = layer.channels or max(layer.arguments["nc"], 64)
-    return 0 if layer.module.startswith(("nn.", "Concat")) else sum(layer.channels_in) * c2 * kernel**2 * layer.repeats
 
 
 def describe(graph: Graph) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import EvoError, UserError
+from ..printable import printable
 
 MAX_SHOWN = 40
 """Problems listed before the rest is only counted."""
@@ -29,10 +30,8 @@ class Problems:
 
     def add(self, line: int, message: str) -> None:
         """Note a problem; ``line`` counts from 1, 0 stands for the file as a whole."""
-        message = " ".join(message.split())
         # A quoted value may hold what drives a terminal, escape sequences or a change of direction.
-        shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
-        self.found.append((line, shown))
+        self.found.append((line, printable(" ".join(message.split()))))
 
     def __bool__(self) -> bool:
         return bool(self.found)
@@ -63,7 +62,7 @@ class ModelError(_Many, UserError):
     """A model file is refused; ``findings`` has one ``file:line: message`` per problem."""
 
     def __init__(self, findings: Iterable[str]):
-        self.findings = tuple(findings)
+        self.findings = tuple(map(printable, findings))
         super().__init__("; ".join(self.findings))
 
 
@@ -71,5 +70,5 @@ class ActivationError(_Many, EvoError):
     """A network does not have the activations its definition promises; one line per finding."""
 
     def __init__(self, findings: Iterable[str]):
-        self.findings = tuple(findings)
+        self.findings = tuple(map(printable, findings))
         super().__init__("; ".join(self.findings))

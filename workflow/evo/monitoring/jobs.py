@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -126,6 +127,7 @@ def _benchmark(path: Path) -> float | None:
     """Return the seconds of the first run in a benchmark of Snakemake; None without a readable one."""
     try:
         header, first = path.read_text().splitlines()[:2]
-        return float(dict(zip(header.split("\t"), first.split("\t"), strict=False))["s"])
+        seconds = float(dict(zip(header.split("\t"), first.split("\t"), strict=False))["s"])
+        return seconds if math.isfinite(seconds) and seconds >= 0 else None
     except (OSError, ValueError, KeyError):
         return None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
+import stat
 import sys
 import threading
 import time
@@ -31,6 +33,10 @@ REPORT_POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """The report is one file with its scripts in it, and may load nothing, here as from a disk."""
+
+
+MAX_REPORT = 256 * 1024 * 1024
+"""Size limit of a report in bytes; one of thirty variants has a few MiB."""
 
 
 class LiveServer(ThreadingHTTPServer):
@@ -93,8 +99,8 @@ def serve(watch: Watch, host: str, port: int, interval: float) -> None:
     with LiveServer(watch, host, port, interval) as server:
         server.state()
         print(f"live view: {server.url} (Ctrl-C ends it; the session goes on)", file=sys.stderr, flush=True)
-        if not server.local:
-            print("whoever reaches this address can read it: there is no password", file=sys.stderr, flush=True)
+        readers = "other users of this host" if server.local else "whoever reaches this address"
+        print(f"{readers} can read it: there is no password", file=sys.stderr, flush=True)
         try:
             server.serve_forever()
         except KeyboardInterrupt:
@@ -132,9 +138,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.SERVICE_UNAVAILABLE, f"{error}\n".encode())
 
     def _send_report(self) -> None:
-        try:
-            report = (self.server.watch.root / "report.html").read_bytes()
-        except OSError:
+        report = read_report(self.server.watch.root / "report.html")
+        if report is None:
             self._send(HTTPStatus.NOT_FOUND, b"There is no report yet.\n")
             return
         self._send(HTTPStatus.OK, report, "text/html; charset=utf-8", REPORT_POLICY)
@@ -160,6 +165,27 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Say nothing of each request: a page asks every other second."""
+
+
+def read_report(path: Path) -> bytes | None:
+    """Return a report, or None where there is none.
+
+    Only a regular file is one: a link could hand out any file of the user, and a named pipe would hold the thread.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_REPORT:
+            return None
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            return stream.read(MAX_REPORT)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
 
 
 def is_local(host: str) -> bool:

@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from ..printable import printable
 from ..reporting.wording import DASH, metric
 from ..training.console import duration
 from .jobs import DONE, FAILED, INTERRUPTED, RUNNING, WAITING, Job
@@ -126,7 +127,7 @@ def _gpu(gpu: Gpu) -> RenderableType:
         memory,
         f"{_number(figures['temperature_c'])} °C",
         watts,
-        f"{figures['name'] or gpu.figures['uuid']} on {gpu.host}: {gpu.variant}",
+        printable(f"{figures['name'] or gpu.figures['uuid']} on {gpu.host}: {gpu.variant}"),
     ]
     return Text("GPU " + " · ".join(parts), overflow="ellipsis", no_wrap=True)
 
@@ -227,7 +228,7 @@ def _messages(state: SessionState) -> list[RenderableType]:
     if hidden:
         lines.append(Text(f"and {hidden} more: --json has them all", "dim"))
     if state.state == DONE:
-        lines.append(Text(f"the report: {state.folder}/report.html", "green"))
+        lines.append(Text(printable(f"the report: {state.folder}/report.html"), "green"))
     return [*lines, Text()] if lines else []
 
 

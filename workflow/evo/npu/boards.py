@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ..errors import UserError, did_you_mean
-from ..files import load_schema
+from ..files import load_schema, read_regular
+from ..printable import quoted
+from ..strict_yaml import parse, refuse_excess
 from ..violations import kinds, unknown_keys, violations, where
 
 BOARDS = Path(__file__).resolve().parents[3] / "config" / "boards"
+MAX_BYTES = 100_000  # of a board file; the largest here has 2 KiB
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -67,14 +68,14 @@ def load_board(name: str) -> Board:
             )
         if not NAME.fullmatch(path.stem):
             raise UserError(
-                f"the name {path.stem!r} cannot name a folder",
+                f"the name {quoted(path.stem)} cannot name a folder",
                 where=path,
                 hint="letters, digits, '-', '_' and '.' only",
             )
     else:
         path = BOARDS / f"{name}.yaml"
         if name not in board_names():
-            raise UserError(f"unknown board {name!r}", where="board", hint=did_you_mean(name, board_names()))
+            raise UserError(f"unknown board {quoted(name)}", where="board", hint=did_you_mean(name, board_names()))
     document = _read(path)
     schema = load_schema("board")
     sentences = map(_explain, violations(document, schema))
@@ -94,11 +95,10 @@ def load_board(name: str) -> Board:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(path.read_text())
+        document = parse(read_regular(path, MAX_BYTES), path)
     except OSError as error:
         raise UserError(f"board file cannot be read ({error.strerror})", where=path) from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise UserError(f"not valid YAML ({' '.join(str(error).split())})", where=path) from error
+    refuse_excess(document, path)
     if not isinstance(document, dict):
         raise UserError("a board is a table of keys and values", where=path)
     return document
@@ -110,9 +110,9 @@ def _explain(error: Any) -> str:
     if error.validator == "additionalProperties":
         return unknown_keys(error)
     if error.validator == "enum":
-        return f"unknown {key} {error.instance!r}, {did_you_mean(error.instance, error.validator_value)}"
+        return f"unknown {key} {quoted(error.instance)}, {did_you_mean(error.instance, error.validator_value)}"
     if error.validator == "type":
-        return f"'{key}' must be {kinds(error)}, not {error.instance!r}"
+        return f"'{key}' must be {kinds(error)}, not {quoted(error.instance)}"
     if error.validator == "required":
         missing = [f"'{name}'" for name in error.validator_value if name not in error.instance]
         return f"missing: {', '.join(missing)}"

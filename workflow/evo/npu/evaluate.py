@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..data.progress import track
 from ..errors import EvoError
-from ..evaluation.detector import dataset_splits, load_detector
+from ..evaluation.detector import dataset_splits, load_detector, use_names
 from ..evaluation.metrics import split_metrics
 from ..evaluation.validation import BATCH, check_classes, processor, quiet, sentence
 from ..files import sha256_file
@@ -69,7 +69,7 @@ def evaluate_int8(
         best: the float checkpoint.
         dataset_yaml: the dataset as Ultralytics reads it.
         splits: ``val``, ``test``.
-        folder: scratch folder of the validator. Besides, Ultralytics writes its label cache beside the labels.
+        folder: scratch folder of the validator.
         threads: interpreters side by side; more than a batch has images is of no use.
 
     Returns:
@@ -85,9 +85,10 @@ def evaluate_int8(
     digest, imgsz = check_model(model, metadata), int(metadata["imgsz"])
     detector = load_detector(best)
     check_classes(detector, data, best)
+    use_names(detector, data["names"])
     if [str(name) for name in detector.names.values()] != metadata["names"]:
         raise EvoError(
-            "the int8 model has other classes than the weights",
+            "the int8 model has other classes than the dataset",
             where=Path(model).resolve(),
             hint="delete it and run snakemake again",
         )
@@ -98,7 +99,9 @@ def evaluate_int8(
         document["float"]["evaluation"] = _setting(sha256_file(best), imgsz, processor(), "torch")
         for split in present:
             common = (dataset_yaml, split, imgsz, Path(folder))
-            document["float"][split] = _validate(load_detector(best), *common, f"evaluate_int8: {split}, float")
+            floating = load_detector(best)
+            use_names(floating, data["names"])
+            document["float"][split] = _validate(floating, *common, f"evaluate_int8: {split}, float")
             stand_in = load_detector(best)
             stand_in.model = as_module(interpreters, metadata)
             document[split] = _validate(stand_in, *common, f"evaluate_int8: {split}, int8")

@@ -85,7 +85,13 @@ class Exported:
 
 
 def export_int8(
-    model: DetectionModel, imgsz: int, calibration: Sequence[np.ndarray], target: Path, *, rounding: bool = True
+    model: DetectionModel,
+    imgsz: int,
+    calibration: Sequence[np.ndarray],
+    target: Path,
+    *,
+    rounding: bool = True,
+    threads: int = 1,
 ) -> Exported:
     """Quantise a network and write it to ``target``.
 
@@ -95,6 +101,7 @@ def export_int8(
         calibration: images as evaluation sees them, (1, imgsz, imgsz, 3) float32 in 0 to 1, RGB.
         target: the ``.tflite`` file.
         rounding: whether weights are rounded by their effect; placement and cycles do not depend on it.
+        threads: of the calibration, which takes 16 by itself. The file does not depend on it.
 
     Raises:
         EvoError: the converter or the quantiser gave up, with its reason.
@@ -123,7 +130,7 @@ def export_int8(
             manager.get_quantization_configs = cache(manager.get_quantization_configs)
             # The extremes of all images. The default, a moving average of them, clips what it has seen: with it no
             # class score above 0.5 could be expressed.
-            ranges = calibrator.Calibrator(str(floats), qsv_update_func=min_max_update)
+            ranges = calibrator.Calibrator(str(floats), num_threads=threads, qsv_update_func=min_max_update)
             ranges.calibrate({SIGNATURE: _Named(calibration)}, manager)
             quantiser = quantizer.Quantizer(str(floats))
             quantiser.load_quantization_recipe(wanted)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from math import prod
@@ -18,6 +19,9 @@ IDENTIFIER = b"TFL3"
 
 ETHOS_U = "ethos-u"
 """Custom code of the operator into which Vela puts everything that runs on the NPU."""
+
+MAX_FILE = 1024 * 1024 * 1024
+"""Size limit in bytes; a flatbuffer itself ends at 2 GiB."""
 
 CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
 ACTIVATIONS = ("RELU", "RELU6", "LEAKY_RELU", "LOGISTIC", "HARD_SWISH", "GELU", "TANH", "PRELU", "ELU")
@@ -70,6 +74,8 @@ def read_model(path: Path) -> Any:
     path = Path(path)
     if not path.is_file():
         raise EvoError("model not found", where=path.resolve(), hint="run the rule that makes it")
+    if path.stat().st_size > MAX_FILE:
+        raise EvoError(f"{path.stat().st_size / 2**30:.0f} GiB are too large for a model", where=path.resolve())
     content = path.read_bytes()
     if len(content) < 16 or content[4:8] != IDENTIFIER:
         raise EvoError(
@@ -77,18 +83,44 @@ def read_model(path: Path) -> Any:
             where=path.resolve(),
             hint="delete it and run snakemake again",
         )
-    try:
+    with _damage_explained(path):
         model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
         if len(model.subgraphs) != 1:
             raise EvoError(f"{len(model.subgraphs)} subgraphs: one is expected", where=path.resolve())
-        _ = [operator.opcodeIndex for operator in model.subgraphs[0].operators]
-    except (struct.error, IndexError, TypeError, ValueError, UnicodeDecodeError, AttributeError) as error:
+        _require_indices(model)
+    return model
+
+
+@contextlib.contextmanager
+def _damage_explained(path: Path) -> Iterator[None]:
+    """Turn what an object tree with impossible entries raises into one line."""
+    try:
+        yield
+    except (struct.error, LookupError, TypeError, ValueError, AttributeError, OverflowError, MemoryError) as error:
         raise EvoError(
-            f"damaged LiteRT model ({type(error).__name__}: it ends too early, or its offsets point outside of it)",
+            f"damaged LiteRT model ({type(error).__name__}: it ends too early, or its entries point outside of it)",
             where=path.resolve(),
             hint="delete it and run snakemake again",
         ) from error
-    return model
+
+
+def _require_indices(model: Any) -> None:
+    """Look at every index once: Python would take a negative one for an entry from the end.
+
+    Raises:
+        IndexError: an operator, tensor or output refers to what is not there.
+        TypeError: a list is missing.
+    """
+    graph = model.subgraphs[0]
+    counts = {"tensor": len(graph.tensors), "buffer": len(model.buffers), "code": len(model.operatorCodes)}
+    found = [("buffer", tensor.buffer) for tensor in graph.tensors]
+    found += [("tensor", index) for index in (*graph.inputs, *graph.outputs)]
+    for operator in graph.operators:
+        found += [("code", operator.opcodeIndex), *(("tensor", index) for index in operator.outputs)]
+        found += [("tensor", index) for index in operator.inputs if index != -1]  # -1: an input that is left out
+    for kind, index in found:
+        if not 0 <= index < counts[kind]:
+            raise IndexError(f"{kind} {index} of {counts[kind]}")
 
 
 def read_operators(path: Path) -> list[Operator]:
@@ -97,7 +129,9 @@ def read_operators(path: Path) -> list[Operator]:
     Raises:
         EvoError: see `read_model`.
     """
-    return operators_of(read_model(path))
+    model = read_model(path)
+    with _damage_explained(Path(path)):
+        return operators_of(model)
 
 
 def operators_of(model: Any) -> list[Operator]:
@@ -137,7 +171,8 @@ def io(path: Path) -> tuple[list[Tensor], list[Tensor]]:
         EvoError: see `read_model`.
     """
     graph = read_model(path).subgraphs[0]
-    return ([_tensor(graph.tensors[i]) for i in graph.inputs], [_tensor(graph.tensors[i]) for i in graph.outputs])
+    with _damage_explained(Path(path)):
+        return ([_tensor(graph.tensors[i]) for i in graph.inputs], [_tensor(graph.tensors[i]) for i in graph.outputs])
 
 
 def float_islands(operators: Iterable[Operator]) -> list[Operator]:

@@ -57,7 +57,10 @@ class Int8Model:
         for _ in range(threads):
             self._interpreters.put(_open(self.path))
         interpreter = self._interpreters.get()
-        (self._input,) = (_Port(details) for details in interpreter.get_input_details())
+        inputs = [_Port(details) for details in interpreter.get_input_details()]
+        if len(inputs) != 1:
+            raise EvoError(f"{len(inputs)} inputs, one is expected", where=self.path.resolve(), hint="export it again")
+        self._input = inputs[0]
         self._outputs = [_Port(details) for details in interpreter.get_output_details()]
         self._interpreters.put(interpreter)
         self._compare(metadata)

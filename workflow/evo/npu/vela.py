@@ -23,6 +23,7 @@ from pathlib import Path
 
 from ..errors import EvoError, UserError
 from ..files import write_atomically
+from ..printable import inert
 from .boards import Board
 from .flatbuffer import read_operators
 from .vela_report import CpuOperator, Row, Summary, left_on_cpu, read_rows, read_summary
@@ -157,7 +158,7 @@ def write_operators_csv(compiled: Compiled, path: Path) -> None:
     writer.writerow([*(f"estimated_{name}" if "cycles" in name else name for name in columns), "reason"])
     for row in compiled.rows:
         reason = (reasons.get((row.name, row.type)) or "no reason given") if row.target == "CPU" else ""
-        writer.writerow([*asdict(row).values(), reason])
+        writer.writerow(map(inert, [*asdict(row).values(), reason]))
     write_atomically(path, text.getvalue())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -78,7 +79,14 @@ def dry_run(arguments: Iterable[str]) -> list[Job]:
     """
     program = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile")]
     # First, since --configfile takes every word that follows it.
-    done = subprocess.run([*program, "-n", "--nocolor", *arguments], capture_output=True, text=True, check=False)
+    # With PYTHONSAFEPATH a file in the working directory does not stand in for a module.
+    done = subprocess.run(
+        [*program, "-n", "--nocolor", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONSAFEPATH": "1"},
+    )
     text = done.stdout + done.stderr
     if done.returncode:
         refusals = [line.removeprefix("error: ") for line in text.splitlines() if line.startswith("error: ")]

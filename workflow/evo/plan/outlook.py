@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..config import Session
-from ..files import sha256_json
 from ..npu.gates import gate
 from ..reporting.collect import collect_variant, read_if_there
 from ..session_run import taken_back
 from ..training.checkpoints import CheckpointStore, Generation
 from ..training.journal import Journal
+from ..training.recipe import standing_recipe
 from ..variants import Variant
 from .cost import Conditions, Pace, disk_to_write, pace
 from .dry_run import Job
@@ -128,9 +128,12 @@ def _checkpoint(session: Session, variant: Variant, recipe: Mapping[str, Any]) -
     layout, notes = session.layout.variant(variant.name), []
     if taken_back(layout):
         return None, []
-    store = CheckpointStore(layout.checkpoints)
-    found = store.newest(sha256_json(recipe), lambda folder, what: notes.append(f"{folder.name} is unusable ({what})"))
-    return found, notes
+    store, own = CheckpointStore(layout.checkpoints), standing_recipe(session, variant, recipe)
+    for place in (store.aside(own), store):
+        found = place.newest(own, lambda folder, what: notes.append(f"{folder.name} is unusable ({what})"))
+        if found is not None:
+            return found, notes
+    return None, notes
 
 
 def _training(
@@ -147,8 +150,11 @@ def _training(
         return Training("refused by a gate", 0, None, None)
     if generation is not None and generation.finished:
         return Training("publishes its weights", 0, None, disk_to_write(session, variant, False))
-    journal = Journal(session.layout.variant(variant.name).checkpoints).run
-    started = journal.get("recipe") == sha256_json(recipe) and not taken_back(session.layout.variant(variant.name))
+    layout = session.layout.variant(variant.name)
+    own = standing_recipe(session, variant, recipe)
+    aside = CheckpointStore(layout.checkpoints).aside(own).folder
+    journal = Journal(aside if aside.is_dir() else layout.checkpoints).run
+    started = journal.get("recipe") == own and not taken_back(layout)
     batch = int(journal["batch"] if started else session.train["batch"])
     conditions = Conditions(int(session.train["imgsz"]), batch, recipe["data"], device)
     expected = pace(session, variant, conditions, generation, checked)
@@ -163,12 +169,14 @@ def _why_trained(
     session: Session, variant: Variant, job: Job, recipe: Mapping[str, Any], generation: Generation | None
 ) -> str:
     layout = session.layout.variant(variant.name)
+    own = standing_recipe(session, variant, recipe)
     training, damage = read_if_there(layout.training, "training")
-    if training is not None and training["recipe"] != sha256_json(recipe):
+    if training is not None and training["recipe"] != own:
         changes = recipe_changes(training, recipe)
-        return (
+        said = (
             f"changed: {', '.join(changes)}" if changes else "its recipe changed; training.json does not tell in what"
         )
+        return f"{said}; it was trained like this before" if generation is not None else said
     if taken_back(layout):
         return f"{' and '.join(job.missing)} deleted after the session had ended, which asks for a new training"
     if training is not None or damage:
@@ -176,7 +184,9 @@ def _why_trained(
     journal = Journal(layout.checkpoints).run
     if not journal:
         return "never trained"
-    if journal.get("recipe") != sha256_json(recipe):
+    if journal.get("recipe") != own:
+        if generation is not None:
+            return "its recipe is an earlier one again; its checkpoints come back"
         return "its recipe changed since it was begun; the checkpoints are set aside"
     if generation is None:
         return "begun, but no finished epoch is kept"

@@ -20,12 +20,12 @@ PARAMETERS = {
     "verify_activations": "the pretrained weights changed",
     "preflight_npu": "train.imgsz, a board, the exporters or the compiler changed",
     "train": "what the training depends on changed",
-    "export_int8": "npu.calibration_images changed",
+    "export_int8": "npu.calibration_images, the class names or the exporters changed",
     "compile_npu": "the board's settings or the compiler's version changed",
-    "evaluate": "evaluate.splits changed",
-    "evaluate_int8": "evaluate.splits changed",
+    "evaluate": "evaluate.splits, an evaluated split or the class names changed",
+    "evaluate_int8": "evaluate.splits, an evaluated split or the class names changed",
     "render_report": "the report's own code, or boards and gates, changed",
-    "compare_variants": "the report's own code, or boards and gates, changed",
+    "compare_variants": "the variants, the report's own code, or boards and gates, changed",
 }
 """What the parameters of each rule stand for: what changed when Snakemake says that they did."""
 MAX_CHANGES = 6

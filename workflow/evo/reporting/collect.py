@@ -93,10 +93,10 @@ def collect_variant(session: Session, name: str) -> dict[str, Any]:
         "preflight": _preflight(session, variant, documents["preflight_npu"]),
         "training": _training(training),
         "history": _history(paths),
-        "metrics": _without(documents["evaluate"], "schema_version"),
+        "metrics": _without(documents["evaluate"], "schema_version", "made_of"),
         "export": _export(documents["export_int8"]),
         "npu": {board: _without(facts, "schema_version") for board, facts in compiled.items() if facts} or None,
-        "int8": _without(documents["evaluate_int8"], "schema_version"),
+        "int8": _without(documents["evaluate_int8"], "schema_version", "made_of"),
         "incidents": [{**incident, "message": recognised(incident["message"])} for incident in incidents],
         "plots": _plots(session, paths),
     }
@@ -252,7 +252,7 @@ def _export(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if document is None:
         return None
     left = [{**operator, "why": recognised(operator["why"])} for operator in document["float_operators"]]
-    return {**_without(document, "schema_version", "variant"), "float_operators": left}
+    return {**_without(document, "schema_version", "variant", "made_of"), "float_operators": left}
 
 
 def _training(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -260,7 +260,7 @@ def _training(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if document is None:
         return None
     total = round(sum(epoch["seconds"] for epoch in document["epochs"]), 3)
-    return {**_without(document, "schema_version", "variant", "incidents"), "epochs_seconds": total}
+    return {**_without(document, "schema_version", "variant", "incidents", "conditions"), "epochs_seconds": total}
 
 
 def _without(document: Mapping[str, Any] | None, *keys: str) -> dict[str, Any] | None:

@@ -6,6 +6,8 @@ import base64
 import io
 from pathlib import Path
 
+from ..image_formats import open_image
+
 WIDTHS = (960, 800, 640, 480, 360)  # pixels, tried in this order
 QUALITY = 78
 
@@ -15,7 +17,7 @@ def embed(path: Path, share: int) -> str | None:
     from PIL import Image
 
     try:
-        with Image.open(path) as opened:
+        with open_image(path) as opened:
             picture = opened.convert("RGB")
     except Exception:  # Pillow's plugins raise nearly anything on damaged files
         return None

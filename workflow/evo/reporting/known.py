@@ -15,6 +15,8 @@ from .message import Figure, Message
 
 INCIDENTS = (
     marked("the recipe changed: trained afresh, earlier checkpoints are in %(folder)s"),
+    marked("the recipe is an earlier one again: its checkpoints are back from %(folder)s"),
+    marked("train.deterministic is false: the same training again need not give the same bits"),
     marked("an earlier attempt ended before its first checkpoint; started again"),
     marked("resumed from the checkpoint of epoch %(epoch)s of %(epochs)s"),
     marked("checkpoint %(checkpoint)s is unusable (%(reason)s): the one before it is used"),
@@ -22,6 +24,7 @@ INCIDENTS = (
         "continued after epoch %(epoch)s under other conditions (%(differences)s): valid, but not bit for bit what one "
         "uninterrupted run gives"
     ),
+    marked("mixed precision is off (%(reason)s): trained in float32"),
     marked("%(loss)s: mixed precision left out the step, and all weights are sound"),
     marked("an image of the dataset could not be read any more in %(place)s: %(image)s"),
     marked(
@@ -40,6 +43,8 @@ INCIDENTS = (
         "%(variant)s: %(what)s even at batch %(batch)s (%(reason)s) — lower train.imgsz, or use a device with more "
         "memory"
     ),
+    marked("a data loader process was killed in %(place)s, and not by the kernel for want of memory"),
+    marked("a data loader process was killed in %(place)s, and no counter says whether for want of memory"),
     marked("numbers went bad in epoch %(epoch)s: %(error)s; tried once more from %(source)s"),
     marked(
         "%(variant)s: numbers went bad in epoch %(epoch)s again: %(error)s — lower train.lr0, lengthen "
@@ -58,12 +63,20 @@ PARTS = (
     marked("a data loader process was killed, as the kernel does when memory runs out, in %(place)s"),
     marked("the kernel killed the training for want of memory in epoch %(epoch)s"),
     marked("a data loader process was killed, as the kernel does when memory runs out,"),
+    marked("the kernel killed a data loader process for want of memory in %(place)s"),
+    marked("the kernel killed a data loader process for want of memory"),
+    marked("a data loader process ran out of shared memory in %(place)s"),
+    marked("a data loader process ran out of shared memory"),
+    marked("%(status)s, which usually means a lack of GPU memory, in %(place)s"),
+    marked("%(status)s, which usually means a lack of GPU memory,"),
     marked("the checkpoint of epoch %(epoch)s"),
     marked("the start"),
     marked("%(images)s images with %(objects)s objects"),
     marked("%(number)s tensors of the network hold NaN or infinity, %(first)s first"),
     marked("%(number)s tensors of the moving average hold NaN or infinity, %(first)s first"),
+    marked("the loss became %(losses)s in %(place)s: mixed precision left out every step"),
     marked("the loss became %(losses)s in %(place)s"),
+    marked("the loss scale of mixed precision fell to %(value)s in %(place)s"),
     marked("the fitness became %(value)s"),
     marked("damaged %(files)s"),
     marked("unreadable manifest (%(error)s)"),
@@ -72,6 +85,11 @@ PARTS = (
     marked("image cache %(now)s instead of %(before)s"),
     marked("batch %(now)s instead of %(before)s"),
     marked("device %(now)s instead of %(before)s"),
+    marked("precision %(now)s instead of %(before)s"),
+    marked("%(gpu)s is known to compute NaN with it"),
+    marked("outputs of the network hold NaN or infinity with it"),
+    marked("outputs of the network differ by %(share)s of their norm with it"),
+    marked("deterministic operations %(now)s instead of %(before)s"),
     marked("libraries %(now)s instead of %(before)s"),
     marked("neck and detect"),
     marked("backbone and detect"),
@@ -134,11 +152,16 @@ EXPORT = (
 )
 """Why an operator of an int8 file works in float, in ``metadata.json``."""
 
+LONGEST = 20_000
+"""Characters of a text that may be a sentence: the time to find out grows with a power of its length."""
+
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 
 
 def recognised(text: str) -> str:
     """Return a sentence as a `Message` where it is one of those above, otherwise as it is."""
+    if len(text) > LONGEST:
+        return text
     return _match(text, (*INCIDENTS, *NOTES, *DATASET, *ENVIRONMENT, *EXPORT)) or text
 
 

@@ -6,9 +6,14 @@ import re
 from functools import cache
 from pathlib import Path
 
+from ..printable import printable
+
 TAIL_BYTES = 64 * 1024
 MAX_LINES = 3
 """Lines of one error that are quoted; the others are counted."""
+
+MAX_LENGTH = 2000
+"""Characters of a line that are quoted."""
 
 _CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
@@ -41,7 +46,12 @@ def logged_error(path: Path) -> str | None:
             text = stream.read().decode(errors="replace")
     except OSError:
         return None
-    lines = [cleaned for line in text.splitlines() if (cleaned := _CONTROL.sub("", line).strip())]
+    # A log holds what libraries print too, names of files as they are.
+    lines = [
+        printable(line, MAX_LENGTH)
+        for raw in text.expandtabs(1).splitlines()
+        if (line := _CONTROL.sub("", raw).strip())
+    ]
     starts = [index for index, line in enumerate(lines) if line.startswith("error: ")]
     if starts:
         found = [lines[starts[-1]].removeprefix("error: "), *lines[starts[-1] + 1 :]]

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ..printable import inert
 from ..templates import environment, translate
 from ..variants import PARTS
 from . import wording
@@ -57,7 +58,8 @@ def session_csv(summary: Mapping[str, Any]) -> str:
     stream = io.StringIO()
     writer = csv.DictWriter(stream, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(csv_rows(summary["variants"], summary["boards"][0]))
+    for row in csv_rows(summary["variants"], summary["boards"][0]):
+        writer.writerow({column: inert(value) for column, value in row.items()})
     return stream.getvalue()
 
 

@@ -88,9 +88,9 @@ def _span(path: Path) -> tuple[float, float] | None:
         with path.open(newline="", encoding="utf-8") as stream:
             seconds = float(next(csv.DictReader(stream, delimiter="\t"))["s"])
         end = path.stat().st_mtime
-    except (OSError, StopIteration, KeyError, TypeError, ValueError):
+    except (OSError, StopIteration, KeyError, TypeError, ValueError, csv.Error):
         return None
-    return end - seconds, end
+    return (end - seconds, end) if 0 <= seconds <= end else None
 
 
 def _with_training(variant: Mapping[str, Any], bars: list[Bar]) -> list[Bar]:
@@ -116,5 +116,5 @@ def _pauses(name: str, bars: list[Bar]) -> list[Bar]:
 def _moment(text: Any) -> float | None:
     try:
         return datetime.fromisoformat(text).timestamp()
-    except (TypeError, ValueError):
+    except (OverflowError, OSError, TypeError, ValueError):
         return None

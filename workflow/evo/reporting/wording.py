@@ -25,6 +25,8 @@ KINDS = {
     "damaged_checkpoint": marked("damaged checkpoint"),
     "out_of_memory": marked("out of memory"),
     "memory_check": marked("memory check"),
+    "loader_killed": marked("killed data loader"),
+    "precision": marked("mixed precision"),
     "bad_batch": marked("bad batch"),
     "bad_numbers": marked("bad numbers"),
     "missing_file": marked("missing file"),

@@ -6,7 +6,7 @@ Ultralytics keeps both in local variables of its training loop (engine/trainer.p
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -47,7 +47,22 @@ def pending_gradients(model: nn.Module) -> dict[str, Tensor]:
     return {name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None}
 
 
-def restore_gradients(model: nn.Module, gradients: Mapping[str, Tensor]) -> None:
-    """Give parameters the gradients that `pending_gradients` returned."""
+def restore_gradients(model: nn.Module, gradients: Mapping[str, Tensor], factor: float = 1.0) -> None:
+    """Give parameters the gradients that `pending_gradients` returned, times ``factor`` (see `rescaling`)."""
     for name, weight in model.named_parameters():
-        weight.grad = gradients.get(name)
+        gradient = gradients.get(name)
+        weight.grad = gradient if gradient is None or factor == 1.0 else gradient * factor
+
+
+def rescaling(saved: Mapping[str, Any], now: float) -> float:
+    """Return the factor between waiting gradients of a checkpoint and those of this process.
+
+    Gradients wait as they are, multiplied by the loss scale of mixed precision: a run that is continued without it, or
+    under another scale, must not take a step that is larger by that scale, 65536 at first. Scales are powers of two, so
+    that nothing is rounded.
+
+    Args:
+        saved: state of the checkpoint's ``torch.amp.GradScaler``; empty when it was off.
+        now: scale of this process, 1 when it is off.
+    """
+    return now / saved.get("scale", 1.0)

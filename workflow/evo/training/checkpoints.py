@@ -1,15 +1,21 @@
 """Checkpoint generations: directories that are complete or absent, with a hash of every file in them.
 
 A generation is written beside the others under a temporary name, flushed to disk and renamed: the rename is the
-commit. Two generations are kept, so that one damaged by a crash or a bad disk costs an epoch and not the run.
+commit. Two generations are kept, so that one damaged by a crash or a bad disk costs an epoch and not the run. One that
+goes is renamed first as well: a removal that is cut short leaves nothing that looks like a damaged generation.
+
+Generations of another recipe lie in ``superseded/{recipe}/`` until that recipe returns; nobody but a person removes
+them.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +27,16 @@ MANIFEST = "manifest.json"
 DIGEST = "digest"
 """Key of the manifest's own SHA-256: a flipped bit in it must not pass for another epoch or another recipe."""
 KEPT = 2
+SUPERSEDED = "superseded"
+RETIRED = "retired-"
+"""How the name of a set begins that comes back with no recipe: a person asked for another training."""
+REMOVED = ".removed-"
+"""How the name of a folder begins that is being deleted."""
 DELIVERED = "delivered"
 """Marks checkpoints whose training was handed over completely: see `workflow.evo.session_run`."""
+COMPANIONS = ("incidents.jsonl", "run.json")
+"""Files of `workflow.evo.training.journal` that belong to a recipe as its generations do. The last one says to
+which, so that a move which a kill has cut short is finished the next time."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +79,7 @@ class CheckpointStore:
         with explain_os_errors(self.folder, f"writing the checkpoint of epoch {epoch}"):
             shutil.rmtree(draft, ignore_errors=True)
             draft.mkdir(parents=True)
+            self.sweep()
             try:
                 yield draft
                 manifest = {
@@ -78,16 +93,18 @@ class CheckpointStore:
                 for path in (*draft.iterdir(), draft):
                     _fsync(path)
                 final = self.folder / f"epoch{epoch:05d}"
-                shutil.rmtree(final, ignore_errors=True)
+                overwritten = _set_apart(final) if final.exists() else None
                 draft.rename(final)
                 _fsync(self.folder)
             except BaseException:
                 shutil.rmtree(draft, ignore_errors=True)
                 raise
+            if overwritten is not None:
+                shutil.rmtree(overwritten)
             # Later epochs can only be damaged ones that this run fell back from: they would outlive the good.
             later = [folder for folder in self._folders() if folder.name > final.name]
             for folder in later + self._folders()[len(later) + KEPT :]:
-                shutil.rmtree(folder)
+                _remove(folder)
 
     def newest(self, recipe: str, on_damage: Callable[[Path, str], None]) -> Generation | None:
         """Return the newest undamaged generation of ``recipe``; tell ``on_damage(folder, reason)`` of the others."""
@@ -107,27 +124,111 @@ class CheckpointStore:
                 return generation
         return None
 
-    def set_aside(self, recipe: str) -> Path | None:
-        """Move generations of another recipe out of the way; return where the newest such set now lies."""
-        others = [folder for folder in self._folders() if _recipe(folder) not in {recipe, None}]
-        if not others:
+    def recipes(self) -> set[str]:
+        """Return the recipes of which something lies here or is set aside."""
+        found = {_recipe(folder) for folder in (*self._folders(), *self._loose())}
+        aside = {folder.name for folder in self._superseded.glob("*") if not folder.name.startswith(("epoch", RETIRED))}
+        return (found | aside) - {None}
+
+    def sweep(self) -> None:
+        """Finish the removals that a kill has cut short."""
+        for folder in self.folder.glob(f"{REMOVED}*"):
+            shutil.rmtree(folder)
+
+    def set_aside(self, recipe: str, journal: str | None = None) -> Path | None:
+        """Move generations of other recipes out of the way, each to those of its recipe.
+
+        Args:
+            recipe: of the training that comes now.
+            journal: the recipe that the files `COMPANIONS` belong to; they go with it.
+
+        Returns:
+            Where the newest of them lies now; None when there was none.
+        """
+        newest = None
+        for folder in self._folders():
+            if (owner := _recipe(folder)) not in {recipe, None}:
+                moved = _move(folder, self._superseded / owner)
+                newest = newest or moved.parent
+        for folder in self._loose():
+            _move(folder, self._superseded / (_recipe(folder) or f"{RETIRED}damaged"))
+        if journal not in {recipe, None}:
+            for name in COMPANIONS:
+                if (self.folder / name).exists():
+                    _move(self.folder / name, self._superseded / journal)
+        return newest
+
+    def aside(self, recipe: str) -> CheckpointStore:
+        """Return the store of what is set aside of a recipe, empty where nothing is."""
+        return CheckpointStore(self._superseded / recipe)
+
+    def _loose(self) -> list[Path]:
+        """Return what version 0.1.0 set aside: generations of one recipe, without a folder of their own."""
+        return sorted(self._superseded.glob("epoch[0-9]*"))
+
+    def take_back(self, recipe: str) -> Path | None:
+        """Bring back what was set aside of a recipe, the files `COMPANIONS` too; return where it lay, if anywhere.
+
+        Call it after `set_aside`. One that a kill has cut short is finished.
+        """
+        aside = self.aside(recipe).folder
+        if not aside.is_dir():
             return None
-        aside = self.folder / "superseded"
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir()
-        for folder in others:
-            folder.rename(aside / folder.name)
+        for path in sorted(aside.iterdir()):
+            if path.name in COMPANIONS and (self.folder / path.name).exists():
+                path.unlink()  # the file here is of the same recipe, and newer
+            else:
+                _move(path, self.folder)
+        aside.rmdir()
         return aside
+
+    def retire(self, recipe: str) -> Path | None:
+        """Move everything away for good, so that the next run trains afresh; it comes back with no recipe by itself.
+
+        Args:
+            recipe: of the training.
+
+        Returns:
+            Where it lies now; None when there was nothing.
+        """
+        present = [path for path in (*self._folders(), *(self.folder / name for name in COMPANIONS)) if path.exists()]
+        if not present:
+            return None
+        target = _unused(self._superseded / f"{RETIRED}{recipe}")
+        for path in present:
+            _move(path, target)
+        return target
 
     def keep_newest(self) -> None:
         """Remove all generations but the newest."""
         for folder in self._folders()[1:]:
-            shutil.rmtree(folder)
+            _remove(folder)
 
-    def clear(self) -> None:
-        """Remove every generation, so that the next run trains afresh."""
-        for folder in self._folders():
-            shutil.rmtree(folder)
+    @property
+    def _superseded(self) -> Path:
+        return self.folder / SUPERSEDED
+
+
+def _move(path: Path, folder: Path) -> Path:
+    """Move a file or folder into ``folder``, beside what has its name there; return its new path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return path.rename(_unused(folder / path.name))
+
+
+def _unused(path: Path) -> Path:
+    """Return ``path``, or the first of ``path.1``, ``path.2`` … that does not exist."""
+    names = itertools.chain([path], (path.with_name(f"{path.name}.{number}") for number in itertools.count(1)))
+    return next(name for name in names if not name.exists())
+
+
+def _set_apart(folder: Path) -> Path:
+    """Rename a folder to a name that no reader looks at, and return it: the folder is as good as gone."""
+    target = Path(tempfile.mkdtemp(prefix=REMOVED, dir=folder.parent))
+    return folder.rename(target / folder.name).parent
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(_set_apart(folder))
 
 
 def _digest(path: Path) -> str | None:

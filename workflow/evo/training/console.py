@@ -7,6 +7,8 @@ import os
 import sys
 import time
 
+from ..printable import printable
+
 
 class Console:
     """One line at a time on stderr, marked with the time and ``prefix``; everything else of the process on stdout."""
@@ -23,9 +25,13 @@ class Console:
         os.dup2(self._terminal.fileno(), sys.stderr.fileno())
 
     def say(self, text: str) -> None:
-        """Print one line for the person. A terminal that has gone away is no reason to lose a training."""
-        with contextlib.suppress(OSError):  # EPIPE of a pipe, EIO of a terminal
-            print(f"{time.strftime('%H:%M:%S')} {self.prefix}: {text}", file=self._terminal, flush=True)
+        """Print one line for the person, or for the log when the terminal has gone: that is no reason to stop."""
+        line = f"{time.strftime('%H:%M:%S')} {self.prefix}: {printable(text)}"
+        try:
+            print(line, file=self._terminal, flush=True)
+        except OSError:  # EPIPE of a pipe, EIO of a terminal
+            with contextlib.suppress(OSError):
+                print(line, flush=True)
 
 
 def duration(seconds: float) -> str:

@@ -77,6 +77,8 @@ class Conditions:
         device: name of the GPU, or of the processor with the instruction set that torch uses.
         cache: ``ram`` when images are kept in memory, because mosaic then chooses among all of them.
         libraries: versions of `LIBRARIES`.
+        precision: ``fp32``, or ``fp16`` or ``bf16`` mixed with it; what is used, which need not be what `amp` asks for.
+        deterministic: whether torch used only operations that give the same bits each time.
     """
 
     batch: int
@@ -85,15 +87,18 @@ class Conditions:
     device: str
     cache: str | None
     libraries: str
+    precision: str
+    deterministic: bool = True
 
     @classmethod
-    def of(cls, loader: Any, batch: int, device: Any) -> Conditions:
+    def of(cls, loader: Any, batch: int, device: Any, precision: str) -> Conditions:
         """Return the conditions of this process.
 
         Args:
             loader: of the training images.
             batch: images per batch, as trained with; the loader's own is never larger than the dataset.
             device: a ``torch.device``.
+            precision: see `workflow.evo.training.precision.effective`.
         """
         import torch
 
@@ -105,18 +110,28 @@ class Conditions:
             device=name if device.type == "cuda" else f"{name}, {torch.backends.cpu.get_cpu_capability()}",
             cache="ram" if loader.dataset.cache == "ram" else None,
             libraries=", ".join(f"{package} {_version(package)}" for package in LIBRARIES),
+            precision=precision,
+            deterministic=torch.are_deterministic_algorithms_enabled(),
         )
 
     def document(self) -> dict[str, Any]:
         return asdict(self)
 
     def differences(self, earlier: Mapping[str, Any]) -> list[str]:
-        """Say in what these conditions differ from a stored `document`: ``batch 4 instead of 8``."""
-        words = {"workers": "data loader processes", "threads": "torch threads", "cache": "image cache"}
+        """Say in what these conditions differ from a stored `document`: ``batch 4 instead of 8``.
+
+        What an earlier version of this workflow did not store is not compared.
+        """
+        words = {
+            "workers": "data loader processes",
+            "threads": "torch threads",
+            "cache": "image cache",
+            "deterministic": "deterministic operations",
+        }
         return [
-            f"{words.get(name, name)} {value} instead of {earlier.get(name)}"
+            f"{words.get(name, name)} {value} instead of {earlier[name]}"
             for name, value in self.document().items()
-            if value != earlier.get(name)
+            if name in earlier and value != earlier[name]
         ]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DiskFull, EvoError
-from .checkpoints import KEPT, CheckpointStore
+from .checkpoints import KEPT, SUPERSEDED, CheckpointStore
 
 MIB = 2**20
 STATE_BYTES_PER_PARAMETER = 40
@@ -60,6 +60,15 @@ def predict(parameters: int, store: CheckpointStore, *, afresh: bool = False, fi
     return Need(generation, to_come + weights + MARGIN_BYTES)
 
 
+def superseded(folder: Path) -> int:
+    """Return the bytes of the checkpoints of earlier recipes, which only a person deletes.
+
+    Args:
+        folder: of the checkpoints.
+    """
+    return sum(path.stat().st_size for path in (folder / SUPERSEDED).rglob("*") if path.is_file())
+
+
 def require(need: Need, folder: Path) -> None:
     """Refuse to train where the disk would be full before the end.
 
@@ -77,9 +86,11 @@ def shortage(need: Need, folder: Path) -> str | None:
     free = shutil.disk_usage(folder).free
     if free >= need.total:
         return None
+    earlier = superseded(folder)
+    kept = f", {folder / SUPERSEDED} holds {earlier / MIB:.0f} MiB of earlier recipes" if earlier else ""
     return (
         f"{need.total / MIB:.0f} MiB of disk are needed for checkpoints of {need.generation / MIB:.0f} MiB and "
-        f"the weights, {free / MIB:.0f} MiB are free: {(need.total - free) / MIB:.0f} MiB are missing"
+        f"the weights, {free / MIB:.0f} MiB are free: {(need.total - free) / MIB:.0f} MiB are missing{kept}"
     )
 
 

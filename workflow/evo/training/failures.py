@@ -17,21 +17,42 @@ MEMORY = (
 )
 """Texts of torch, OpenCV and CUDA, in lower case; the last one is cuDNN without room for any of its algorithms."""
 
-WORKER_KILLED = ("killed by signal: killed", "killed by signal: bus error")
-"""How torch tells of a data loader process that the kernel ended: SIGKILL without memory, SIGBUS without /dev/shm."""
+GPU_LIBRARY = re.compile(
+    r"\b(CUDNN_STATUS_INTERNAL_ERROR|CUDNN_STATUS_ALLOC_FAILED|CUBLAS_STATUS_NOT_INITIALIZED)\b", re.IGNORECASE
+)
+"""What cuDNN and cuBLAS report when they find no memory for a handle or a workspace. It may have another reason:
+what is said about it quotes the status."""
+
+DEFECT = ("device-side assert", "illegal memory access", "misaligned address", "launch failure")
+"""Errors of a kernel, in lower case: after them every call of a GPU library fails, whatever memory there is."""
+
+WORKER_KILLED = "killed by signal: killed"
+WORKER_WITHOUT_SHARED_MEMORY = "killed by signal: bus error"
+"""How torch tells of a data loader process that was ended: SIGKILL by whomever, SIGBUS by a full /dev/shm."""
 
 _MISSING_IMAGE = re.compile(r"Image Not Found (?P<path>[^\n]+)")  # ultralytics.data.base
 
 
 def out_of_memory(error: BaseException) -> str | None:
-    """Return what ran out of memory, ``out of memory`` for the training process itself; None for another error."""
+    """Return what ran out of memory, ``out of memory`` for the training process itself; None for another error.
+
+    A data loader process that was killed is another error: only the kernel's counter knows whether memory was the
+    reason. See `loader_killed`.
+    """
     text = str(error).lower()
-    if any(words in text for words in WORKER_KILLED):
-        return "a data loader process was killed, as the kernel does when memory runs out,"
+    if WORKER_WITHOUT_SHARED_MEMORY in text:
+        return "a data loader process ran out of shared memory"
     full = isinstance(error, OSError) and error.errno == errno.ENOMEM
     if full or isinstance(error, MemoryError) or any(words in text for words in MEMORY):
         return "out of memory"
+    if (found := GPU_LIBRARY.search(text)) and not any(words in text for words in DEFECT):
+        return f"{found[1].upper()}, which usually means a lack of GPU memory,"
     return None
+
+
+def loader_killed(error: BaseException) -> bool:
+    """Return whether a data loader process got a SIGKILL, from the kernel or from anybody else."""
+    return WORKER_KILLED in str(error).lower()
 
 
 def missing_image(error: BaseException) -> str | None:

@@ -1,108 +1,194 @@
-"""One training per GPU: a kernel lock per GPU, held by the process and released on any death."""
+"""One training per GPU: kernel locks per GPU, held by the process and released on any death."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ..environment import gpus
 from ..errors import UserError
+from .devices import VARIABLE, Device, host_devices, visible_devices
+from .process import try_lock
 
 WAIT_SECONDS = 2.0
-LOCKS = Path("/dev/shm/ethos-vision-optimizer-gpus")
-"""One for the host, empty after a boot. Not below TMPDIR: users and jobs with one of their own would not see each
-other's locks."""
-MEND = "have its owner or root remove it, or set CUDA_VISIBLE_DEVICES to the GPU to use"
-
-
-def lock_folder() -> Path:
-    """Return the host-wide folder of the GPU locks, shared by all users; made when absent.
-
-    Raises:
-        UserError: something else is in its place, or a folder in which others may replace a lock.
-    """
-    with contextlib.suppress(FileExistsError):
-        LOCKS.mkdir()
-        LOCKS.chmod(0o1777)
-    found = LOCKS.lstat()
-    if not stat.S_ISDIR(found.st_mode) or (found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX):
-        raise UserError(
-            "this is no folder for the locks of the GPUs: everybody could replace them", where=LOCKS, hint=MEND
-        )
-    return LOCKS
-
-
-def gpu_ids() -> list[str]:
-    """Return the UUIDs of this host's NVIDIA GPUs in their order; empty without a driver."""
-    return [gpu["uuid"] for gpu in gpus()]
+LOCKS = Path("/run/lock")
+"""Where a lock lies as ``ethos-vision-optimizer-UUID.lock``: for all users of the host, and empty after a boot. Not
+below TMPDIR, which users and jobs have for themselves, and not in /dev/shm, where logind deletes a user's files at
+logout (RemoveIPC of logind.conf)."""
+EARLIER = Path("/dev/shm/ethos-vision-optimizer-gpus")
+"""Where version 0.1.0 has its locks, as ``UUID.lock``. Where the folder exists they are held too: a session of that
+version may be running. It is not made: one of that version that starts later makes it, and shares a GPU that is leased
+already."""
+MEND = "have its owner or root remove it"
 
 
 @contextlib.contextmanager
-def lease(device: object, say: Callable[[str], None], ids: Callable[[], list[str]] = gpu_ids) -> Iterator[str | None]:
+def lease(
+    device: object,
+    say: Callable[[str], None],
+    heed: Callable[[], None] = lambda: None,
+    host: Callable[[], list[Device]] = host_devices,
+) -> Iterator[str | None]:
     """Hold one GPU for the block and make it the only visible one. Call it before torch is imported.
 
+    What ``CUDA_VISIBLE_DEVICES`` leaves to this process (a scheduler or a person has set it) is what it chooses from.
+    Whoever names a GPU, by number or by UUID, meets the others at the same locks. Of a card in MIG mode one instance is
+    leased. A GPU has several locks, since no single one is seen by everybody, and all of them are held: a file in
+    `LOCKS`, where that is a sticky folder that all users may write (Debian, Ubuntu; not RHEL, nor every container), and
+    the device file itself, which users and jobs of a host share whatever their folders.
+
     Args:
-        device: the configured ``train.device``: None (any GPU, or the CPU when there is none), an index, or ``cpu``.
+        device: the configured ``train.device``: None (any GPU, or the CPU when there is none), ``cpu``, or an index
+            among the visible GPUs, in the order of ``CUDA_VISIBLE_DEVICES``, otherwise of nvidia-smi.
         say: gets one line when all GPUs are taken and the caller waits.
-        ids: lists the host's GPUs.
+        heed: called before every try; raises to give up.
+        host: lists the host's GPUs.
 
     Yields:
-        The UUID of the leased GPU; None on a CPU, or when a scheduler has already assigned ``CUDA_VISIBLE_DEVICES``.
+        The UUID of the leased GPU; None on a CPU.
 
     Raises:
-        UserError: the index names no GPU of this host.
+        UserError: the index or ``CUDA_VISIBLE_DEVICES`` names no GPU of this host, or there is no place for a lock.
     """
-    if str(device) in {"cpu", "mps"} or "CUDA_VISIBLE_DEVICES" in os.environ:
+    if str(device) in {"cpu", "mps"}:
         yield None
         return
-    found = ids()
-    index = str(device).removeprefix("cuda:") if device is not None else None
-    if index is not None:
-        if not index.isdigit() or int(index) >= len(found):
-            raise UserError(
-                f"there is no GPU {device!r} on this host ({len(found)} found)",
-                where="train.device",
-                hint="leave 'device' out to use any free GPU, or set it to 'cpu'",
-            )
-        found = [found[int(index)]]
+    before = os.environ.get(VARIABLE)
+    found = host()
+    if not found and before is not None:  # without NVML: the driver decides what the variable means
+        yield None
+        return
+    found = _chosen(device, visible_devices(found))
     if not found:
         yield None
         return
-    uuid, handle = _first_free(found, say)
-    os.environ["CUDA_VISIBLE_DEVICES"] = uuid
+    uuid, handles = _first_free(found, say, heed)
+    os.environ[VARIABLE] = uuid
     try:
         yield uuid
     finally:
-        os.close(handle)
-        del os.environ["CUDA_VISIBLE_DEVICES"]
+        for handle in handles:
+            os.close(handle)
+        if before is None:
+            del os.environ[VARIABLE]
+        else:
+            os.environ[VARIABLE] = before
 
 
-def _first_free(uuids: list[str], say: Callable[[str], None]) -> tuple[str, int]:
+def _chosen(device: object, found: list[Device]) -> list[Device]:
+    """Return the one that ``train.device`` names, all of ``found`` where it names none."""
+    if device is None:
+        return found
+    index = str(device).removeprefix("cuda:")
+    if not index.isdigit() or int(index) >= len(found):
+        whose = f"that {VARIABLE} leaves visible" if VARIABLE in os.environ else "on this host"
+        raise UserError(
+            f"there is no GPU {device!r} {whose} ({len(found)} found)",
+            where="train.device",
+            hint="leave 'device' out to use any free GPU, or set it to 'cpu'",
+        )
+    return [found[int(index)]]
+
+
+def _first_free(devices: list[Device], say: Callable[[str], None], heed: Callable[[], None]) -> tuple[str, list[int]]:
     told = False
     while True:
-        for uuid in uuids:
-            handle = _open_lock(lock_folder() / f"{uuid}.lock")
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return uuid, handle
-            except BlockingIOError:
-                os.close(handle)
+        for device in devices:
+            heed()
+            if (handles := _take(device)) is not None:
+                return device.uuid, handles
         if not told:
-            say(f"waiting: all {len(uuids)} GPUs of this host are in use by other trainings")
+            whose = "this run may use" if VARIABLE in os.environ else "of this host"
+            all_of_them = f"all {len(devices)} GPUs {whose} are" if len(devices) > 1 else f"the only GPU {whose} is"
+            say(f"waiting: {all_of_them} in use by other trainings")
             told = True
         time.sleep(WAIT_SECONDS)
 
 
-def _open_lock(path: Path) -> int:
+def _take(device: Device) -> list[int] | None:
+    """Return the open files that hold all locks of a device; None when another process holds one of them.
+
+    Nobody waits for a lock while holding another, so that two that try at once cannot block each other.
+    """
+    handles: list[int] = []
+    try:
+        for path in _lock_files(device):
+            if (handle := _lock(path)) is None:
+                return None
+            handles.append(handle)
+        if device.node is not None and (handle := _open_node(device.node)) is not None:
+            handles.append(handle)
+            if not try_lock(handle, device.node):
+                return None
+        if not handles:
+            raise UserError(
+                f"there is no place for the lock of GPU {device.uuid}: {LOCKS} is not a sticky folder that everybody "
+                f"may write, and {device.node or 'its device file'} cannot be opened",
+                hint=f"have root make the folder: `install -d -m 1777 {LOCKS}`",
+            )
+        held, handles = handles, []
+        return held
+    finally:
+        for handle in handles:
+            os.close(handle)
+
+
+def _lock_files(device: Device) -> list[Path]:
+    files = [LOCKS / f"ethos-vision-optimizer-{device.uuid}.lock"] if for_everybody(LOCKS) else []
+    if device.uuid == device.card and for_everybody(EARLIER):
+        files.append(EARLIER / f"{device.card}.lock")
+    return files
+
+
+def _open_node(node: Path) -> int | None:
+    """Open the device file of a GPU; None where this user or container has none, or a file lies in its place."""
+    try:
+        handle = os.open(node, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return None
+    if stat.S_ISCHR(os.fstat(handle).st_mode):
+        return handle
+    os.close(handle)
+    return None
+
+
+def for_everybody(folder: Path) -> bool:
+    """Return whether all users may make files in a folder, and none but root and its owner remove another's.
+
+    Without the sticky bit whoever may write it could replace a lock that is held, its owner's group included.
+    """
+    try:
+        mode = folder.lstat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISDIR(mode) and bool(mode & stat.S_ISVTX) and bool(mode & stat.S_IWOTH) and os.access(folder, os.W_OK)
+
+
+def _lock(path: Path) -> int | None:
+    """Return the open file that holds the lock on ``path``; None when another process holds it."""
+    while True:
+        handle = _open(path)
+        try:
+            if not try_lock(handle, path):
+                return None
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(handle), path.lstat()):
+                    held, handle = handle, -1
+                    return held
+        finally:
+            if handle >= 0:
+                os.close(handle)
+        # somebody removed or replaced it in between: a lock on what was there keeps nobody out
+
+
+def _open(path: Path) -> int:
     """Open a lock file that may belong to another user: the kernel refuses O_CREAT on it in a sticky folder.
 
     Raises:
-        UserError: it cannot be opened, or is no plain file: who held what it leads to would be anybody's guess.
+        UserError: it cannot be opened, or is not a regular file: who held what it leads to would be anybody's guess.
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
@@ -118,5 +204,5 @@ def _open_lock(path: Path) -> int:
         raise UserError(f"cannot open the lock of this GPU ({error.strerror})", where=path, hint=MEND) from error
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise UserError("the lock of this GPU is no plain file", where=path, hint=MEND)
+        raise UserError("the lock of this GPU is not a regular file", where=path, hint=MEND)
     return handle

@@ -32,16 +32,17 @@ class Journal:
         self._incidents_file = self.folder / "incidents.jsonl"
         try:
             run = json.loads(self._run_file.read_text())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             run = {}
-        self.run: dict[str, Any] = run if isinstance(run, dict) and {"started", "attempts"} <= run.keys() else {}
+        sound = isinstance(run, dict) and _is_moment(run.get("started")) and isinstance(run.get("attempts"), int)
+        self.run: dict[str, Any] = run if sound else {}
 
     def start_attempt(self, recipe: str, batch: int) -> bool:
         """Count an attempt at ``recipe``. Returns whether an earlier attempt at the same recipe is continued."""
         again = self.run.get("recipe") == recipe
         if not again:
             self.run = {"recipe": recipe, "started": now(), "attempts": 0, "batch": batch}
-            self._incidents_file.unlink(missing_ok=True)
+            self._incidents_file.unlink(missing_ok=True)  # of no known training: the others' went with their recipe
         self.run["attempts"] += 1
         self.save()
         return again
@@ -64,10 +65,6 @@ class Journal:
             self.run = {key: value for key, value in self.run.items() if key not in {"stopped", "bad_numbers"}}
             self.save()
 
-    def forget(self) -> None:
-        """Let the next attempt be the first of a new run."""
-        self._run_file.unlink(missing_ok=True)
-
     def incident(self, kind: str, message: str, **details: Any) -> None:
         """Append one incident; ``message`` is in plain words and stands in the report."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -86,8 +83,17 @@ class Journal:
             for line in self._incidents_file.read_bytes().split(b"\n"):
                 try:
                     entry = json.loads(line)
-                except ValueError:
+                except (ValueError, RecursionError):
                     continue
-                if isinstance(entry, dict) and isinstance(entry.get("message"), str):
+                words = isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in ("kind", "message"))
+                if words and _is_moment(entry.get("time")):
                     found.append(entry)
         return found
+
+
+def _is_moment(text: object) -> bool:
+    """Return whether a text is a moment as `now` states it, which whoever shows it can compute with."""
+    try:
+        return isinstance(text, str) and datetime.fromisoformat(text).astimezone().timestamp() >= 0
+    except (OverflowError, OSError, ValueError):
+        return False

@@ -9,7 +9,8 @@ from __future__ import annotations
 import gc
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,46 @@ from .failures import first_line, out_of_memory
 
 STEPS = 3
 MIB = 2**20
+FREED = 0.1
+"""Share of a GPU's memory that, when it has become free since a check, makes another answer likely."""
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU as a check finds it: its name, its memory and what is free of it, both MiB."""
+
+    device: str
+    total_mib: float
+    free_mib: float
+
+
+def gpu() -> Gpu | None:
+    """Return the GPU that torch uses in this process; None without one."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return None
+    free, total = torch.cuda.mem_get_info()
+    return Gpu(torch.cuda.get_device_name(), round(total / MIB, 1), round(free / MIB, 1))
+
+
+def outdated(found: Mapping[str, Any], now: Gpu | None) -> str | None:
+    """Return why an earlier check tells nothing of the GPU there is now; None where it does.
+
+    Args:
+        found: ``memory.json``.
+        now: the GPU that is going to train.
+    """
+    if now is None:
+        return "there is no GPU"
+    if (found["device"], found["total_mib"]) != (now.device, now.total_mib):
+        return (
+            f"it was made on {found['device']} with {found['total_mib']:,.0f} MiB, "
+            f"this is {now.device} with {now.total_mib:,.0f} MiB"
+        )
+    if now.free_mib - found["free_mib"] > FREED * now.total_mib:
+        return f"{found['free_mib']:,.0f} MiB were free then, {now.free_mib:,.0f} MiB are now"
+    return None
 
 
 def densest_images(data: Path, split: str, count: int) -> list[Path]:
@@ -110,7 +151,7 @@ def train_one_epoch(definition: Any, say: Callable[[str], None]) -> Callable[...
     def train(arguments: dict[str, Any], dataset: Path) -> dict[str, float | None]:
         import torch
 
-        from .trainer import NetworkTrainer
+        from .network_trainer import NetworkTrainer
 
         class Probe(NetworkTrainer):
             def save_model(self) -> bool:

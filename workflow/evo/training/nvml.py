@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable
 from typing import Any
+
+from .devices import VARIABLE
 
 MIB = 2**20
 
@@ -13,7 +16,7 @@ class GpuMeter:
     """Reads the figures of one GPU. What its driver does not tell is None.
 
     Args:
-        uuid: as NVML writes it, ``GPU-…``.
+        uuid: as NVML writes it, ``GPU-…``, or ``MIG-…`` of an instance, of which the driver tells less.
     """
 
     def __init__(self, uuid: str):
@@ -67,10 +70,15 @@ class GpuMeter:
 
 
 def gpu_uuid(device: Any) -> str | None:
-    """Return the UUID of a torch device as NVML writes it; None for a CPU, or a GPU that is not NVIDIA's."""
+    """Return the UUID of a torch device as NVML writes it; None for a CPU, or a GPU that is not NVIDIA's.
+
+    A lease has made it the only visible one, by its UUID. What torch tells is that of the card, for a MIG instance too.
+    """
     import torch
 
     if device.type != "cuda":
         return None
+    if (leased := os.environ.get(VARIABLE, "")).startswith(("GPU-", "MIG-")) and "," not in leased:
+        return leased
     uuid = getattr(torch.cuda.get_device_properties(device), "uuid", None)
     return None if uuid is None else f"GPU-{uuid}"

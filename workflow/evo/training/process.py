@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import os
 import signal
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ..errors import EvoError
+from ..errors import EvoError, Preempted, UserError
 from ..files import explain_os_errors
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
+"""What flock(2) answers where a file system has no locks: NFS without lockd, Lustre mounted without ``-o flock``."""
 
 
 def die_with_parent() -> None:
@@ -52,6 +56,18 @@ class StopRequest:
             os.kill(os.getpid(), number)
         self.signal = signal.Signals(number)
 
+    def heed(self) -> None:
+        """End what has not begun to train yet; to be called while it waits.
+
+        Raises:
+            Preempted: a stop was requested.
+        """
+        if self.signal is not None:
+            raise Preempted(
+                f"stopped by {self.signal.name} before the training began; what was finished earlier is kept",
+                hint="run the same command again to continue",
+            )
+
 
 @contextlib.contextmanager
 def sole_owner(
@@ -60,6 +76,7 @@ def sole_owner(
     say: Callable[[str], None],
     wait_seconds: float = 60.0,
     error: type[EvoError] = EvoError,
+    heed: Callable[[], None] = lambda: None,
 ) -> Iterator[None]:
     """Hold a kernel lock on ``path`` for the block. It cannot go stale: the kernel drops it with the process.
 
@@ -69,37 +86,83 @@ def sole_owner(
         say: gets one line when another process still holds the lock.
         wait_seconds: how long to wait for that process, which may be an orphan about to stop.
         error: what to raise then.
+        heed: called before every try; raises to give up.
 
     Raises:
         EvoError: the lock is still held after that time.
+        UserError: ``path`` cannot be a lock: it is something else, or its file system has no locks.
     """
-    with explain_os_errors(path, "taking a lock"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    handle = _open_lock(path)
     try:
         deadline = time.monotonic() + wait_seconds
         told = False
         while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            heed()
+            if try_lock(handle, path):
                 break
-            except BlockingIOError as busy:
-                holder = os.pread(handle, 64, 0).decode(errors="replace").strip() or "unknown"
-                if time.monotonic() >= deadline:
-                    raise error(
-                        f"{what} is in use by process {holder}",
-                        where=path,
-                        hint="wait for it to end, or end it, then run the same command again",
-                    ) from busy
-                if not told:
-                    say(f"waiting for process {holder} to let go of {what}")
-                    told = True
-                time.sleep(0.2)
+            holder = os.pread(handle, 64, 0).decode(errors="replace").strip() or "unknown"
+            if time.monotonic() >= deadline:
+                raise error(
+                    f"{what} is in use by process {holder}",
+                    where=path,
+                    hint="wait for it to end, or end it, then run the same command again",
+                )
+            if not told:
+                say(f"waiting for process {holder} to let go of {what}")
+                told = True
+            time.sleep(0.2)
         os.ftruncate(handle, 0)
         os.pwrite(handle, str(os.getpid()).encode(), 0)
         yield
     finally:
         os.close(handle)
+
+
+def try_lock(handle: int, path: Path) -> bool:
+    """Take the kernel's lock on an open file, if nobody else holds it. It belongs to ``handle`` until that is closed.
+
+    Args:
+        handle: the open file.
+        path: its name, for the message.
+
+    Raises:
+        UserError: the file system has no locks.
+    """
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        raise UserError(
+            f"the file system of this file has no locks (flock: {error.strerror})",
+            where=path,
+            hint="work in a folder of another one with `snakemake -s …/Snakefile -d FOLDER`, or have this one mounted "
+            "with locks (Lustre: -o flock; NFS: lockd)",
+        ) from error
+    return True
+
+
+def _open_lock(path: Path) -> int:
+    """Open a lock file of the session. A link is not followed: what it leads to would be overwritten."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    with explain_os_errors(path, "taking a lock"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            handle = os.open(path, flags, 0o666)
+        except OSError as error:
+            if error.errno not in {errno.ELOOP, errno.ENXIO}:
+                raise
+            raise _not_a_lock(path) from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise _not_a_lock(path)
+    return handle
+
+
+def _not_a_lock(path: Path) -> UserError:
+    return UserError("a lock has to be a regular file, and this is not one", where=path, hint="move it away")
 
 
 def lock_holder(path: Path) -> int | None:

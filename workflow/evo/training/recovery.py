@@ -1,9 +1,9 @@
 """What is done about a training that cannot go on as it is: the one owner of that policy.
 
-Memory that runs out halves the batch, in a new process; so does a death without a word when the kernel's own counter
-says that memory was the reason, and not when it does not: a kill by a person must change no result. Numbers gone bad
-are tried once more from the last checkpoint. A vanished file and a data loader that hangs stop the training. Each is an
-incident in plain words.
+Memory that runs out halves the batch, in a new process; so does the death without a word of this process or of a data
+loader when the kernel's own counter says that memory was the reason, and not when it does not: a kill by a person must
+change no result. Numbers gone bad are tried once more from the last checkpoint. A vanished file and a data loader that
+hangs stop the training. Each is an incident in plain words.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, NoReturn
 from ..config import Session
 from ..errors import EvoError
 from ..files import read_json
+from . import memory
 from .console import Console
-from .failures import first_line, missing_image, out_of_memory
+from .failures import first_line, loader_killed, missing_image, out_of_memory
 from .journal import Journal
 from .kernel_kills import killed_since, oom_kills
 from .soundness import BadNumbers
@@ -50,7 +51,9 @@ class Recovery:
         if isinstance(error, EvoError):
             return
         if what := out_of_memory(error):
-            self._halve_batch(trainer, what, error)
+            self._halve_batch(trainer, what, first_line(error), error)
+        if loader_killed(error):
+            self._judge_kill(trainer, error)
         if image := missing_image(error):
             message = f"an image of the dataset could not be read any more in {trainer.place}: {image}"
             self.journal.incident("missing_file", message, file=image)
@@ -63,7 +66,12 @@ class Recovery:
         if not path.is_file():
             return
         found = read_json(path, "memory")
+        if str(self.session.train.get("device")) in {"cpu", "mps"}:
+            return
         if found["recipe"] != recipe or found["fitting_batch"] in {None, self.journal.run["batch"]}:
+            return
+        if reason := memory.outdated(found, memory.gpu()):
+            self.console.say(f"the memory check is not heeded: {reason}; begins at batch {self.journal.run['batch']}")
             return
         batch, half = self.journal.run["batch"], found["fitting_batch"]
         self.journal.run["batch"] = half
@@ -80,9 +88,31 @@ class Recovery:
         """Return how many batches make a step of the optimizer: as many images as before."""
         return max(round(self.session.train["nbs"] / batch), 1)
 
-    def _halve_batch(self, trainer: VariantTrainer, what: str, error: Exception) -> NoReturn:
-        """Go on in a new process at half the batch, with the nominal batch size kept."""
-        batch, reason = trainer.batch_size, first_line(error)
+    def _judge_kill(self, trainer: VariantTrainer, error: Exception) -> NoReturn:
+        """Ask the kernel's counter why a data loader process was killed.
+
+        Raises:
+            StartAgain: for want of memory; the training goes on at half the batch.
+            EvoError: anything else; a retry goes on from the last checkpoint, at the same batch.
+        """
+        before, now = self.journal.run.get("running", {}).get("oom_kills", {}), oom_kills()
+        if evidence := killed_since(before, now):
+            self._halve_batch(trainer, "the kernel killed a data loader process for want of memory", evidence, error)
+        message = (
+            f"a data loader process was killed in {trainer.place}, and not by the kernel for want of memory"
+            if before.keys() & now.keys()
+            else f"a data loader process was killed in {trainer.place}, and no counter says whether for want of memory"
+        )
+        self.journal.incident("loader_killed", message, error=first_line(error))
+        raise EvoError(
+            message,
+            where=self.variant,
+            hint="run the same command again to continue; lower train.workers or train.batch where memory is short",
+        ) from error
+
+    def _halve_batch(self, trainer: VariantTrainer, what: str, reason: str, error: Exception) -> NoReturn:
+        """Go on in a new process at half the batch, with the nominal batch size kept; ``reason`` is quoted."""
+        batch = trainer.batch_size
         if batch <= SMALLEST_BATCH:
             stop = EvoError(
                 f"{what} even at batch {batch} ({reason})",

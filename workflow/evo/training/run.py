@@ -14,6 +14,7 @@ from ..data.source import checked_hashes
 from ..errors import DiskFull, EvoError, UserError
 from ..files import explain_os_errors, read_json, sha256_file, write_atomically, write_json
 from ..layout import VariantLayout
+from ..models.checkpoint_loader import guard_ultralytics, load_checkpoint, load_plain
 from ..models.definition import Definition, load_definition
 from ..npu.gates import gate, refuse_missed
 from ..train_arguments import with_defaults
@@ -25,8 +26,7 @@ from .gpu import lease
 from .heartbeat import Heartbeat
 from .journal import Journal, now
 from .process import StopRequest, sole_owner
-from .recipe import recipe as recipe_hash
-from .recipe import recipe_document
+from .recipe import recipe_document, standing_recipe
 from .recovery import Recovery
 from .watchdog import Watchdog, prepare_stacks
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .trainer import VariantTrainer
 
 
-def train(session: Session, name: str, console: Console) -> None:
+def train(session: Session, name: str, console: Console, threads: int = 1) -> None:
     """Train the variant ``name`` and publish ``best.pt``, ``last.pt``, ``results.csv`` and ``training.json``.
 
     A run with the same recipe that was interrupted is continued from its newest undamaged checkpoint; one that was
@@ -44,6 +44,8 @@ def train(session: Session, name: str, console: Console) -> None:
         session: the session.
         name: the variant.
         console: tells of the progress.
+        threads: torch's threads on a CPU. Sums that are split otherwise round otherwise, so that the weights depend on
+            it: it follows nothing of the host.
 
     Raises:
         UserError: a check of this variant has not passed.
@@ -56,13 +58,14 @@ def train(session: Session, name: str, console: Console) -> None:
     layout = session.layout.variant(name)
     stop_request = StopRequest()
     with (
-        sole_owner(layout.checkpoints / "lock", f"the training of {name}", console.say),
+        sole_owner(layout.checkpoints / "lock", f"the training of {name}", console.say, heed=stop_request.heed),
         Heartbeat(layout.status, name, console.say) as heartbeat,
-        lease(session.train.get("device"), heartbeat.waiting(console.say)) as gpu,
+        lease(session.train.get("device"), heartbeat.waiting(console.say), stop_request.heed) as gpu,
     ):
         heartbeat.tell("starting")
         ultralytics_env.prepare(layout.checkpoints / "ultralytics")
-        _Training(session, variant, layout, stop_request, console, gpu, heartbeat).run()
+        guard_ultralytics()
+        _Training(session, variant, layout, stop_request, console, gpu, heartbeat, threads).run()
 
 
 def trainer_arguments(
@@ -101,23 +104,26 @@ class _Training:
         console: Console,
         gpu: str | None,
         heartbeat: Heartbeat,
+        threads: int,
     ):
-        self.gpu, self.heartbeat = gpu, heartbeat
+        self.gpu, self.heartbeat, self.threads = gpu, heartbeat, threads
         self.session, self.variant, self.layout = session, variant, layout
         self.stop_request, self.console = stop_request, console
         self.definition: Definition = load_definition(variant.yaml)
-        self.data = read_json(session.layout.fingerprint, "fingerprint")
-        self.nc = len(self.data["names"])
-        data_hash = checked_hashes(session, self.data).training
-        self.document = recipe_document(session, variant, data_hash, self.nc)
-        self.recipe = recipe_hash(session, variant, data_hash, self.nc)
+        fingerprint = read_json(session.layout.fingerprint, "fingerprint")
+        self.nc = len(fingerprint["names"])
+        self.document = recipe_document(session, variant, checked_hashes(session, fingerprint).training, self.nc)
+        self.recipe = standing_recipe(session, variant, self.document)
         self.store = CheckpointStore(layout.checkpoints)
+        self._require_checks()
+        self.aside, self.returned = self._take_place()
         self.journal = Journal(layout.checkpoints)
         self.recovery = Recovery(session, variant.name, self.journal, console)
         self.parameters = 0  # of the network, until it is built
 
     def run(self) -> None:
-        self._require_checks()
+        if self.returned is not None:
+            self.journal.pardon()  # it stopped under another configuration than the one before this
         if reason := self.journal.stopped(self.recipe):
             raise EvoError(reason)
         (self.layout.checkpoints / DELIVERED).unlink(missing_ok=True)
@@ -125,9 +131,16 @@ class _Training:
         if not again:
             self.recovery.heed_memory_check(self.layout.memory, self.recipe)
         self.heartbeat.tell("starting", attempt=self.journal.run["attempts"])
-        aside = self.store.set_aside(self.recipe)
-        if aside is not None:
-            self._incident("recipe", f"the recipe changed: trained afresh, earlier checkpoints are in {aside}")
+        if self.returned is not None:
+            self._incident(
+                "recipe", f"the recipe is an earlier one again: its checkpoints are back from {self.returned}"
+            )
+        elif self.aside is not None:
+            self._incident("recipe", f"the recipe changed: trained afresh, earlier checkpoints are in {self.aside}")
+        if not again and not with_defaults(dict(self.session.train))["deterministic"]:
+            self._incident(
+                "inexact", "train.deterministic is false: the same training again need not give the same bits"
+            )
         generation = self.store.newest(self.recipe, self._damaged)
         epochs = self.session.train["epochs"]
         if generation is None:
@@ -150,6 +163,17 @@ class _Training:
             finished = generation is not None and generation.finished
             need = disk.predict(self.parameters, self.store, finished=finished)
             raise disk.with_shortage(full, need, self.layout.checkpoints) from full
+
+    def _take_place(self) -> tuple[Path | None, Path | None]:
+        """Set aside what is of another recipe, and bring back what was set aside of this one.
+
+        Returns:
+            Where the former lies now, and where the latter lay.
+        """
+        self.store.sweep()
+        journal = Journal(self.layout.checkpoints).run.get("recipe")
+        with explain_os_errors(self.layout.checkpoints, "moving checkpoints"):
+            return self.store.set_aside(self.recipe, journal), self.store.take_back(self.recipe)
 
     def _require_checks(self) -> None:
         """Refuse a network whose checks have not passed, also when this script is called by hand."""
@@ -190,6 +214,7 @@ class _Training:
     def _train_tracked(self, generation: Generation | None) -> Generation:
         from .trainer import VariantTrainer
 
+        ultralytics_env.use_threads(self.threads if self.gpu is None else 1)
         self.recovery.look_back()
         trainer = VariantTrainer(
             trainer_arguments(
@@ -240,15 +265,11 @@ class _Training:
 
     def _publish(self, generation: Generation) -> None:
         """Put the finished weights where the rules look for them; ``training.json`` comes last."""
-        import torch
-        from ultralytics.nn.tasks import torch_safe_load
-
         from ..models import activations
         from .trainer import STATE, strip
 
-        state = torch.load(generation.folder / STATE, map_location="cpu", weights_only=True)
-        best, _ = torch_safe_load(generation.folder / "best.pt", safe_only=True)
-        last, _ = torch_safe_load(generation.folder / "last.pt", safe_only=True)
+        state = load_plain(generation.folder / STATE, ("transfer", "history", "peak_gpu_mib"))
+        best, last = (load_checkpoint(generation.folder / f"{name}.pt", ["epoch"]) for name in ("best", "last"))
         staged = self.layout.checkpoints / "publish"
         shutil.rmtree(staged, ignore_errors=True)
         staged.mkdir()
@@ -271,6 +292,7 @@ class _Training:
                 "arguments": {**with_defaults(dict(self.session.train)), "batch": generation.batch},
                 "model_fingerprint": self.document["model"],
                 "data_hash": self.document["data"],
+                "conditions": state["conditions"],
                 "weights": weights,
                 "pretrained": {
                     "path": str(pretrained),
@@ -286,6 +308,7 @@ class _Training:
                 "finished": finished,
                 "seconds": _between(self.journal.run["started"], finished),
                 "attempts": self.journal.run["attempts"],
+                "precision": state["conditions"].get("precision"),
                 "peak_memory": {"gpu_mib": state["peak_gpu_mib"], "ram_mib": self.journal.run.get("ram_mib", 0.0)},
                 "incidents": self.journal.incidents(),
                 "activations": {"verified": proof["verified"], "found": proof["found"]},

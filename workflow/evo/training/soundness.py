@@ -34,3 +34,20 @@ def bad_tensors(model: nn.Module) -> list[str]:
         for name, tensor in model.state_dict().items()
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all())
     ]
+
+
+LOWEST_SCALE = 2.0**-16
+"""Of the loss in mixed precision, which begins at 2**16. No finite gradient of 16 bits is found far below it."""
+
+
+def no_step_succeeded(before: float, after: float, backoff: float, steps: int) -> bool:
+    """Return whether mixed precision has left out every one of ``steps`` steps, by what became of the loss scale.
+
+    ``torch.amp.GradScaler`` multiplies its scale by ``backoff`` for each step that it leaves out, and only after
+    thousands of good ones raises it. A scale of 0 has left out too many to be counted.
+
+    Args:
+        before: scale before the first of these steps.
+        after: scale after the last.
+    """
+    return steps > 0 and after <= before * backoff**steps

@@ -1,68 +1,36 @@
-"""Ultralytics' detection trainer, with the variant's network, generations of checkpoints and a clean stop.
+"""The trainer of a variant: generations of checkpoints, exact continuation, sound numbers and a clean stop.
 
 Import it only after `workflow.evo.ultralytics_env.prepare`.
 """
 
 from __future__ import annotations
 
-import errno
 import io
 import math
 import os
 import shutil
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import torch
-from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.utils.torch_utils import unwrap_model
 
 from ..errors import Preempted
-from ..models import activations, build
+from ..models.checkpoint_loader import load_checkpoint, load_plain
 from ..models.definition import Definition
-from ..models.transfer import transfer
-from .accumulation import Accumulation, pending_gradients, restore_gradients
+from . import precision
+from .accumulation import Accumulation, pending_gradients, rescaling, restore_gradients
 from .checkpoints import CheckpointStore, Generation
 from .determinism import Conditions, begin_epoch
+from .network_trainer import NetworkTrainer
 from .process import StopRequest
 from .progress import Progress
-from .soundness import BadNumbers, bad_losses, bad_tensors
+from .soundness import LOWEST_SCALE, BadNumbers, bad_losses, bad_tensors, no_step_succeeded
 
 STATE = "state.pt"
-LIBRARY_OOM_RETRIES = 3  # the trainer gives up when its counter is here (engine/trainer.py)
-
-
-class NetworkTrainer(DetectionTrainer):
-    """Ultralytics' detection trainer for the network of a checked definition.
-
-    The activation scope is applied, pretrained weights are transferred tensor by tensor, and an out-of-memory is always
-    raised, since the caller owns the policy.
-    """
-
-    def __init__(self, overrides: dict[str, Any], *, definition: Definition, say: Callable[[str], None]):
-        self.definition, self.say = definition, say
-        self.transfer: tuple[int, int] | None = None  # (matched, total) tensors of pretrained weights
-        super().__init__(overrides=overrides)
-        self.add_callback("on_train_epoch_start", NetworkTrainer._raise_out_of_memory)
-
-    def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> torch.nn.Module:
-        """Build the variant from its checked definition (``cfg`` is the same file) and transfer ``weights``."""
-        model = build.build(self.definition, self.data["nc"], self.data["channels"])
-        self.set_model_names_for_load(model)
-        if weights is not None:
-            self.transfer = transfer(model, weights)
-            self.say(f"pretrained weights: {self.transfer[0]} of {self.transfer[1]} tensors matched")
-        activations.verify(model, self.definition, self.data["nc"])
-        return model
-
-    def final_eval(self) -> None:
-        """Leave the weights as they are: the rule `evaluate` measures them, and the caller strips and publishes."""
-
-    @staticmethod
-    def _raise_out_of_memory(trainer: NetworkTrainer) -> None:
-        trainer._oom_retries = LIBRARY_OOM_RETRIES
 
 
 class VariantTrainer(NetworkTrainer):
@@ -101,6 +69,8 @@ class VariantTrainer(NetworkTrainer):
         self.batch_index = -1  # within the epoch
         self.validating = False
         self._restored_gradients: dict[str, torch.Tensor] = {}
+        self._gradient_factor = 1.0
+        self._steps, self._scale = 0, 1.0  # of the optimizer in this epoch; of the loss before it
         super().__init__(overrides, definition=definition, say=say)
         for event in ("on_train_batch_end", "on_val_batch_end"):
             self.add_callback(event, lambda _: self._heed_stop())
@@ -175,11 +145,16 @@ class VariantTrainer(NetworkTrainer):
 
     def resume_training(self, ckpt: Any) -> None:
         """Continue from the newest generation, if there is one; called by the base class once everything is built."""
+        if self.precision_fault:
+            message = f"mixed precision is off ({self.precision_fault}): trained in float32"
+            self.say(message)
+            if self.generation is None:  # later attempts tell of what is different from the checkpoint
+                self.note("precision", message)
         if self.generation is None:
             return
         folder = self.generation.folder
         # On the CPU: a GPU that had just enough memory for the training has none for a second copy of everything.
-        state = torch.load(folder / STATE, map_location="cpu", weights_only=True)
+        state = load_plain(folder / STATE)
         unwrap_model(self.model).load_state_dict(state["model"])
         self.ema.ema.load_state_dict(state["ema"])
         self.ema.updates = state["updates"]
@@ -217,6 +192,7 @@ class VariantTrainer(NetworkTrainer):
         if state["batches"] == batches:
             self.accumulation.last_step = state["last_step"]
             self._restored_gradients = {name: grad.to(self.device) for name, grad in state["gradients"].items()}
+            self._gradient_factor = rescaling(state["scaler"], self.scaler.get_scale())
         else:  # another batch size: batches are numbered anew, and waiting gradients belong to another step
             self.accumulation.last_step = self.start_epoch * batches - 1
 
@@ -229,7 +205,8 @@ class VariantTrainer(NetworkTrainer):
             model.criterion.update()
 
     def _conditions(self) -> Conditions:
-        return Conditions.of(self.train_loader, self.batch_size, self.device)
+        arithmetic = precision.effective(self.args.amp, self.amp)
+        return Conditions.of(self.train_loader, self.batch_size, self.device, arithmetic)
 
     # Exactness ---------------------------------------------------------------------------------------------------
 
@@ -238,8 +215,9 @@ class VariantTrainer(NetworkTrainer):
         begin_epoch(trainer.train_loader, trainer.args.seed, trainer.epoch)
         trainer.batch_index, trainer.validating = -1, False
         if trainer._restored_gradients:  # not before: the training loop clears all gradients when it starts
-            restore_gradients(unwrap_model(trainer.model), trainer._restored_gradients)
+            restore_gradients(unwrap_model(trainer.model), trainer._restored_gradients, trainer._gradient_factor)
             trainer._restored_gradients = {}
+        trainer._steps, trainer._scale = 0, trainer.scaler.get_scale()
 
     def _build_train_pipeline(self) -> None:
         super()._build_train_pipeline()
@@ -250,6 +228,7 @@ class VariantTrainer(NetworkTrainer):
         """Step when enough batches have come together."""
         if self.accumulation.step_due(self.batch_index + len(self.train_loader) * self.epoch):
             super().optimizer_step()
+            self._steps += 1
 
     def build_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
         """Let ``optimizer: auto`` choose by the configured batch size, so that a halved one changes no optimizer."""
@@ -272,8 +251,16 @@ class VariantTrainer(NetworkTrainer):
             message = f"the loss became {', '.join(losses)} in {trainer.place}"
             if not trainer.scaler.is_enabled():
                 raise BadNumbers(message)
+            if trainer._every_step_left_out():
+                raise BadNumbers(f"{message}: mixed precision left out every step")
             trainer.note("bad_batch", f"{message}: mixed precision left out the step, and all weights are sound")
+        if (scale := trainer.scaler.get_scale()) < LOWEST_SCALE:
+            raise BadNumbers(f"the loss scale of mixed precision fell to {scale:g} in {trainer.place}")
         trainer.validating = True
+
+    def _every_step_left_out(self) -> bool:
+        now, backoff = self.scaler.get_scale(), self.scaler.get_backoff_factor()
+        return no_step_succeeded(self._scale, now, backoff, self._steps)
 
     def _handle_nan_recovery(self, epoch: int) -> bool:
         """Raise where the base class would roll back."""
@@ -302,22 +289,43 @@ def _plain(value: Any) -> Any:
 def strip(source: Path, target: Path, updates: dict[str, Any] | None = None) -> None:
     """Write the deployable form of a checkpoint: EMA weights in half precision, no optimizer, atomically.
 
+    It has the entries of Ultralytics' ``strip_optimizer``, which opens its file with the unrestricted loader.
+
     Args:
         updates: entries of the checkpoint to replace.
 
     Raises:
+        UserError: ``source`` is not a checkpoint.
         OSError: the disk is full.
     """
-    from ultralytics.utils.torch_utils import strip_optimizer
+    from ultralytics import __version__
+    from ultralytics.utils import DEFAULT_CFG_DICT, DEFAULT_CFG_KEYS
 
+    checkpoint = load_checkpoint(source)
+    network = checkpoint.get("ema") or checkpoint["model"]
+    if hasattr(network, "args"):
+        network.args = dict(network.args)
+    if hasattr(network, "criterion"):
+        network.criterion = None
+    arguments = {**DEFAULT_CFG_DICT, **checkpoint.get("train_args", {})}
+    emptied = dict.fromkeys(("optimizer", "best_fitness", "stopper", "ema", "updates", "scaler"))
+    stripped = {
+        "date": datetime.now().astimezone().isoformat(),
+        "version": __version__,
+        "license": "AGPL-3.0 License (https://ultralytics.com/license)",
+        "docs": "https://docs.ultralytics.com",
+        **checkpoint,
+        **emptied,
+        "model": network.half().requires_grad_(False),
+        "epoch": -1,
+        "train_args": {key: value for key, value in arguments.items() if key in DEFAULT_CFG_KEYS},
+        **(updates or {}),
+    }
+    # torch.save to a path answers a full disk with a RuntimeError of its archive writer, without the cause
+    buffer = io.BytesIO()
+    torch.save(stripped, buffer)
     draft = target.with_name(f".{target.name}.tmp")
-    shutil.copyfile(source, draft)
-    try:
-        strip_optimizer(draft, updates=updates)
-    except RuntimeError as error:
-        if "PytorchStreamWriter" not in str(error):
-            raise
-        raise OSError(errno.ENOSPC, "torch.save could not write, and does not say why", draft) from error
+    draft.write_bytes(buffer.getbuffer())
     with draft.open("rb+") as stream:
         os.fsync(stream.fileno())
     draft.replace(target)

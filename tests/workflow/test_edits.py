@@ -1,0 +1,87 @@
+"""After every edit exactly what depends on it runs again: the table of `tests.workflow.edits` against real dry runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.workflow.dry_runs import DryRuns
+from tests.workflow.edits import EDITS, TRAINING, Edit
+from tests.workflow.finished import Place, command, finish
+from workflow.evo.config import load_session_files
+from workflow.evo.data.source import session_hashes
+from workflow.evo.plan.dry_run import Job
+from workflow.evo.training.legacy import recipes_0_1_0
+from workflow.evo.training.recipe import recipe_document
+
+VARIANTS = ("level2_relu", "mine")
+
+
+@pytest.fixture(scope="module")
+def runs() -> Iterator[DryRuns]:
+    with DryRuns() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def finished(runs, tmp_path_factory) -> Path:
+    return finish(tmp_path_factory.mktemp("finished") / "session", runs)
+
+
+@pytest.fixture
+def place(runs, finished, tmp_path) -> Place:
+    return Place(tmp_path, finished, runs)
+
+
+def rules(jobs: list[Job]) -> set[str]:
+    return {job.rule for job in jobs} - {"all"}
+
+
+@pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.name)
+def test_nothing_more_than_needed_runs_again(place, edit: Edit):
+    edit.do(place)
+    jobs = place.plan()
+    assert rules(jobs) == edit.again
+    if edit.only:
+        assert {job.variant for job in jobs} <= {edit.only, None}
+
+
+def test_every_key_of_the_configuration_is_in_the_table():
+    schema = json.loads((Path(__file__).parents[2] / "workflow/schemas/config.schema.json").read_text())
+    named = " ".join(edit.name for edit in EDITS)
+    missing = [
+        f"{name}.{key}"
+        for name, block in schema["properties"].items()
+        for key in block.get("properties", ())
+        if name in {"evaluate", "npu", "report"} and f"{name}.{key}" not in named
+    ]
+    assert missing == []
+    assert [name for name in schema["properties"] if name not in named and name not in {"data", "digits"}] == []
+
+
+def test_what_is_asked_for_once_more_by_force_is_published_and_not_trained(place):
+    """Snakemake deletes the outputs first; the checkpoint is no output."""
+    jobs = place.plan("--forcerun", "train")
+    assert rules(jobs) == TRAINING
+
+
+def test_what_version_0_1_0_trained_is_not_trained_again(place, runs, monkeypatch):
+    monkeypatch.chdir(place.workspace.folder)
+    session = load_session_files([Path("session.yaml")])
+    data = session_hashes(session)
+    for name in VARIANTS:
+        variant, path = session.variant(name), session.layout.variant(name).training
+        document = recipe_document(session, variant, data.training, len(data.names))
+        training = json.loads(path.read_text())
+        training["recipe"] = next(recipes_0_1_0(session, document, training["arguments"]))
+        path.write_text(json.dumps(training))
+    recorded = runs.run(place.workspace.folder, command(Path(__file__).parents[2], "--touch", "--forceall"))
+    assert recorded.code == 0, recorded.stderr
+    assert rules(place.plan()) == set()
+    place.change(train={"workers": 3})
+    assert rules(place.plan()) == set()
+    place.change(train={"lr0": 0.02})
+    assert "train" in rules(place.plan())
