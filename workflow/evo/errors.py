@@ -106,7 +106,7 @@ def leave(code: int) -> NoReturn:
     """
     threading._shutdown()
     atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):
         try:
             stream.flush()
         except (OSError, ValueError):  # nobody reads it any more, or it is closed: as Python itself
