@@ -26,7 +26,7 @@ def killed_after_three_epochs(bench, session, prepare=lambda: None):
 def lose_gradients():
     from workflow.evo.training import trainer
 
-    trainer.restore_gradients = lambda model, gradients: None
+    trainer.restore_gradients = lambda *_: None
 
 
 def draw_anew():

@@ -60,7 +60,7 @@ def refuse(trainer, batch):
 NetworkTrainer.preprocess_batch = refuse
 arguments = trainer_arguments(session, variant, batch=4, save_dir=session.layout.root, leased=False)
 train = memory.train_one_epoch(load_definition(variant.yaml), print)
-tried = memory.probe(arguments, train, session.layout.data)
+tried = memory.probe(arguments, train, session.layout.view)
 print(json.dumps({"tried": tried, "steps": steps}))
 """
 

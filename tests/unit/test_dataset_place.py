@@ -217,7 +217,7 @@ def test_a_list_of_images_in_the_view_is_refused(call, tmp_path):
 @pytest.mark.parametrize("train", ["/", "..", "."])
 def test_images_around_the_results_are_refused_at_once(call, working_directory, train):
     path = save_dataset(working_directory, train=train)
-    with pytest.raises(UserError, match=r"is around the results, whose images would be trained on: .*/work/results"):
+    with pytest.raises(UserError, match=r"is around the results, whose images would be trained on: .*/results"):
         call(check_dataset, data=str(path))
 
 

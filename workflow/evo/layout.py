@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+VIEW = "view"
+"""Folder beside ``dataset.yaml`` with the links to the dataset."""
+
 
 @dataclass(frozen=True)
 class BoardLayout:
@@ -177,6 +180,11 @@ class SessionLayout:
     def dataset_yaml(self) -> Path:
         """The dataset as training reads it: images and labels linked beside it, nothing that can be executed."""
         return self.data / "dataset.yaml"
+
+    @property
+    def view(self) -> Path:
+        """Links to the images and labels of the dataset: ``images/{split}`` and ``labels/{split}``."""
+        return self.data / VIEW
 
     @property
     def digits(self) -> Path:

@@ -62,7 +62,7 @@ def check(session: Session, variant: Variant, console: Console, *, leased: bool)
         session, variant, batch=session.train["batch"], save_dir=session.layout.root, leased=leased
     )
     train = memory.train_one_epoch(load_definition(variant.yaml), console.say)
-    tried = memory.probe(arguments, train, session.layout.data)
+    tried = memory.probe(arguments, train, session.layout.view)
     if not tried[-1]["fits"]:
         raise EvoError(
             f"not even one image of {session.train['imgsz']} px fits into the memory of "
@@ -74,7 +74,7 @@ def check(session: Session, variant: Variant, console: Console, *, leased: bool)
         "recipe": identity,
         "skipped": None,
         **asdict(gpu),
-        "objects": memory.most_objects(session.layout.data),
+        "objects": memory.most_objects(session.layout.view),
         "fitting_batch": tried[-1]["batch"],
         "tried": tried,
     }

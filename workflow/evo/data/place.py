@@ -10,7 +10,7 @@ from ..config import Session
 from ..errors import UserError
 from ..variants import ROOT
 from .dataset import load_dataset
-from .view import KINDS, VIEW
+from .view import KINDS
 
 UNUSABLE = {
     os.pathsep: "at which Python parts its search path",
@@ -39,7 +39,7 @@ def refuse_misplaced(session: Session) -> None:
     layout = session.layout
     for folder in (root.parent, root):
         _refuse_file(folder)
-    view = layout.data / VIEW
+    view = layout.view
     for folder in (layout.data, layout.digits, view, *(view / kind for kind in KINDS)):
         if folder.is_symlink():
             raise UserError(

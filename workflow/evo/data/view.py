@@ -20,12 +20,12 @@ import yaml
 
 from ..errors import UserError
 from ..files import explain_os_errors, open_regular, write_atomically
+from ..layout import VIEW
 from ..printable import printable
 from .dataset import SPLITS, Dataset
 from .listing import label_of, named_images
 
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
-VIEW = "view"
 KINDS = ("images", "labels")
 
 COPIES = ".copies.json"
