@@ -66,7 +66,7 @@ def densest_images(data: Path, split: str, count: int) -> list[Path]:
     """Return the ``count`` images of a split with the most objects, most first.
 
     Args:
-        data: the folder of the session's linked dataset.
+        data: the folder with the links to the dataset, `SessionLayout.view`.
     """
     labels = data / "labels" / split
     images = sorted((data / "images" / split).iterdir())
@@ -136,9 +136,9 @@ def _dataset(data: Path, folder: Path, batch: int) -> Path:
             (folder / "images" / split / f"{index}{image.suffix}").symlink_to(image.resolve())
             if label.is_file():
                 (folder / "labels" / split / f"{index}.txt").symlink_to(label.resolve())
-    document = yaml.safe_load((data / "dataset.yaml").read_text())
+    names = yaml.safe_load((data.parent / "dataset.yaml").read_text())["names"]
     path = folder / "dataset.yaml"
-    path.write_text(yaml.safe_dump({key: document[key] for key in ("train", "val", "names")}))
+    path.write_text(yaml.safe_dump({"train": "images/train", "val": "images/val", "names": names}))
     return path
 
 
