@@ -17,16 +17,17 @@ OBJECTS = {"few": 1, "many": 7, "none": 0, "some": 3}
 
 @pytest.fixture
 def data(tmp_path):
+    view = tmp_path / "view"
     for split in ("train", "val"):
         for kind in ("images", "labels"):
-            (tmp_path / kind / split).mkdir(parents=True)
+            (view / kind / split).mkdir(parents=True)
         for name, count in OBJECTS.items():
-            (tmp_path / "images" / split / f"{name}.png").touch()
+            (view / "images" / split / f"{name}.png").touch()
             if count:
-                (tmp_path / "labels" / split / f"{name}.txt").write_text("0 0.5 0.5 0.1 0.1\n" * count + "\n")
+                (view / "labels" / split / f"{name}.txt").write_text("0 0.5 0.5 0.1 0.1\n" * count + "\n")
     names = {"train": "images/train", "val": "images/val", "test": "images/test", "names": {0: "a: b", 1: "c"}}
     (tmp_path / "dataset.yaml").write_text(yaml.safe_dump(names))
-    return tmp_path
+    return view
 
 
 def test_the_densest_images_come_first_and_one_without_labels_last(data):
