@@ -8,6 +8,7 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -82,38 +83,49 @@ def cpu_count() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@contextlib.contextmanager
+def driver() -> Iterator[Any]:
+    """Yield `pynvml`, ready to be asked about the GPUs of this host; None without it or without a driver."""
+    try:
+        import pynvml
+    except ImportError:
+        yield None
+        return
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        yield None
+        return
+    try:
+        yield pynvml
+    finally:
+        pynvml.nvmlShutdown()
+
+
 def gpus() -> list[dict[str, Any]]:
     """Return index, UUID, name, memory (GiB) and driver of every NVIDIA GPU; empty without a driver.
 
     One that does not answer is left out: it is broken, or the control group of this process may not use it.
     """
-    try:
-        import pynvml
-    except ImportError:
-        return []
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return []
-    try:
-        driver = pynvml.nvmlSystemGetDriverVersion()
-        found = []
-        for index in range(pynvml.nvmlDeviceGetCount()):
-            with contextlib.suppress(pynvml.NVMLError):
-                handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-                memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+    found: list[dict[str, Any]] = []
+    with driver() as nvml:
+        if nvml is None:
+            return found
+        version = nvml.nvmlSystemGetDriverVersion()
+        for index in range(nvml.nvmlDeviceGetCount()):
+            with contextlib.suppress(nvml.NVMLError):
+                handle = nvml.nvmlDeviceGetHandleByIndex(index)
+                memory = nvml.nvmlDeviceGetMemoryInfo(handle)
                 found.append(
                     {
                         "index": index,
-                        "uuid": str(pynvml.nvmlDeviceGetUUID(handle)),
-                        "name": pynvml.nvmlDeviceGetName(handle),
+                        "uuid": str(nvml.nvmlDeviceGetUUID(handle)),
+                        "name": nvml.nvmlDeviceGetName(handle),
                         "memory_gib": round(memory.total / GIB, 1),
-                        "driver": driver,
+                        "driver": version,
                     }
                 )
-        return found
-    finally:
-        pynvml.nvmlShutdown()
+    return found
 
 
 def describe(folder: Path) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def quoted(value: Any, limit: int = 80) -> str:
 
 def inert(value: Any) -> Any:
     """Return a cell of a CSV file. A text that a spreadsheet would compute (``=…``) gets an apostrophe before it."""
-    if isinstance(value, str) and value.lstrip()[:1] in FORMULAS and not _is_number(value):
+    if isinstance(value, str) and value.lstrip()[:1] in FORMULAS and not is_number(value):
         return f"'{value}"
     return value
 
@@ -53,7 +53,8 @@ def tell(text: object) -> None:
     print(printable(text), file=sys.stderr, flush=True)
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Return whether `float` reads a text."""
     try:
         float(text)
     except ValueError:

@@ -7,7 +7,7 @@ from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 
-from ..printable import printable, quoted
+from ..printable import is_number, printable, quoted
 
 SHOWN = 80  # characters of a row that a message quotes
 COLUMNS = 5
@@ -61,7 +61,7 @@ def _parse_row(columns: list[str], line: str, labels: Labels, seen: set[bytes]) 
     try:
         values = [float(column) for column in columns]
     except ValueError:
-        word = next(column for column in columns if not _is_number(column))
+        word = next(column for column in columns if not is_number(column))
         labels.add("label_not_a_number", f"{line}: {quoted(word, 40)}")
         return
     if not all(map(math.isfinite, values)):
@@ -89,11 +89,3 @@ def _parse_row(columns: list[str], line: str, labels: Labels, seen: set[bytes]) 
     edges = (x - width / 2, y - height / 2, 1 - x - width / 2, 1 - y - height / 2)
     if min(edges) < -ROUNDING:
         labels.add("label_leaves_image", f"{line}: by {-min(edges):.3f}")
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True

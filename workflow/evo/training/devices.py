@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..environment import driver
 from ..errors import UserError
 
 VARIABLE = "CUDA_VISIBLE_DEVICES"
@@ -41,24 +42,15 @@ def host_devices() -> list[Device]:
     A card in MIG mode is not among them, its instances are. One that does not answer is left out: it is broken, or the
     control group of this process may not use it.
     """
-    try:
-        import pynvml
-    except ImportError:
-        return []
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return []
-    try:
-        found: list[Device] = []
-        for index in range(pynvml.nvmlDeviceGetCount()):
-            with contextlib.suppress(pynvml.NVMLError):
-                found += _devices_of(pynvml, pynvml.nvmlDeviceGetHandleByIndex(index))
-        return found
-    except pynvml.NVMLError:  # not even their number
-        return []
-    finally:
-        pynvml.nvmlShutdown()
+    found: list[Device] = []
+    with driver() as nvml:
+        if nvml is None:
+            return found
+        with contextlib.suppress(nvml.NVMLError):  # of the count: not even their number is known
+            for index in range(nvml.nvmlDeviceGetCount()):
+                with contextlib.suppress(nvml.NVMLError):
+                    found += _devices_of(nvml, nvml.nvmlDeviceGetHandleByIndex(index))
+    return found
 
 
 def _devices_of(nvml: Any, card: Any) -> list[Device]:
