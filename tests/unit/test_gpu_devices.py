@@ -138,6 +138,11 @@ def test_without_the_variable_every_device_is_visible():
     assert visible_devices(HOST, {}, pytest.fail) == HOST
 
 
+@pytest.mark.parametrize("value", ["0", "9", "GPU-x"])
+def test_on_a_host_without_a_gpu_the_variable_is_of_another_host(value):
+    assert visible(value, []) == []
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [

@@ -45,9 +45,13 @@ def unknown_targets(
 def _refusal(session: Session, target: str) -> UserError | None:
     path = PurePosixPath(target)
     if path.is_relative_to(session.root):
-        name = _variant_of(path.relative_to(session.root).parts)
+        parts = path.relative_to(session.root).parts
+        name = _variant_of(parts)
         if name is not None and name not in session.variant_names:
             return UserError(f"unknown variant '{name}'", where=target, hint=did_you_mean(name, session.variant_names))
+        if name is not None and parts[1:2] == ("npu",) and len(parts) > 3 and parts[2] not in session.npu.boards:
+            hint = f"{did_you_mean(parts[2], session.npu.boards)} Boards are named in 'npu.boards'"
+            return UserError(f"no board '{parts[2]}' in this session", where=target, hint=hint)
     elif path.parts[:1] == ("results",) and len(path.parts) > 2:
         return UserError(
             f"the session is '{session.name}', not '{path.parts[1]}'",

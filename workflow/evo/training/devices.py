@@ -146,7 +146,7 @@ def visible_devices(
     Raises:
         UserError: an entry names no GPU, or more than one. CUDA would leave out the rest of the list without a word.
     """
-    if VARIABLE not in environment:
+    if VARIABLE not in environment or not devices:  # what is set on a host without a GPU is of another host
         return devices
     cards = list(dict.fromkeys(device.card for device in devices))
     found: dict[Device, None] = {}
