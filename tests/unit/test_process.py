@@ -233,6 +233,34 @@ def test_a_forked_worker_is_ended_by_the_signal():
         assert process.stdout.readline() == f"-{signal.SIGTERM.value} None\n"
 
 
+# forks_end_with_this_process
+
+FORKING = """
+import os, signal, sys
+from pathlib import Path
+from workflow.evo.training.process import forks_end_with_this_process, sole_owner
+forks_end_with_this_process()
+with sole_owner(Path(sys.argv[1]), "it", print, 0):
+    if os.fork() == 0:
+        if os.fork() == 0:
+            print("held", flush=True)
+        signal.pause()
+    signal.pause()
+"""
+
+
+@LINUX
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
+def test_forks_that_hang_end_with_the_training_and_keep_no_lock(tmp_path, end):
+    with python(FORKING, tmp_path / "lock") as process:
+        assert process.stdout.readline() == "held\n"
+        process.send_signal(end)
+        process.wait(30)
+        with sole_owner(tmp_path / "lock", "it", print, 30):
+            pass
+        assert process.stdout.read() == ""  # both forks have let go of it
+
+
 # die_with_parent
 
 GRANDCHILD = """

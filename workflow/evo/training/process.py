@@ -35,6 +35,28 @@ def die_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+def forks_end_with_this_process() -> None:
+    """Have the kernel kill what this process forks from now on when it ends itself (Linux only).
+
+    A data loader process that was killed may have held a lock which the other ones wait for, for ever: they do not
+    notice then that the training is over, and their copy of its lock's descriptor keeps the next one out.
+    """
+    if sys.platform != "linux":
+        return
+    library, parent = ctypes.CDLL(None, use_errno=True), 0
+
+    def note_parent() -> None:
+        nonlocal parent
+        parent = os.getpid()
+
+    def end_with_parent() -> None:
+        library.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended in between
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    os.register_at_fork(before=note_parent, after_in_child=end_with_parent)
+
+
 class StopRequest:
     """Remembers SIGTERM, SIGINT and SIGUSR1, for the training loop to act on between two batches.
 

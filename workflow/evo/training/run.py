@@ -25,7 +25,7 @@ from .console import Console, duration
 from .gpu import lease
 from .heartbeat import Heartbeat
 from .journal import Journal, now
-from .process import StopRequest, sole_owner
+from .process import StopRequest, forks_end_with_this_process, sole_owner
 from .recipe import recipe_document, standing_recipe
 from .recovery import Recovery
 from .watchdog import Watchdog, prepare_stacks
@@ -57,6 +57,7 @@ def train(session: Session, name: str, console: Console, threads: int = 1) -> No
     variant = session.variant(name)
     layout = session.layout.variant(name)
     stop_request = StopRequest()
+    forks_end_with_this_process()
     with (
         sole_owner(layout.checkpoints / "lock", f"the training of {name}", console.say, heed=stop_request.heed),
         Heartbeat(layout.status, name, console.say) as heartbeat,
