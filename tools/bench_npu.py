@@ -16,15 +16,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from workflow.evo import ultralytics_env
+from workflow.evo.config.boards import Board, board_names, load_board
+from workflow.evo.config.variants import ACTIVATIONS, ROOT, model_file
 from workflow.evo.data.dataset import load_dataset
 from workflow.evo.data.digits import draw
 from workflow.evo.data.view import link
-from workflow.evo.errors import UserError, entry_point
+from workflow.evo.errors import UserError
 from workflow.evo.files import sha256_file, write_atomically
-from workflow.evo.npu.boards import Board, board_names, load_board
+from workflow.evo.host import ultralytics_env
+from workflow.evo.host.entry_point import entry_point
 from workflow.evo.training import tracking
-from workflow.evo.variants import ACTIVATIONS, ROOT, model_file
 
 DIGITS = {"train": 320, "val": 96, "test": 0, "size": 256, "seed": 0}
 RECIPE = {"optimizer": "SGD", "lr0": 0.02, "warmup_epochs": 1, "close_mosaic": 3, "fliplr": 0.0, "nbs": 16, "batch": 16}
@@ -125,9 +126,9 @@ def _ours(
     name: str, best: Path, dataset: Path, options: argparse.Namespace, board: Board, folder: Path
 ) -> dict[str, Any]:
     """Raw heads, NHWC, int8 in and out, islands folded."""
+    from workflow.evo.evaluation.int8 import evaluate_int8
     from workflow.evo.models.activations import load_network
     from workflow.evo.npu.calibration import CalibrationImages
-    from workflow.evo.npu.evaluate import evaluate_int8
     from workflow.evo.npu.export import export_int8
     from workflow.evo.npu.metadata import describe
 

@@ -26,9 +26,10 @@ from typing import Any
 
 import yaml
 
-from workflow.evo.errors import EvoError, entry_point
-from workflow.evo.npu.boards import board_names
-from workflow.evo.variants import ROOT, model_file
+from workflow.evo.config.boards import board_names
+from workflow.evo.config.variants import ROOT, model_file
+from workflow.evo.errors import EvoError
+from workflow.evo.host.entry_point import entry_point
 
 MIB = 1024  # KiB
 CONSTRAINT = re.compile(r"\{(\w+),[^}]*\}")  # as Snakemake writes constraints of wildcards into patterns

@@ -30,14 +30,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workflow.evo import ultralytics_env
-from workflow.evo.config import Session, load_session
+from workflow.evo.config.session import Session, load_session
 from workflow.evo.data.check import check
 from workflow.evo.data.dataset import load_dataset
 from workflow.evo.data.digits import draw
 from workflow.evo.data.view import link
-from workflow.evo.errors import EvoError, entry_point
+from workflow.evo.errors import EvoError
 from workflow.evo.files import write_json
+from workflow.evo.host import ultralytics_env
+from workflow.evo.host.entry_point import entry_point
 
 VARIANT = "tiny"
 MODEL = """
@@ -181,9 +182,9 @@ class Kill:
 
 
 def _train_here(session: Session, log: Path, prepare: Callable[[], None], kill: Kill | None, told: int) -> int:
+    from workflow.evo.host.console import Console
     from workflow.evo.training import run
-    from workflow.evo.training.console import Console
-    from workflow.evo.training.recovery import StartAgain
+    from workflow.evo.training.recovery import RestartRequired
 
     with log.open("a") as stream:
         os.dup2(stream.fileno(), 1)
@@ -197,7 +198,7 @@ def _train_here(session: Session, log: Path, prepare: Callable[[], None], kill: 
         prepare()
         with _watched_phases(kill, told):
             run.train(session, VARIANT, Console(VARIANT))
-    except StartAgain:
+    except RestartRequired:
         return AGAIN
     except EvoError as error:
         print(f"error: {error}", flush=True)

@@ -30,10 +30,11 @@ from typing import Any
 
 import psutil
 
-from workflow.evo.errors import EXIT_PREEMPTED, EvoError, Preempted, entry_point
-from workflow.evo.training import gpu
-from workflow.evo.training.devices import Device
-from workflow.evo.training.process import StopRequest, die_with_parent
+from workflow.evo.errors import EXIT_PREEMPTED, EvoError, Preempted
+from workflow.evo.host import gpu
+from workflow.evo.host.devices import Device
+from workflow.evo.host.entry_point import entry_point
+from workflow.evo.host.process import StopRequest, die_with_parent
 
 ROOT = Path(__file__).resolve().parents[1]
 DEVICES = 4

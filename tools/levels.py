@@ -18,10 +18,11 @@ from typing import Any
 
 import yaml
 
-from workflow.evo.errors import EvoError, entry_point
+from workflow.evo.config.boards import board_names
+from workflow.evo.config.variants import ROOT, model_file
+from workflow.evo.errors import EvoError
 from workflow.evo.files import write_atomically
-from workflow.evo.npu.boards import board_names
-from workflow.evo.variants import ROOT, model_file
+from workflow.evo.host.entry_point import entry_point
 
 BASE = "level4"
 CHANGES = {

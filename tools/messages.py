@@ -18,10 +18,10 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import write_po
 
+from workflow.evo.config.variants import ROOT
 from workflow.evo.files import write_atomically
-from workflow.evo.reporting.language import ENGLISH, LANGUAGES, catalogue, catalogue_file
 from workflow.evo.reporting.render import TEMPLATES
-from workflow.evo.variants import ROOT
+from workflow.evo.text.language import ENGLISH, LANGUAGES, catalogue, catalogue_file
 
 WORKFLOW = ROOT / "workflow"
 METHODS = [("evo/**.py", "python"), ("scripts/**.py", "python"), ("evo/reporting/templates/**.j2", "jinja2")]

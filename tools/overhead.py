@@ -19,11 +19,12 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from workflow.evo import ultralytics_env
-from workflow.evo.errors import EvoError, entry_point
+from workflow.evo.config.variants import ROOT, model_file
+from workflow.evo.errors import EvoError
 from workflow.evo.files import write_atomically
+from workflow.evo.host import ultralytics_env
+from workflow.evo.host.entry_point import entry_point
 from workflow.evo.layout import SessionLayout
-from workflow.evo.variants import ROOT, model_file
 
 VARIANT = "level4_relu"
 RECIPE = {

@@ -34,7 +34,7 @@ BOARD = "ethos-u55-256"
 TRAIN_PLAINLY = """
 import json, sys
 from pathlib import Path
-from workflow.evo.ultralytics_env import prepare
+from workflow.evo.host.ultralytics_env import prepare
 model, data, arguments = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 prepare(Path("settings"))
 from workflow.evo.training import tracking
@@ -45,7 +45,7 @@ YOLO(model).train(data=data, project=str(Path("runs").resolve()), plots=False, *
 VALIDATE = """
 import json, sys
 from pathlib import Path
-from workflow.evo.ultralytics_env import prepare
+from workflow.evo.host.ultralytics_env import prepare
 prepare(Path("settings"))
 from ultralytics import YOLO
 found = YOLO(sys.argv[1]).val(data=sys.argv[2], split="test", imgsz=320, batch=16, device="cpu", plots=False,

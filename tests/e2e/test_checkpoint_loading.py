@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.hostile_pickles import CONV, checkpoint, module, network, save, tensor
-from workflow.evo import ultralytics_env
 from workflow.evo.errors import EvoError, UserError
+from workflow.evo.host import ultralytics_env
 from workflow.evo.models.checkpoint_loader import (
     _class,
     guard_ultralytics,

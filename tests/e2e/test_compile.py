@@ -13,13 +13,13 @@ import yaml
 
 from tests.conftest import ROOT, TINY, environment
 from tests.unit import vela_models
-from workflow.evo import ultralytics_env
+from workflow.evo.config.boards import BOARDS, board_names, load_board
+from workflow.evo.config.variants import model_file
 from workflow.evo.files import read_json, sha256_file, write_json
-from workflow.evo.npu.boards import BOARDS, board_names, load_board
+from workflow.evo.host import ultralytics_env
 from workflow.evo.npu.compatibility import judge
 from workflow.evo.npu.flatbuffer import read_operators
 from workflow.evo.npu.vela import compile_model
-from workflow.evo.variants import model_file
 
 SIZE = 64  # pixels
 VARIANT = "level4_leaky"

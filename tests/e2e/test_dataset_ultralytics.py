@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 READ = """
 import json, sys
 from pathlib import Path
-from workflow.evo.ultralytics_env import prepare
+from workflow.evo.host.ultralytics_env import prepare
 prepare(Path("settings"))
 from ultralytics.data.dataset import YOLODataset
 from ultralytics.data.utils import check_det_dataset
@@ -36,7 +36,7 @@ print(json.dumps(counts))
 JUDGE = """
 import json, sys
 from pathlib import Path
-from workflow.evo.ultralytics_env import prepare
+from workflow.evo.host.ultralytics_env import prepare
 prepare(Path("settings"))
 from ultralytics.data.utils import verify_image_label
 verdicts = []

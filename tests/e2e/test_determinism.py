@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from workflow.evo import ultralytics_env
+from workflow.evo.host import ultralytics_env
 from workflow.evo.training.determinism import Conditions, OneEpoch, begin_epoch, epoch_seed
 
 IMAGES = 40

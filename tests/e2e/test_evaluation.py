@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import yaml
 
-from workflow.evo import ultralytics_env
 from workflow.evo.errors import EvoError, UserError
 from workflow.evo.evaluation.detector import check_unchanged, dataset_splits, load_detector
 from workflow.evo.evaluation.validation import evaluate
 from workflow.evo.files import load_schema, sha256_file
+from workflow.evo.host import ultralytics_env
 
 SIZE = 64  # pixels
 CPU = {"device": "cpu", "workers": 0}

@@ -18,14 +18,14 @@ import yaml
 from tests.e2e.test_evaluation import CPU, MODEL, NAMES, SIZE, draw
 from tests.unit.npu_documents import decoder
 from tests.unit.synthetic import make_session, split_metrics, write_metrics, write_shared, write_training
-from workflow.evo import ultralytics_env
+from workflow.evo.config.variants import ROOT, Variant, model_file
 from workflow.evo.errors import EvoError
+from workflow.evo.evaluation.decode import decode
+from workflow.evo.evaluation.int8 import _validate, as_module, evaluate_int8
+from workflow.evo.evaluation.interpreter import Int8Model
 from workflow.evo.files import read_json, sha256_file, write_json
+from workflow.evo.host import ultralytics_env
 from workflow.evo.models.definition import load_definition
-from workflow.evo.npu.decode import decode
-from workflow.evo.npu.evaluate import _validate, as_module, evaluate_int8
-from workflow.evo.npu.interpreter import Int8Model
-from workflow.evo.variants import ROOT, Variant, model_file
 
 BOARD = "ethos-u55-256"
 
@@ -361,5 +361,5 @@ def test_weights_of_other_classes_are_refused(trained, dataset, tmp_path):
 
 
 def test_the_decoder_of_the_repository_is_the_one_that_was_tested():
-    spec = importlib.util.find_spec("workflow.evo.npu.bundle")
+    spec = importlib.util.find_spec("workflow.evo.deploy.bundle")
     assert Path(spec.origin).parent / "templates" / "decode.py" == Path(decoder().__file__)

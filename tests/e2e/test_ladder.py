@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.conftest import Workspace
-from workflow.evo.npu.boards import board_names
+from workflow.evo.config.boards import board_names
 
 pytestmark = pytest.mark.long
 

@@ -15,16 +15,16 @@ import pytest
 
 from tests.unit.model_files import FILES, GRID, line_of, write
 from tests.unit.test_malicious_models import FILES as MALICIOUS
-from workflow.evo import ultralytics_env
+from workflow.evo.config.train_arguments import ultralytics_folder
+from workflow.evo.config.variants import ROOT, model_file
 from workflow.evo.errors import UserError
 from workflow.evo.files import read_json
+from workflow.evo.host import ultralytics_env
 from workflow.evo.models import cost, graph
 from workflow.evo.models.definition import load_definition
 from workflow.evo.models.expressions import CLASSES
 from workflow.evo.models.modules import MODULES, REQUIRED
 from workflow.evo.models.problems import ActivationError
-from workflow.evo.train_arguments import ultralytics_folder
-from workflow.evo.variants import ROOT, model_file
 
 MIXED = """
 nc: 5

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from workflow.evo import ultralytics_env, ultralytics_offline
 from workflow.evo.errors import EvoError
+from workflow.evo.host import ultralytics_env, ultralytics_offline
 
 
 @pytest.fixture(scope="module", autouse=True)

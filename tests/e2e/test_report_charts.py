@@ -6,8 +6,8 @@ from tests.unit.synthetic import make_session, write_curves, write_done
 from workflow.evo.reporting.charts.chart import Palette
 from workflow.evo.reporting.compare import compare
 from workflow.evo.reporting.evidence import read_curves
-from workflow.evo.reporting.language import ENGLISH
 from workflow.evo.reporting.timeline import read_timeline
+from workflow.evo.text.language import ENGLISH
 
 
 def test_every_chart_is_valid_vega_lite_and_has_a_table_or_stands_beside_one(tmp_path):

@@ -13,13 +13,13 @@ from tests.unit.synthetic import CLASSES, write_curves
 from tests.unit.test_language import BOARD, KOREAN, session
 from tools.messages import html_texts, latin_words
 from workflow.evo.files import read_json, write_json
-from workflow.evo.reporting import language as languages
-from workflow.evo.reporting.collect import collect_variant
 from workflow.evo.reporting.compare import compare
-from workflow.evo.reporting.language import ENGLISH
 from workflow.evo.reporting.page import session_html
 from workflow.evo.reporting.render import session_markdown, variant_markdown
 from workflow.evo.reporting.timeline import PER_VARIANT, SHARED
+from workflow.evo.results.collect import collect_variant
+from workflow.evo.text import language as languages
+from workflow.evo.text.language import ENGLISH
 
 __all__ = ["session"]  # a fixture
 FIELD_TERMS = """

@@ -15,9 +15,9 @@ from tests.unit.synthetic import (
     write_done,
     write_shared,
 )
+from workflow.evo.config.variants import Variant
 from workflow.evo.reporting.compare import compare
 from workflow.evo.reporting.page import session_html
-from workflow.evo.variants import Variant
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

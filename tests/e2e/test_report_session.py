@@ -23,11 +23,11 @@ from tests.unit.synthetic import (
     write_training,
 )
 from tests.unit.test_summary import finish
+from workflow.evo.config.variants import Variant
 from workflow.evo.files import read_json
 from workflow.evo.reporting.compare import compare
 from workflow.evo.reporting.images import embed
-from workflow.evo.training.journal import Journal
-from workflow.evo.variants import Variant
+from workflow.evo.results.journal import Journal
 from workflow.scripts import compare_variants, render_report
 
 __all__ = ["session"]  # a fixture
@@ -322,7 +322,7 @@ def test_the_scripts_write_all_files_of_a_session(tmp_path, monkeypatch, capsys)
     session = make_session(tmp_path, [Variant("own", Path("/models/own.yaml"))])
     finish(session, (0.4,))
     for script, words in ((render_report, ["--variant", "own"]), (compare_variants, [])):
-        monkeypatch.setattr("workflow.evo.command_line.load_session_files", lambda files: session)
+        monkeypatch.setattr("workflow.evo.session.command_line.load_session_files", lambda files: session)
         monkeypatch.setattr(sys, "argv", [script.__name__, *words])
         script.main()
     root = session.layout.root

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.test_checkpoints import flip_a_bit, truncate
 from tools.faults import SETUPS, VARIANT, Kill, differences, outcome, uninterrupted
-from workflow.evo.training.journal import Journal
+from workflow.evo.results.journal import Journal
 
 FILES = ["state.pt", "last.pt", "best.pt", "results.csv", "manifest.json"]
 DAMAGES = {"truncated": truncate, "bit-flipped": flip_a_bit, "deleted": lambda path: path.unlink()}

@@ -13,16 +13,17 @@ import pytest
 
 from tests.conftest import ROOT, environment
 from tools.gpus import DEVICES, run
-from workflow.evo.training import gpu
-from workflow.evo.training.devices import Device
-from workflow.evo.training.process import sole_owner
+from workflow.evo.host import gpu
+from workflow.evo.host.devices import Device
+from workflow.evo.host.process import exclusive_lock
 
 CARDS = [Device("GPU-aaaa", "GPU-aaaa", "Test")]
 TRAIN = """
 import functools, sys
 from pathlib import Path
-from workflow.evo.errors import entry_point
-from workflow.evo.training import devices, gpu, run
+from workflow.evo.host.entry_point import entry_point
+from workflow.evo.host import devices, gpu
+from workflow.evo.training import run
 from workflow.scripts import train
 gpu.LOCKS, gpu.EARLIER, gpu.WAIT_SECONDS = Path(sys.argv.pop(1)), Path("none"), 0.05
 cards = [devices.Device("GPU-aaaa", "GPU-aaaa", "Test")]
@@ -105,13 +106,13 @@ def test_a_training_that_waits_for_a_gpu_stops_when_asked(workspace, locks, trai
         stop(how, parent, child)
         wait_until_gone(child)
         assert "before the training began; what was finished earlier is kept" in parent.stderr.read()
-        with sole_owner(lock, "it", pytest.fail, 0):
+        with exclusive_lock(lock, "it", pytest.fail, 0):
             pass
 
 
 @pytest.mark.parametrize("how", ["SIGTERM", "the parent is killed"])
 def test_a_training_that_waits_for_its_lock_stops_when_asked(workspace, locks, training, how):
-    with sole_owner(workspace.path(VARIANT, "train", ".checkpoints", "lock"), "it", pytest.fail, 0):
+    with exclusive_lock(workspace.path(VARIANT, "train", ".checkpoints", "lock"), "it", pytest.fail, 0):
         parent, child = training()
         stop(how, parent, child)
         wait_until_gone(child)

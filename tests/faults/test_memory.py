@@ -14,7 +14,7 @@ from tests.conftest import ROOT, Workspace, environment
 VARIANT = "level4_relu"
 TOO_MUCH = """
 import sys
-from workflow.evo.errors import entry_point
+from workflow.evo.host.entry_point import entry_point
 from workflow.evo.training import run
 
 build = run._Training._train
@@ -41,7 +41,7 @@ PROBE = """
 import json, sys
 from pathlib import Path
 from workflow.evo import ultralytics_env
-from workflow.evo.config import load_session_files
+from workflow.evo.config.session import load_session_files
 ultralytics_env.prepare(Path("settings"))
 from workflow.evo.models.definition import load_definition
 from workflow.evo.training import memory

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from tools.faults import AGAIN, EPOCHS, SETUPS, VARIANT, differences, outcome, uninterrupted
-from workflow.evo.training.journal import Journal
+from workflow.evo.results.journal import Journal
 
 PLAIN, WITH_WORKERS = SETUPS[1], SETUPS[2]
 

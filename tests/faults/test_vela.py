@@ -9,8 +9,8 @@ import pytest
 
 from tests.unit import vela_models
 from tests.unit.litert_models import T
+from workflow.evo.config.boards import load_board
 from workflow.evo.errors import EvoError, UserError
-from workflow.evo.npu.boards import load_board
 from workflow.evo.npu.compatibility import judge
 from workflow.evo.npu.vela import compile_model
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.synthetic import make_session
-from workflow.evo.config import Session
+from workflow.evo.config.session import Session
 
 
 @pytest.fixture

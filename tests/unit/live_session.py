@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 
 from tests.unit.synthetic import write_checks, write_done, write_history, write_shared
-from workflow.evo.config import Session
+from workflow.evo.config.session import Session
 from workflow.evo.files import write_json
 from workflow.evo.monitoring.pulse import Pulses
 from workflow.evo.monitoring.state import SessionState, VariantState, Watch

@@ -12,8 +12,8 @@ import numpy as np
 
 from tests.unit.litert_models import Builder
 from tests.unit.synthetic import CLASSES, split_metrics
-from workflow.evo.npu.bundle import TEMPLATES
-from workflow.evo.npu.evaluate import difference
+from workflow.evo.deploy.bundle import TEMPLATES
+from workflow.evo.evaluation.int8 import difference
 
 
 def decoder() -> ModuleType:

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from workflow.evo.config import NpuSettings, Session
+from workflow.evo.config.session import NpuSettings, Session
+from workflow.evo.config.variants import LEVEL_SCOPES, PARTS, Variant
+from workflow.evo.evaluation.int8 import difference
 from workflow.evo.files import sha256_json, write_json
-from workflow.evo.npu.evaluate import difference
 from workflow.evo.npu.proof import expected_activations as expected_operators
-from workflow.evo.variants import LEVEL_SCOPES, PARTS, Variant
 
 CLASSES = ("red cell", "white cell", "platelet")
 ACTIVATIONS = {"relu": "ReLU", "leaky": "LeakyReLU(0.1)", "silu": "SiLU", None: "SiLU"}

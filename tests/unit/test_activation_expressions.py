@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workflow.evo.config.variants import ACTIVATIONS
 from workflow.evo.models.expressions import CLASSES, SILU, NotAnActivationError, activation, parse
-from workflow.evo.variants import ACTIVATIONS
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from workflow.evo import attempts
+from workflow.evo.host import attempts
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
 import os, sys
-from workflow.evo.errors import EvoError, entry_point
+from workflow.evo.errors import EvoError; from workflow.evo.host.entry_point import entry_point
 
 def main():
     print("attempt", sys.argv[1], flush=True)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from workflow.evo.config.boards import BOARDS, board_names, load_board
 from workflow.evo.errors import UserError
 from workflow.evo.files import load_schema
-from workflow.evo.npu.boards import BOARDS, board_names, load_board
 
 GOOD = {
     "accelerator": "ethos-u55-64",

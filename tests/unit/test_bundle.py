@@ -13,11 +13,11 @@ import pytest
 
 from tests.unit.npu_documents import compatibility, metadata, metrics_int8, save_model
 from tests.unit.synthetic import CLASSES, split_metrics, write_metrics, write_training
+from workflow.evo.deploy import bundle
+from workflow.evo.deploy.header import c_float, c_string
 from workflow.evo.errors import EvoError, UserError
+from workflow.evo.evaluation.interpreter import quantise
 from workflow.evo.files import sha256_file, write_json
-from workflow.evo.npu import bundle
-from workflow.evo.npu.header import c_float, c_string
-from workflow.evo.npu.interpreter import quantise
 
 BOARD = "ethos-u55-256"
 HOSTILE = (
@@ -264,5 +264,5 @@ def test_the_bundled_decoder_needs_numpy_only():
 
 
 def test_importing_the_bundle_needs_no_torch():
-    code = "import sys, workflow.evo.npu.bundle, workflow.evo.npu.evaluate; sys.exit('torch' in sys.modules)"
+    code = "import sys, workflow.evo.deploy.bundle, workflow.evo.evaluation.int8; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=bundle.TEMPLATES.parents[3], check=False).returncode == 0

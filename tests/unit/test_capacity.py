@@ -1,9 +1,9 @@
 import pytest
 
-from workflow.evo import capacity as module
-from workflow.evo.capacity import Capacity, capacity, cpu_trainings
-from workflow.evo.config import load_session
-from workflow.evo.training.devices import Device
+from workflow.evo.config.session import load_session
+from workflow.evo.host.devices import Device
+from workflow.evo.session import capacity as module
+from workflow.evo.session.capacity import Capacity, capacity, cpu_trainings
 
 GIB = 2**30
 
@@ -86,7 +86,7 @@ def test_where_no_gpu_is_visible_trainings_run_on_the_cpu(host, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert capacity(session(), 8, 1).on_cpu
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
-    monkeypatch.setattr("workflow.evo.training.devices.cuda_order", pytest.fail)  # its number does not matter here
+    monkeypatch.setattr("workflow.evo.host.devices.cuda_order", pytest.fail)  # its number does not matter here
     assert not capacity(session(), 8, 1).on_cpu
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from workflow.evo.errors import EvoError, UserError
+from workflow.evo.results.journal import Journal
 from workflow.evo.training.checkpoints import MANIFEST, CheckpointStore
-from workflow.evo.training.journal import Journal
 
 RECIPE = "a" * 64
 

@@ -23,7 +23,7 @@ def test_a_detector_takes_the_names_of_the_dataset(names):
 
 
 def test_the_advice_on_bad_weights_publishes_them_again_and_never_asks_for_a_new_training(tmp_path):
-    """`session_run.taken_back`: it is best.pt that a person deletes to train once more, not training.json."""
+    """`lifecycle.weights_deleted`: it is best.pt that a person deletes to train once more, not training.json."""
     best = tmp_path / "best.pt"
     best.write_bytes(b"truncated")
     with pytest.raises(EvoError) as refused:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from workflow.evo import variants
-from workflow.evo.config import convert_overrides, load_session, load_session_files, merge, read_yaml
+from workflow.evo.config import variants
+from workflow.evo.config.session import convert_overrides, load_session, load_session_files, merge, read_yaml
 from workflow.evo.errors import UserError
 
 GRID = ["level2_relu", "level2_leaky", "level3_relu", "level3_leaky", "level4_relu", "level4_leaky"]

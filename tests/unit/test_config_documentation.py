@@ -5,10 +5,10 @@ import re
 import pytest
 import yaml
 
-from workflow.evo import train_arguments
-from workflow.evo.config import load_session, load_session_files, read_yaml
+from workflow.evo.config import train_arguments
+from workflow.evo.config.session import load_session, load_session_files, read_yaml
+from workflow.evo.config.variants import ROOT
 from workflow.evo.files import load_schema
-from workflow.evo.variants import ROOT
 
 CONFIG = ROOT / "config"
 README = (CONFIG / "README.md").read_text()

@@ -5,8 +5,9 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
-from workflow.evo import errors
-from workflow.evo.errors import EvoError, Preempted, UserError, did_you_mean, entry_point, nearest
+from workflow.evo.errors import EvoError, Preempted, UserError, did_you_mean, nearest
+from workflow.evo.host import entry_point as entry_point_module
+from workflow.evo.host.entry_point import entry_point
 
 
 def test_a_message_is_one_line_with_place_fault_and_cure():
@@ -38,7 +39,7 @@ def failing_with(error):
 def left(monkeypatch) -> list[int]:
     """The exit codes that a process would have ended with."""
     codes: list[int] = []
-    monkeypatch.setattr(errors, "leave", codes.append)
+    monkeypatch.setattr(entry_point_module, "leave", codes.append)
     return codes
 
 
@@ -72,7 +73,7 @@ def test_a_defect_of_the_program_keeps_its_traceback(left):
     ],
 )
 def test_an_error_goes_to_the_log_when_nobody_reads_stderr_any_more(raised, code, last):
-    source = "from workflow.evo.errors import *\nfrom workflow.evo.errors import entry_point\n"
+    source = "from workflow.evo.errors import *\nfrom workflow.evo.host.entry_point import entry_point\n"
     source += f"def main():\n    import sys\n    sys.stdin.readline()\n    {'raise ' * ('(' in raised)}{raised}\n"
     source += "entry_point(main)"
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
@@ -87,7 +88,7 @@ def test_an_error_goes_to_the_log_when_nobody_reads_stderr_any_more(raised, code
 
 PROGRAM = """
 import atexit, multiprocessing, pathlib, sys, tempfile, threading, weakref
-from workflow.evo.errors import UserError, entry_point
+from workflow.evo.errors import UserError; from workflow.evo.host.entry_point import entry_point
 
 class Kept: pass
 
@@ -130,7 +131,7 @@ def test_a_process_ends_with_all_that_python_promises(tmp_path, end, code):
 
 
 def test_an_end_that_nobody_reads_has_the_exit_code_of_python(tmp_path):
-    program = "from workflow.evo.errors import entry_point; entry_point(lambda: print('x', end=''))"
+    program = "from workflow.evo.host.entry_point import entry_point; entry_point(lambda: print('x', end=''))"
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
@@ -141,4 +142,4 @@ def test_an_end_that_nobody_reads_has_the_exit_code_of_python(tmp_path):
         check=False,
     )
     os.close(writing)
-    assert done.returncode == errors.EXIT_UNWRITTEN
+    assert done.returncode == entry_point_module.EXIT_UNWRITTEN

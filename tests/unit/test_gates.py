@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.unit.synthetic import NPU
+from workflow.evo.config.variants import Variant
 from workflow.evo.errors import EvoError, UserError
 from workflow.evo.npu.gates import gate, refuse_missed
 from workflow.evo.npu.proof import expected_activations, prove
-from workflow.evo.variants import Variant
 
 LEAKY = Variant("level4_leaky", Path("x.yaml"), 4, "leaky")
 OWN = Variant("mine", Path("x.yaml"))

@@ -4,11 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from workflow.evo.environment import gpus
 from workflow.evo.errors import UserError
-from workflow.evo.training import devices
-from workflow.evo.training.devices import Device, cuda_order, host_devices, visible_devices
-from workflow.evo.training.nvml import gpu_uuid
+from workflow.evo.host import devices
+from workflow.evo.host.devices import Device, cuda_order, host_devices, visible_devices
+from workflow.evo.host.environment import gpus
+from workflow.evo.host.nvml import gpu_uuid
 
 
 class Nvml:

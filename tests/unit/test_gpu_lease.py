@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from workflow.evo.errors import Preempted, UserError
-from workflow.evo.training import gpu
-from workflow.evo.training.devices import Device
+from workflow.evo.host import gpu
+from workflow.evo.host.devices import Device
 
 ROOT = Path(__file__).resolve().parents[2]
 IDS = ["GPU-aaaa", "GPU-bbbb"]
@@ -20,7 +20,7 @@ NAME = "ethos-vision-optimizer-{}.lock"
 HOLDER = """
 import os, sys
 from pathlib import Path
-from workflow.evo.training import devices, gpu
+from workflow.evo.host import devices, gpu
 gpu.LOCKS, gpu.EARLIER, node = map(Path, sys.argv[1:4])
 cards = [devices.Device(uuid, uuid, "Test", node if node.name else None) for uuid in sys.argv[4:]]
 with gpu.lease(None, lambda _: None, host=lambda: cards) as held:
@@ -373,7 +373,7 @@ def other_user(tmp_path):
             folder.chmod(folder.stat().st_mode | stat.S_IXOTH)
     prefix = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
     tried = subprocess.run(
-        [*prefix, sys.executable, "-c", "import workflow.evo.training.gpu"], cwd=ROOT, capture_output=True, check=False
+        [*prefix, sys.executable, "-c", "import workflow.evo.host.gpu"], cwd=ROOT, capture_output=True, check=False
     )
     if tried.returncode:
         pytest.skip("another user cannot read this checkout or its interpreter")

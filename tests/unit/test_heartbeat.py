@@ -9,10 +9,10 @@ import pytest
 
 from workflow.evo.errors import EvoError, Preempted
 from workflow.evo.files import read_json
+from workflow.evo.host.nvml import GpuMeter
 from workflow.evo.training import heartbeat as module
 from workflow.evo.training.heartbeat import Heartbeat
-from workflow.evo.training.nvml import GpuMeter
-from workflow.evo.training.recovery import StartAgain
+from workflow.evo.training.recovery import RestartRequired
 
 
 class Trainer:
@@ -116,7 +116,7 @@ def test_a_validation_and_its_metrics_are_told(path, said, trainer):
     [
         (None, "finished", None),
         (Preempted("stopped by SIGTERM"), "stopped", "stopped by SIGTERM"),
-        (StartAgain("out of memory"), "restarting", "out of memory"),
+        (RestartRequired("out of memory"), "restarting", "out of memory"),
         (EvoError("the disk is full"), "failed", "the disk is full"),
         (ValueError("a\nb"), "failed", "ValueError: a b"),
         (KeyboardInterrupt(), "stopped", "KeyboardInterrupt: "),

@@ -16,10 +16,10 @@ from tests.unit.dataset_folder import BOX, save_dataset
 from workflow.evo.data import check as checking
 from workflow.evo.data.check import _inspect, check
 from workflow.evo.data.dataset import load_dataset
+from workflow.evo.data.image_formats import ACCEPTED, FORMATS, MAX_EDGE, PNG_END, open_image
 from workflow.evo.data.labels import MAX_BYTES
 from workflow.evo.data.listing import IMAGE_SUFFIXES
 from workflow.evo.errors import UserError
-from workflow.evo.image_formats import ACCEPTED, FORMATS, MAX_EDGE, PNG_END, open_image
 from workflow.evo.reporting.images import embed
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n%%EndComments\nshowpage\n%%EOF\n"

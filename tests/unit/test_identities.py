@@ -8,13 +8,13 @@ import os
 import pytest
 
 from tests.unit.dataset_folder import save_dataset
-from workflow.evo import identities as finding
 from workflow.evo import remembered
-from workflow.evo.config import load_session
-from workflow.evo.identities import identities, record
-from workflow.evo.planning import board_identity
+from workflow.evo.config.session import load_session
+from workflow.evo.config.variants import model_file
 from workflow.evo.remembered import FileMemory, sha256_remembered
-from workflow.evo.variants import model_file
+from workflow.evo.session import identities as finding
+from workflow.evo.session.identities import identities, record
+from workflow.evo.session.triggers import board_identity
 
 
 @pytest.fixture

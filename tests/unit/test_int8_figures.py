@@ -7,8 +7,8 @@ import pytest
 from tests.unit.npu_documents import metadata, metrics_int8
 from tests.unit.synthetic import split_metrics
 from workflow.evo.errors import EvoError
+from workflow.evo.evaluation.int8 import check_collapse, check_model, difference
 from workflow.evo.files import load_schema, read_json, sha256_file, write_json
-from workflow.evo.npu.evaluate import check_collapse, check_model, difference
 
 
 def pair(changes):

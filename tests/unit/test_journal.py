@@ -3,7 +3,7 @@ from datetime import datetime
 
 import pytest
 
-from workflow.evo.training.journal import Journal, now
+from workflow.evo.results.journal import Journal, now
 
 
 @pytest.fixture

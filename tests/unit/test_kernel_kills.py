@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 
 from workflow.evo.errors import EvoError
+from workflow.evo.host.kernel_kills import killed_since, oom_kills
+from workflow.evo.results.journal import Journal
 from workflow.evo.training import recovery
-from workflow.evo.training.journal import Journal
-from workflow.evo.training.kernel_kills import killed_since, oom_kills
 
 ROOT = Path(__file__).resolve().parents[2]
 EVENTS = "low 0\nhigh 0\nmax 7\noom 3\noom_kill {}\noom_group_kill 0\n"
@@ -130,7 +130,7 @@ def test_a_data_loader_process_that_the_kernel_killed_halves_the_batch_and_the_c
     tmp_path, session, monkeypatch
 ):
     policy, journal = after_death(tmp_path, session, monkeypatch, {"/g": 2})
-    with pytest.raises(recovery.StartAgain):
+    with pytest.raises(recovery.RestartRequired):
         policy.handle(TRAINER, LOADER)
     assert Journal(tmp_path).run["batch"] == 8
     (incident,) = journal.incidents()
@@ -160,7 +160,7 @@ def test_a_data_loader_process_that_somebody_killed_ends_the_attempt_and_keeps_t
 GREEDY = """
 import os, sys
 from pathlib import Path
-from workflow.evo.training.kernel_kills import oom_kills
+from workflow.evo.host.kernel_kills import oom_kills
 Path(sys.argv[1], "cgroup.procs").write_text(str(os.getpid()))
 print(sum(oom_kills().values()), flush=True)
 if sys.argv[2] == "greedy":

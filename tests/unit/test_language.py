@@ -19,18 +19,18 @@ from tests.unit.synthetic import (
     write_npu,
     write_shared,
 )
-from workflow.evo.config import load_session
+from workflow.evo.config.session import load_session
 from workflow.evo.errors import UserError
 from workflow.evo.files import load_schema
-from workflow.evo.planning import report_identity
-from workflow.evo.reporting import wording
 from workflow.evo.reporting.compare import compare
-from workflow.evo.reporting.known import recognised
-from workflow.evo.reporting.language import ENGLISH, LANGUAGES, Language, catalogue_file
-from workflow.evo.reporting.markdown import Markdown
-from workflow.evo.reporting.message import Figure, Message, localised, numbered, with_messages
 from workflow.evo.reporting.render import session_csv, session_markdown, variant_markdown
-from workflow.evo.training.journal import Journal
+from workflow.evo.results.journal import Journal
+from workflow.evo.results.known import recognised
+from workflow.evo.session.triggers import report_identity
+from workflow.evo.text import wording
+from workflow.evo.text.language import ENGLISH, LANGUAGES, Language, catalogue_file
+from workflow.evo.text.markdown import Markdown
+from workflow.evo.text.message import Figure, Message, localised, numbered, with_messages
 
 KOREAN = Language("ko")
 BOARD = "ethos-u55-256"

@@ -6,11 +6,11 @@ import json
 import pytest
 
 from tests.unit.dataset_folder import save_dataset
-from workflow.evo.config import load_session
+from workflow.evo.config.session import load_session
+from workflow.evo.config.train_arguments import with_defaults
 from workflow.evo.data.digits import identity
 from workflow.evo.data.source import session_hashes
 from workflow.evo.files import sha256_json
-from workflow.evo.train_arguments import with_defaults
 from workflow.evo.training.checkpoints import CheckpointStore
 from workflow.evo.training.recipe import is_published, recipe_document, standing_recipe
 

@@ -1,7 +1,7 @@
 import pytest
 
 from workflow.evo.training.accumulation import rescaling, restore_gradients
-from workflow.evo.training.soundness import no_step_succeeded
+from workflow.evo.training.nonfinite import no_step_succeeded
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from workflow.evo.config import load_session
+from workflow.evo.config.session import load_session
 from workflow.evo.files import write_json
+from workflow.evo.results.journal import Journal
 from workflow.evo.training import memory
-from workflow.evo.training.journal import Journal
 from workflow.evo.training.memory import Gpu, densest_images, most_objects, probe
 from workflow.evo.training.recovery import Recovery
 

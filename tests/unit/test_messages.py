@@ -9,9 +9,9 @@ import pytest
 from babel.messages.catalog import Catalog
 
 from tools import messages
-from workflow.evo.reporting import known
-from workflow.evo.reporting.language import ENGLISH, LANGUAGES, catalogue, catalogue_file
-from workflow.evo.variants import ROOT
+from workflow.evo.config.variants import ROOT
+from workflow.evo.results import known
+from workflow.evo.text.language import ENGLISH, LANGUAGES, catalogue, catalogue_file
 
 TRANSLATED = [code for code in LANGUAGES if code != ENGLISH.code]
 REPORTING = ROOT / "workflow" / "evo" / "reporting"

@@ -1,9 +1,9 @@
 import pytest
 
 from tests.unit.model_files import FILES, GRID, STEMS, line_of, refusal, write
+from workflow.evo.config.variants import LEVEL_SCOPES, PARTS, model_file
 from workflow.evo.errors import UserError
 from workflow.evo.models.definition import load_definition
-from workflow.evo.variants import LEVEL_SCOPES, PARTS, model_file
 
 SPPF = "- [-1, 1, SPPF, [1024, 5]]"
 UPSAMPLE = '- [-1, 1, nn.Upsample, [None, 2, "nearest"]]'

@@ -5,9 +5,9 @@ import pytest
 import yaml
 
 from tests.unit.model_files import FILES, GOOD, fingerprint, refusal, write
+from workflow.evo.config.variants import ROOT, model_file
 from workflow.evo.models import graph
 from workflow.evo.models.definition import load_definition
-from workflow.evo.variants import ROOT, model_file
 
 SPPF = "- [-1, 1, SPPF, [1024, 5]]"
 SCOPE = "[backbone, neck, detect]"
@@ -168,7 +168,7 @@ def test_a_network_that_no_memory_holds_is_refused(tmp_path):
 
 def test_the_check_imports_neither_torch_nor_ultralytics():
     code = (
-        "import sys; from workflow.evo.models import graph; from workflow.evo.variants import model_file; "
+        "import sys; from workflow.evo.models import graph; from workflow.evo.config.variants import model_file; "
         "graph.identity(model_file(4, 'relu'), 10); import workflow.evo.models.activations; "
         "sys.exit(any(name.split('.')[0] in ('torch', 'ultralytics', 'numpy') for name in sys.modules))"
     )

@@ -24,13 +24,13 @@ from tests.unit.live_session import (
     write_status,
 )
 from tests.unit.synthetic import make_session, write_checks
+from workflow.evo.config.variants import Variant, model_file
 from workflow.evo.errors import UserError
 from workflow.evo.files import dump_json
+from workflow.evo.host.process import exclusive_lock, lock_holder
 from workflow.evo.monitoring import state
 from workflow.evo.monitoring.state import Watch
-from workflow.evo.reporting.collect import collect_variant, files_of_variant
-from workflow.evo.training.process import lock_holder, sole_owner
-from workflow.evo.variants import Variant, model_file
+from workflow.evo.results.collect import collect_variant, files_of_variant
 
 NAME = "level2_relu"
 
@@ -152,7 +152,7 @@ def test_an_error_in_a_log_fails_the_variant_with_its_reason(session):
 def test_what_failed_in_the_run_before_waits_for_its_turn_in_this_one(session):
     start(session)
     write(session.root / "logs" / "validate_model" / f"{NAME}.log", "error: unknown module\n", 7200)
-    with sole_owner(session.layout.lock, "session", lambda _: None):
+    with exclusive_lock(session.layout.lock, "session", lambda _: None):
         os.utime(session.layout.lock, (NOW - 3600, NOW - 3600))
         variant = of(look(session), NAME)
     assert (variant.state, variant.stage, variant.words) == ("waiting", "validate_model", "for a free processor")
@@ -164,7 +164,7 @@ def test_what_was_killed_in_the_run_before_waits_for_its_turn_in_this_one(sessio
     write_checks(session, NAME)
     write_status(session, NAME, age=7200)
     assert of(look(session), NAME).state == "stopped"
-    with sole_owner(session.layout.lock, "session", lambda _: None):
+    with exclusive_lock(session.layout.lock, "session", lambda _: None):
         os.utime(session.layout.lock, (NOW - 3600, NOW - 3600))
         variant = of(look(session), NAME)
     assert (variant.state, variant.stage, variant.training.epochs_done) == ("waiting", "train", 2)
@@ -188,7 +188,7 @@ def test_the_process_that_holds_the_session_is_evidence_for_jobs_whose_log_is_of
     start(session)
     write(session.root / "logs" / "check_dataset.log", "counting", 1800)
     session.layout.fingerprint.unlink()
-    with sole_owner(session.layout.lock, "session", lambda _: None):
+    with exclusive_lock(session.layout.lock, "session", lambda _: None):
         os.utime(session.layout.lock, (NOW - 3600, NOW - 3600))
         state = look(session)
     assert (state.state, state.words) == ("running", f"Snakemake is process {os.getpid()}")
@@ -200,7 +200,7 @@ def test_the_process_that_holds_the_session_is_evidence_for_jobs_whose_log_is_of
 def test_the_holder_of_a_lock_is_found_without_trying_the_lock(tmp_path):
     path = tmp_path / ".lock"
     assert lock_holder(path) is None
-    with sole_owner(path, "it", lambda _: None):
+    with exclusive_lock(path, "it", lambda _: None):
         assert lock_holder(path) == os.getpid()
     assert lock_holder(path) is None
     with path.open() as shared:

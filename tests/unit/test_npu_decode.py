@@ -10,8 +10,8 @@ import pytest
 from tests.unit.litert_models import B, Builder
 from tests.unit.npu_documents import decoder, metadata, raw_outputs
 from workflow.evo.errors import EvoError
-from workflow.evo.npu.decode import decode, ordered
-from workflow.evo.npu.interpreter import Int8Model, dequantise, quantise
+from workflow.evo.evaluation.decode import decode, ordered
+from workflow.evo.evaluation.interpreter import Int8Model, dequantise, quantise
 
 DECODE = decoder()
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.unit import synthetic
 from tests.unit.synthetic import digest
+from workflow.evo.config.variants import ROOT
 from workflow.evo.errors import EvoError, UserError
 from workflow.evo.files import read_json, sha256_json, write_json
 from workflow.evo.plan import dry_run as dry_run_module
@@ -19,11 +20,10 @@ from workflow.evo.plan.cost import UNKNOWN, Conditions, disk_to_write, measured,
 from workflow.evo.plan.dry_run import Job, command, dry_run, parse
 from workflow.evo.plan.outlook import outlook
 from workflow.evo.plan.reasons import PARAMETERS, recipe_changes, why
-from workflow.evo.reporting.history import read_times
-from workflow.evo.session_run import running
+from workflow.evo.results.history import read_times
+from workflow.evo.results.journal import Journal
+from workflow.evo.session.lifecycle import running
 from workflow.evo.training.checkpoints import DELIVERED, CheckpointStore
-from workflow.evo.training.journal import Journal
-from workflow.evo.variants import ROOT
 
 RECORDED = """\
 Building DAG of jobs...

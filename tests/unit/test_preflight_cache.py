@@ -8,9 +8,9 @@ import os
 import pytest
 
 from tests.unit.synthetic import make_session, write_preflight
+from workflow.evo.config.boards import board_names, load_board
 from workflow.evo.files import read_json
 from workflow.evo.npu import preflight_cache
-from workflow.evo.npu.boards import board_names, load_board
 from workflow.evo.npu.preflight_cache import find, keep, key
 
 NAME = "level4_relu"

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow.evo.errors import UserError
+from workflow.evo.host.console import Console
 from workflow.evo.printable import inert, printable, quoted, tell
-from workflow.evo.training.console import Console
 
 NASTY = "a\nerror: spoofed\r\x1b]0;owned\x07\x9b2J\u202egnp\u2066\u2028\x00\udcff\u200b\u00ad"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from workflow.evo.errors import EvoError, Preempted, UserError
-from workflow.evo.training.console import duration
-from workflow.evo.training.process import StopRequest, sole_owner
+from workflow.evo.host.console import duration
+from workflow.evo.host.process import StopRequest, exclusive_lock
 
 ROOT = Path(__file__).resolve().parents[2]
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux")
@@ -28,13 +28,13 @@ def python(code, *arguments, **options):
             process.kill()
 
 
-# sole_owner
+# exclusive_lock
 
 HOLDER = """
 import sys
 from pathlib import Path
-from workflow.evo.training.process import sole_owner
-with sole_owner(Path(sys.argv[1]), "the training", print):
+from workflow.evo.host.process import exclusive_lock
+with exclusive_lock(Path(sys.argv[1]), "the training", print):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -49,7 +49,7 @@ def holder(path):
 
 def test_a_second_holder_is_refused_by_the_pid_of_the_first(tmp_path):
     lock, told = tmp_path / "train" / "lock", []
-    with holder(lock) as first, pytest.raises(EvoError) as refused, sole_owner(lock, "it", told.append, 0):
+    with holder(lock) as first, pytest.raises(EvoError) as refused, exclusive_lock(lock, "it", told.append, 0):
         pass
     assert str(refused.value) == (
         f"{lock}: it is in use by process {first.pid} — wait for it to end, or end it, then run the same command again"
@@ -60,7 +60,7 @@ def test_a_second_holder_is_refused_by_the_pid_of_the_first(tmp_path):
 
 def test_the_error_is_the_one_asked_for(tmp_path):
     with holder(tmp_path / "lock"), pytest.raises(UserError):  # noqa: SIM117
-        with sole_owner(tmp_path / "lock", "it", print, 0, error=UserError):
+        with exclusive_lock(tmp_path / "lock", "it", print, 0, error=UserError):
             pass
 
 
@@ -68,7 +68,7 @@ def test_the_lock_is_free_right_after_kill_9(tmp_path):
     with holder(tmp_path / "lock") as first:
         first.kill()
         first.wait()
-        with sole_owner(tmp_path / "lock", "it", pytest.fail, 0):
+        with exclusive_lock(tmp_path / "lock", "it", pytest.fail, 0):
             assert (tmp_path / "lock").read_text() == str(os.getpid())
 
 
@@ -80,15 +80,15 @@ def test_who_waits_is_told_once_and_goes_on_when_the_holder_ends(tmp_path):
             told.append(text)
             first.kill()
 
-        with sole_owner(tmp_path / "lock", "it", say, 30):
+        with exclusive_lock(tmp_path / "lock", "it", say, 30):
             pass
         assert told == [f"waiting for process {first.pid} to let go of it"]
 
 
 def test_the_lock_is_let_go_after_the_block_and_after_an_error(tmp_path):
-    with pytest.raises(RuntimeError), sole_owner(tmp_path / "lock", "it", pytest.fail, 0):
+    with pytest.raises(RuntimeError), exclusive_lock(tmp_path / "lock", "it", pytest.fail, 0):
         raise RuntimeError
-    with sole_owner(tmp_path / "lock", "it", pytest.fail, 0):
+    with exclusive_lock(tmp_path / "lock", "it", pytest.fail, 0):
         pass
 
 
@@ -98,7 +98,7 @@ def test_a_file_system_without_locks_is_named_in_one_line(tmp_path, monkeypatch,
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("fcntl.flock", flock)
-    with pytest.raises(UserError) as refused, sole_owner(tmp_path / "lock", "it", pytest.fail, 0):
+    with pytest.raises(UserError) as refused, exclusive_lock(tmp_path / "lock", "it", pytest.fail, 0):
         pass
     assert str(refused.value) == (
         f"{tmp_path / 'lock'}: the file system of this file has no locks (flock: {os.strerror(number)}) — work in a "
@@ -121,7 +121,7 @@ def test_what_lies_in_place_of_a_lock_is_refused_and_left_as_it_is(tmp_path, pla
     precious, lock = tmp_path / "precious", tmp_path / ".lock"
     precious.write_text("photographs")
     plant(lock)
-    with pytest.raises(UserError) as refused, sole_owner(lock, "it", pytest.fail, 0):
+    with pytest.raises(UserError) as refused, exclusive_lock(lock, "it", pytest.fail, 0):
         pass
     assert str(refused.value).startswith(f"{lock}: {said} — move it ")
     assert precious.read_text() == "photographs"
@@ -134,7 +134,7 @@ def test_a_session_whose_folder_is_something_else_is_refused(tmp_path, plant):
     lock = tmp_path / "session" / ".lock"
     with (
         pytest.raises(UserError, match="stands where a folder is needed — move it out of the way") as refused,
-        sole_owner(lock, "it", print),
+        exclusive_lock(lock, "it", print),
     ):
         pass
     assert str(refused.value).startswith(f"{tmp_path / 'session'}: ")
@@ -148,7 +148,7 @@ def test_who_waits_for_a_lock_gives_up_when_asked_to_stop(tmp_path):
             raise Preempted("stopped")
 
     with holder(tmp_path / "lock") as first:
-        with pytest.raises(Preempted), sole_owner(tmp_path / "lock", "it", told.append, 30, heed=heed):
+        with pytest.raises(Preempted), exclusive_lock(tmp_path / "lock", "it", told.append, 30, heed=heed):
             pass
         assert told == [f"waiting for process {first.pid} to let go of it"]
 
@@ -172,7 +172,7 @@ def test_a_stop_before_the_training_began_is_heeded_by_its_name():
 
 STOPPABLE = """
 import os, signal, sys, time
-from workflow.evo.training.process import StopRequest
+from workflow.evo.host.process import StopRequest
 signal.alarm(30)
 request = StopRequest()
 if sys.argv[1:] == ["fork"]:
@@ -238,9 +238,9 @@ def test_a_forked_worker_is_ended_by_the_signal():
 FORKING = """
 import os, signal, sys
 from pathlib import Path
-from workflow.evo.training.process import forks_end_with_this_process, sole_owner
+from workflow.evo.host.process import forks_end_with_this_process, exclusive_lock
 forks_end_with_this_process()
-with sole_owner(Path(sys.argv[1]), "it", print, 0):
+with exclusive_lock(Path(sys.argv[1]), "it", print, 0):
     if os.fork() == 0:
         if os.fork() == 0:
             print("held", flush=True)
@@ -256,7 +256,7 @@ def test_forks_that_hang_end_with_the_training_and_keep_no_lock(tmp_path, end):
         assert process.stdout.readline() == "held\n"
         process.send_signal(end)
         process.wait(30)
-        with sole_owner(tmp_path / "lock", "it", print, 30):
+        with exclusive_lock(tmp_path / "lock", "it", print, 30):
             pass
         assert process.stdout.read() == ""  # both forks have let go of it
 
@@ -265,7 +265,7 @@ def test_forks_that_hang_end_with_the_training_and_keep_no_lock(tmp_path, end):
 
 GRANDCHILD = """
 import os, signal, sys
-from workflow.evo.training.process import die_with_parent
+from workflow.evo.host.process import die_with_parent
 signal.signal(signal.SIGTERM, lambda *_: (os.write(1, b"SIGTERM\\n"), os._exit(0)))
 die_with_parent()
 os.write(1, b"%d\\n" % os.getpid())
@@ -298,7 +298,7 @@ def test_a_child_whose_parent_lives_is_left_alone():
 
 TALKER = """
 import os, sys
-from workflow.evo.training.console import Console
+from workflow.evo.host.console import Console
 console = Console("level2_relu")
 console.say("first")
 print("of a library", file=sys.stderr, flush=True)

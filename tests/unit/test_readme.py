@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from workflow.evo.variants import ROOT
+from workflow.evo.config.variants import ROOT
 
 ENGLISH, KOREAN = "README.md", "README.ko.md"
 

@@ -3,9 +3,9 @@ import shutil
 
 import pytest
 
-from workflow.evo import variants
-from workflow.evo.config import load_session
-from workflow.evo.train_arguments import NEUTRAL
+from workflow.evo.config import variants
+from workflow.evo.config.session import load_session
+from workflow.evo.config.train_arguments import NEUTRAL
 from workflow.evo.training import recipe as recipe_module
 from workflow.evo.training.recipe import arguments_of, recipe, recipe_document
 

@@ -7,10 +7,10 @@ import sys
 
 from tests.unit import synthetic
 from tests.unit.report_pages import render as both
+from workflow.evo.config.variants import ROOT
 from workflow.evo.reporting import images, render
 from workflow.evo.reporting.compare import compare
-from workflow.evo.reporting.language import ENGLISH
-from workflow.evo.variants import ROOT
+from workflow.evo.text.language import ENGLISH
 
 
 def test_a_picture_is_as_wide_as_its_share_of_the_page_allows(tmp_path):

@@ -8,7 +8,7 @@ from tests.unit.synthetic import make_session, write_done, write_preflight
 from tools.messages import latin_words
 from workflow.evo.reporting.compare import NOISE, compare
 from workflow.evo.reporting.decision import decide, sentences
-from workflow.evo.reporting.language import ENGLISH, Language
+from workflow.evo.text.language import ENGLISH, Language
 
 BOARD = "ethos-u55-256"
 

@@ -22,10 +22,10 @@ from tests.unit.synthetic import (
     write_training,
 )
 from workflow.evo.files import write_json
-from workflow.evo.reporting.collect import STAGES, collect_variant
 from workflow.evo.reporting.compare import compare
 from workflow.evo.reporting.render import session_csv, session_markdown, variant_markdown
-from workflow.evo.reporting.wording import kibibytes, latency, percent, placed, signed, used
+from workflow.evo.results.collect import STAGES, collect_variant
+from workflow.evo.text.wording import kibibytes, latency, percent, placed, signed, used
 
 NAME = "level3_leaky"
 BOARD = "ethos-u55-256"

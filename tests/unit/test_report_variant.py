@@ -15,13 +15,13 @@ from tests.unit.synthetic import (
     write_metrics,
     write_training,
 )
+from workflow.evo.config.variants import Variant
 from workflow.evo.errors import UserError
 from workflow.evo.files import write_atomically
-from workflow.evo.reporting.collect import collect_variant
-from workflow.evo.reporting.markdown import escape, link_target
 from workflow.evo.reporting.render import variant_markdown
-from workflow.evo.training.journal import Journal
-from workflow.evo.variants import Variant
+from workflow.evo.results.collect import collect_variant
+from workflow.evo.results.journal import Journal
+from workflow.evo.text.markdown import escape, link_target
 
 NAME = "level3_relu"
 NO_VALUE = re.compile(r"\b(nan|None|null|undefined|inf)\b")

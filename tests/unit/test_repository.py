@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from workflow import evo
-from workflow.evo.variants import ROOT
+from workflow.evo.config.variants import ROOT
 
 
 def repository_files():

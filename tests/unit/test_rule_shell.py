@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMON = (ROOT / "workflow/rules/common.smk").read_text()
 FAIL = """
 import sys
-from workflow.evo.errors import EvoError, entry_point
+from workflow.evo.errors import EvoError; from workflow.evo.host.entry_point import entry_point
 def main():
     print("of a library")
     {before}

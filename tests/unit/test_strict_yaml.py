@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workflow.evo.config.strict_yaml import parse, parse_json, refuse_excess
 from workflow.evo.errors import UserError
-from workflow.evo.strict_yaml import parse, parse_json, refuse_excess
 
 FILE = Path("file.yaml")
 

@@ -15,11 +15,11 @@ from tests.unit.synthetic import (
     write_training,
 )
 from workflow.evo.files import read_json, write_atomically, write_json
-from workflow.evo.reporting.collect import collect_variant
 from workflow.evo.reporting.compare import CRITERIA, CSV_COLUMNS, NOISE, compare
-from workflow.evo.reporting.history import read_history
 from workflow.evo.reporting.render import session_csv
-from workflow.evo.reporting.wording import duration, flat, listed, sites
+from workflow.evo.results.collect import collect_variant
+from workflow.evo.results.history import read_history
+from workflow.evo.text.wording import duration, flat, listed, sites
 
 GOOD = (0.30, 0.42, 0.35, 0.36, 0.37, 0.38)
 

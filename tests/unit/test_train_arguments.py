@@ -1,6 +1,6 @@
 import pytest
 
-from workflow.evo import train_arguments
+from workflow.evo.config import train_arguments
 from workflow.evo.errors import UserError
 
 

@@ -13,10 +13,10 @@ import jsonschema
 import pytest
 
 from tests.unit import vela_models
+from workflow.evo.config.boards import load_board
 from workflow.evo.errors import EvoError, UserError
 from workflow.evo.files import load_schema, sha256_file, write_json
 from workflow.evo.npu import vela
-from workflow.evo.npu.boards import load_board
 from workflow.evo.npu.compatibility import judge
 from workflow.evo.npu.vela import Compiled, compile_model, write_operators_csv
 from workflow.evo.npu.vela_report import CpuOperator, Row, Summary
@@ -207,7 +207,8 @@ def gone(pid: int, seconds: float = 5) -> bool:
 def test_vela_does_not_outlive_this_program(fake, model, folder, tmp_path):
     script = fake(f'echo $$ > "{tmp_path}/pid.new"; mv "{tmp_path}/pid.new" "{tmp_path}/pid"; exec sleep 60')
     code = (
-        "import sys\nfrom pathlib import Path\nfrom workflow.evo.npu import boards, vela\n"
+        "import sys\nfrom pathlib import Path\n"
+        "from workflow.evo.config import boards\nfrom workflow.evo.npu import vela\n"
         "vela.find_vela = lambda: Path(sys.argv[1])\n"
         "vela.compile_model(Path(sys.argv[2]), boards.load_board('ethos-u55-256'), Path(sys.argv[3]), 60)\n"
     )

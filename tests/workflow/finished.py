@@ -14,14 +14,14 @@ from tests.conftest import ROOT, TINY, Workspace
 from tests.unit import synthetic
 from tests.unit.dataset_folder import save_dataset
 from tests.workflow.dry_runs import DryRuns
-from workflow.evo.config import load_session_files
+from workflow.evo.config.boards import board_names
+from workflow.evo.config.session import load_session_files
+from workflow.evo.config.train_arguments import with_defaults
 from workflow.evo.data.source import session_hashes
-from workflow.evo.npu.boards import board_names
 from workflow.evo.plan.dry_run import Job, parse
-from workflow.evo.planning import export_identity
-from workflow.evo.train_arguments import with_defaults
+from workflow.evo.results.journal import Journal
+from workflow.evo.session.triggers import export_identity
 from workflow.evo.training.checkpoints import DELIVERED, CheckpointStore
-from workflow.evo.training.journal import Journal
 from workflow.evo.training.recipe import recipe_document, standing_recipe
 
 CHECKOUT = ("Snakefile", "environment.yml", "config", "models", "profiles", "workflow")

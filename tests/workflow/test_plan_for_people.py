@@ -13,13 +13,13 @@ import pytest
 
 from tests.conftest import ROOT, Workspace, environment
 from tests.unit import synthetic
-from workflow.evo.config import load_session_files
+from workflow.evo.config.boards import board_names
+from workflow.evo.config.session import load_session_files
 from workflow.evo.data.source import session_hashes
-from workflow.evo.environment import cpu_name
-from workflow.evo.npu.boards import board_names
+from workflow.evo.host.environment import cpu_name
 from workflow.evo.plan.dry_run import parse
+from workflow.evo.results.journal import Journal
 from workflow.evo.training.checkpoints import CheckpointStore
-from workflow.evo.training.journal import Journal
 from workflow.evo.training.recipe import arguments_of, recipe_document, standing_recipe
 
 NAMES = ("level2_relu", "level4_relu")

@@ -11,14 +11,14 @@ sys.path[:] = [path for path in sys.path if path != workflow.basedir] + [workflo
 
 from snakemake.cli import get_argument_parser
 
-from workflow.evo import session_run
-from workflow.evo.capacity import capacity
-from workflow.evo.config import load_session, read_yaml
+from workflow.evo.session.capacity import capacity
+from workflow.evo.config.session import load_session, read_yaml
 from workflow.evo.data.place import refuse_misplaced
 from workflow.evo.data.source import dataset_yaml
 from workflow.evo.errors import EvoError, UserError
-from workflow.evo.identities import identities, record
-from workflow.evo.planning import (
+from workflow.evo.session import lifecycle
+from workflow.evo.session.identities import identities, record
+from workflow.evo.session.triggers import (
     board_identity,
     export_identity,
     is_made_of,
@@ -163,14 +163,14 @@ def get_evaluated_int8(wildcards):
 
 
 def start_session():
-    or_refuse(session_run.start, SESSION)
+    or_refuse(lifecycle.start, SESSION)
     or_refuse(record, SESSION, IDENTITIES)
     if idle := CAPACITY.idle_gpus():
         print(idle, file=sys.stderr)
 
 
 def end_session(failed=False):
-    session_run.end(SESSION)
+    lifecycle.end(SESSION)
     if failed:
         for folder in sorted(SESSION.layout.logs.glob("**/attempts")):
             tell(f"logs of failed attempts: {folder}")

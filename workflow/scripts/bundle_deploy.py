@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from workflow.evo.command_line import parse_board
-from workflow.evo.errors import entry_point
-from workflow.evo.npu.bundle import build
+from workflow.evo.deploy.bundle import build
+from workflow.evo.host.entry_point import entry_point
+from workflow.evo.session.command_line import parse_board
 
 
 def main() -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from workflow.evo.command_line import parse_session
-from workflow.evo.config import Session
-from workflow.evo.errors import entry_point
+from workflow.evo.config.boards import load_board
+from workflow.evo.config.session import Session
+from workflow.evo.config.variants import Variant
 from workflow.evo.files import read_json
-from workflow.evo.npu.boards import load_board
+from workflow.evo.host.entry_point import entry_point
 from workflow.evo.npu.gates import gate, refuse_missed
-from workflow.evo.reporting import wording
-from workflow.evo.variants import Variant
+from workflow.evo.session.command_line import parse_session
+from workflow.evo.text import wording
 
 WIDTH = 170  # columns where no terminal tells: a log, a pipe
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from workflow.evo.command_line import parse_session
 from workflow.evo.data.check import check
 from workflow.evo.data.dataset import load_dataset
 from workflow.evo.data.findings import FATAL, Finding
 from workflow.evo.data.place import refuse_misplaced
 from workflow.evo.data.source import dataset_yaml, hash_cache, session_hashes
 from workflow.evo.data.view import link
-from workflow.evo.errors import UserError, entry_point
+from workflow.evo.errors import UserError
 from workflow.evo.files import write_json
+from workflow.evo.host.entry_point import entry_point
 from workflow.evo.printable import tell
+from workflow.evo.session.command_line import parse_session
 
 
 def main() -> int | None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
-from workflow.evo import environment, ultralytics_env
-from workflow.evo.command_line import parse_session
-from workflow.evo.config import Session
+from workflow.evo.config.session import Session
 from workflow.evo.data.source import dataset_names, training_images
-from workflow.evo.errors import EvoError, UserError, entry_point
+from workflow.evo.errors import EvoError, UserError
 from workflow.evo.files import write_json
+from workflow.evo.host import environment, ultralytics_env
+from workflow.evo.host.devices import host_devices, visible_devices
+from workflow.evo.host.entry_point import entry_point
 from workflow.evo.models import cost, graph
 from workflow.evo.printable import tell
+from workflow.evo.session.command_line import parse_session
 from workflow.evo.training import disk
-from workflow.evo.training.devices import host_devices, visible_devices
 
 TESTED_ULTRALYTICS = "8.4.190"
 LOW_MEMORY_GIB = 4

@@ -10,21 +10,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from workflow.evo import ultralytics_env
-from workflow.evo.command_line import parse_variant
-from workflow.evo.config import Session
+from workflow.evo.config.session import Session
+from workflow.evo.config.variants import Variant
 from workflow.evo.data.source import checked_hashes
-from workflow.evo.errors import EvoError, entry_point
+from workflow.evo.errors import EvoError
 from workflow.evo.files import write_json
+from workflow.evo.host import ultralytics_env
+from workflow.evo.host.console import Console
+from workflow.evo.host.entry_point import entry_point
+from workflow.evo.host.gpu import lease
+from workflow.evo.host.process import die_with_parent
 from workflow.evo.models.checkpoint_loader import guard_ultralytics
 from workflow.evo.models.definition import load_definition
+from workflow.evo.session.command_line import parse_variant
 from workflow.evo.training import memory, tracking
-from workflow.evo.training.console import Console
-from workflow.evo.training.gpu import lease
-from workflow.evo.training.process import die_with_parent
 from workflow.evo.training.recipe import recipe_document, standing_recipe
 from workflow.evo.training.run import trainer_arguments
-from workflow.evo.variants import Variant
 
 
 def main() -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from workflow.evo.command_line import parse_session
-from workflow.evo.errors import entry_point
 from workflow.evo.files import write_atomically, write_json
+from workflow.evo.host.entry_point import entry_point
 from workflow.evo.printable import tell
 from workflow.evo.reporting.compare import compare
-from workflow.evo.reporting.language import Language
 from workflow.evo.reporting.page import session_html
 from workflow.evo.reporting.render import session_csv, session_markdown
+from workflow.evo.session.command_line import parse_session
+from workflow.evo.text.language import Language
 
 
 def main() -> None:

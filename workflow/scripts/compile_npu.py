@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from workflow.evo.command_line import parse_board
-from workflow.evo.errors import entry_point
+from workflow.evo.config.boards import Board
 from workflow.evo.files import write_json
-from workflow.evo.npu.boards import Board
+from workflow.evo.host.entry_point import entry_point
 from workflow.evo.npu.compatibility import judge
 from workflow.evo.npu.vela import compile_model, write_operators_csv
+from workflow.evo.session.command_line import parse_board
 
 
 def main() -> None:

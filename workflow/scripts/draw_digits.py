@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from workflow.evo.command_line import parse_session
 from workflow.evo.data.digits import draw
 from workflow.evo.data.place import refuse_misplaced
-from workflow.evo.errors import UserError, entry_point
+from workflow.evo.errors import UserError
+from workflow.evo.host.entry_point import entry_point
 from workflow.evo.printable import tell
+from workflow.evo.session.command_line import parse_session
 
 
 def main() -> int | None:

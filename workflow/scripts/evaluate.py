@@ -6,15 +6,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from workflow.evo import ultralytics_env
-from workflow.evo.command_line import session_and_variant, variant_parser
 from workflow.evo.data.source import checked_hashes
-from workflow.evo.errors import entry_point
 from workflow.evo.evaluation.detector import check_unchanged
 from workflow.evo.evaluation.validation import evaluate
 from workflow.evo.files import read_json, write_json
-from workflow.evo.training.gpu import lease
-from workflow.evo.training.process import die_with_parent
+from workflow.evo.host import ultralytics_env
+from workflow.evo.host.entry_point import entry_point
+from workflow.evo.host.gpu import lease
+from workflow.evo.host.process import die_with_parent
+from workflow.evo.session.command_line import session_and_variant, variant_parser
 
 
 def main() -> None:

@@ -6,13 +6,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from workflow.evo import ultralytics_env
-from workflow.evo.command_line import session_and_variant, variant_parser
 from workflow.evo.data.source import checked_hashes
-from workflow.evo.errors import entry_point
 from workflow.evo.evaluation.detector import check_unchanged, class_names
 from workflow.evo.files import read_json, write_json
-from workflow.evo.planning import export_identity
+from workflow.evo.host import ultralytics_env
+from workflow.evo.host.entry_point import entry_point
+from workflow.evo.session.command_line import session_and_variant, variant_parser
+from workflow.evo.session.triggers import export_identity
 
 
 def main() -> None:

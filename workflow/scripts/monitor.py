@@ -9,11 +9,12 @@ import time
 from argparse import Namespace
 from pathlib import Path
 
-from workflow.evo.command_line import session_parser
-from workflow.evo.config import load_session_files
-from workflow.evo.errors import UserError, entry_point
+from workflow.evo.config.session import load_session_files
+from workflow.evo.errors import UserError
 from workflow.evo.files import dump_json
+from workflow.evo.host.entry_point import entry_point
 from workflow.evo.monitoring.state import Watch
+from workflow.evo.session.command_line import session_parser
 
 INTERVAL = 2.0
 LAST_PORT = 65535

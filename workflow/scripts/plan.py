@@ -9,23 +9,24 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from workflow.evo.capacity import Capacity, capacity
-from workflow.evo.command_line import session_parser
-from workflow.evo.config import Session, load_session, merge, read_yaml
-from workflow.evo.environment import GIB, cpu_count
-from workflow.evo.errors import UserError, entry_point
-from workflow.evo.identities import identities
+from workflow.evo.config.session import Session, load_session, merge, read_yaml
+from workflow.evo.config.variants import ROOT
+from workflow.evo.errors import UserError
+from workflow.evo.host.entry_point import entry_point
+from workflow.evo.host.environment import GIB, cpu_count
 from workflow.evo.plan.cost import UNKNOWN, device_name, disk_free
 from workflow.evo.plan.dry_run import Job, command, dry_run
 from workflow.evo.plan.outlook import GROUPS, Outlook, outlook
 from workflow.evo.plan.reasons import why
 from workflow.evo.printable import printable
-from workflow.evo.reporting.collect import read_if_there
-from workflow.evo.reporting.wording import DASH, duration, listed
-from workflow.evo.session_run import running
+from workflow.evo.results.collect import read_if_there
+from workflow.evo.session.capacity import Capacity, capacity
+from workflow.evo.session.command_line import session_parser
+from workflow.evo.session.identities import identities
+from workflow.evo.session.lifecycle import running
+from workflow.evo.text.wording import DASH, duration, listed
 from workflow.evo.training import disk
 from workflow.evo.training.recipe import recipe_document
-from workflow.evo.variants import ROOT
 
 UNLIMITED = 10_000  # columns where there is no terminal: one line stays one line
 

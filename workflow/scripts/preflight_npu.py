@@ -7,16 +7,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from workflow.evo import ultralytics_env
-from workflow.evo.command_line import parse_variant
+from workflow.evo.config.boards import board_names, load_board
 from workflow.evo.data.source import CACHE as WORKING_CACHE
 from workflow.evo.data.source import dataset_names
-from workflow.evo.errors import entry_point
 from workflow.evo.files import read_json, sha256_json, write_json
+from workflow.evo.host import ultralytics_env
+from workflow.evo.host.entry_point import entry_point
 from workflow.evo.models import graph
 from workflow.evo.npu import preflight_cache
-from workflow.evo.npu.boards import board_names, load_board
-from workflow.evo.planning import tree_hash
+from workflow.evo.session.command_line import parse_variant
+from workflow.evo.session.triggers import tree_hash
 
 CACHE = WORKING_CACHE / "preflights"
 

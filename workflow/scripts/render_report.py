@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from workflow.evo.command_line import parse_variant
-from workflow.evo.errors import entry_point
 from workflow.evo.files import write_atomically, write_json
+from workflow.evo.host.entry_point import entry_point
 from workflow.evo.printable import tell
-from workflow.evo.reporting.collect import collect_variant
-from workflow.evo.reporting.language import Language
 from workflow.evo.reporting.render import variant_markdown
+from workflow.evo.results.collect import collect_variant
+from workflow.evo.session.command_line import parse_variant
+from workflow.evo.text.language import Language
 
 
 def main() -> None:

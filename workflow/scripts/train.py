@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import sys
 
-from workflow.evo.command_line import session_and_variant, variant_parser
-from workflow.evo.errors import EvoError, entry_point
-from workflow.evo.training.console import Console
-from workflow.evo.training.process import die_with_parent
-from workflow.evo.training.recovery import StartAgain
+from workflow.evo.errors import EvoError
+from workflow.evo.host.console import Console
+from workflow.evo.host.entry_point import entry_point
+from workflow.evo.host.process import die_with_parent
+from workflow.evo.session.command_line import session_and_variant, variant_parser
+from workflow.evo.training.recovery import RestartRequired
 from workflow.evo.training.run import train
 
 
@@ -31,7 +32,7 @@ def main() -> None:
     console = Console(variant.name)
     try:
         train(session, variant.name, console, max(arguments.threads, 1))
-    except StartAgain:
+    except RestartRequired:
         # A fresh process is the only one with all of its memory back.
         console.give_back()
         os.execv(sys.executable, sys.orig_argv)

@@ -7,14 +7,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from workflow.evo import ultralytics_env
-from workflow.evo.command_line import session_parser
-from workflow.evo.config import load_session_files
+from workflow.evo.config.session import load_session_files
 from workflow.evo.data.source import dataset_names
-from workflow.evo.errors import UserError, entry_point
+from workflow.evo.errors import UserError
 from workflow.evo.files import write_json
+from workflow.evo.host import ultralytics_env
+from workflow.evo.host.entry_point import entry_point
 from workflow.evo.models import graph
 from workflow.evo.printable import tell
+from workflow.evo.session.command_line import session_parser
 
 
 def main() -> None:

@@ -7,13 +7,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from workflow.evo import ultralytics_env
-from workflow.evo.command_line import parse_variant
+from workflow.evo.config.variants import PARTS
 from workflow.evo.data.source import dataset_names
-from workflow.evo.errors import UserError, entry_point
+from workflow.evo.errors import UserError
 from workflow.evo.files import write_json
+from workflow.evo.host import ultralytics_env
+from workflow.evo.host.entry_point import entry_point
 from workflow.evo.models import graph
-from workflow.evo.variants import PARTS
+from workflow.evo.session.command_line import parse_variant
 
 
 def main() -> None:

@@ -12,14 +12,14 @@ from typing import Any
 
 from ..errors import UserError
 from ..files import read_regular
-from ..image_formats import shown_size
+from ..host.progress import track
 from ..printable import printable
 from .dataset import Dataset
 from .findings import EXAMPLES, FATAL, INFO, WARNING, Finding
 from .hashes import Entry, hash_entries, image_hashes, read_cache, write_cache
+from .image_formats import shown_size
 from .labels import MAX_BYTES, parse_labels
 from .listing import IMAGE_SUFFIXES, label_of, named_images, relative
-from .progress import track
 
 CACHE_VERSION = 2
 """Goes up with every change of what `_inspect` finds."""

@@ -11,10 +11,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from ..config.strict_yaml import parse
 from ..errors import UserError, did_you_mean, nearest
 from ..files import read_regular
 from ..printable import quoted
-from ..strict_yaml import parse
 from .findings import INFO, WARNING, Finding
 
 SPLITS = ("train", "val", "test")

@@ -15,10 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO
 
 from ..errors import UserError
+from ..host.progress import track
 from .folders import LABEL_SUFFIX, WIDTH, Scan, scan, unreadable
 from .hash_store import DIGEST, HashStore
 from .listing import Group, label_folder, label_name
-from .progress import track
 
 ANNOUNCE_BYTES = 1 << 30
 SETTLED_NS = 2_000_000_000  # a file changed twice within the clock's grain looks the same: hash young files again

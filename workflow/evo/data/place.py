@@ -6,9 +6,9 @@ import os
 import re
 from pathlib import Path
 
-from ..config import Session
+from ..config.session import Session
+from ..config.variants import ROOT
 from ..errors import UserError
-from ..variants import ROOT
 from .dataset import load_dataset
 from .view import KINDS
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from ..config import Session
+from ..config.session import Session
 from ..files import read_json
 from .dataset import load_dataset
 from .digits import CLASSES, split_identities

@@ -38,7 +38,7 @@ def check_unchanged(best: Path, expected_sha256: str) -> str:
 def load_detector(best: Path) -> Any:
     """Open a checkpoint through the restricted loader and return its ``YOLO``.
 
-    Call `workflow.evo.ultralytics_env.prepare` first.
+    Call `workflow.evo.host.ultralytics_env.prepare` first.
 
     Raises:
         EvoError: the file is missing, damaged, refused by the restricted loader, or no detector.

@@ -32,7 +32,7 @@ def evaluate(
     """Evaluate ``best`` on those of ``splits`` that the dataset has; plots go to ``folder/plots/{split}/``.
 
     The figures are those of ``yolo val model=best.pt data=… split=…``: the image size is the checkpoint's, batch and
-    thresholds are Ultralytics' defaults. Call `workflow.evo.ultralytics_env.prepare` first.
+    thresholds are Ultralytics' defaults. Call `workflow.evo.host.ultralytics_env.prepare` first.
 
     Args:
         best: the checkpoint.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..variants import PARTS
+from ..config.variants import PARTS
 from .build import build_reference, instance, of_module
 from .checkpoint_loader import load_network
 from .definition import Definition

@@ -1,6 +1,6 @@
 """Builds the network of a definition exactly as training will, each part with the activation it is promised.
 
-Call `workflow.evo.ultralytics_env.prepare` before anything here.
+Call `workflow.evo.host.ultralytics_env.prepare` before anything here.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The file is read as an archive by `checkpoint_archive`, its pickle by `checkpoint_pickle`, its tree is judged by
 `checkpoint_tree`, and only then torch's restricted loader makes the objects of the same open file. Call
-`workflow.evo.ultralytics_env.prepare` before anything that returns a network.
+`workflow.evo.host.ultralytics_env.prepare` before anything that returns a network.
 """
 
 from __future__ import annotations

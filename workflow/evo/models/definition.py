@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..config.variants import ACTIVATIONS, LEVEL_NAMES, LEVEL_SCOPES, PARTS
 from ..errors import UserError, did_you_mean
-from ..variants import ACTIVATIONS, LEVEL_NAMES, LEVEL_SCOPES, PARTS
 from . import expressions, located_yaml
 from .expressions import SILU, Activation
 from .located_yaml import Node

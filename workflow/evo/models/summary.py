@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from ..variants import PARTS
+from ..config.variants import PARTS
 from .definition import Definition
 from .graph import Graph, describe, fingerprint
 

@@ -1,6 +1,6 @@
 """Pretrained weights for a variant: whatever tensors match, and never another network.
 
-Call `workflow.evo.ultralytics_env.prepare` before anything here.
+Call `workflow.evo.host.ultralytics_env.prepare` before anything here.
 """
 
 from __future__ import annotations

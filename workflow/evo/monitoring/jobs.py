@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from ..config import Session
+from ..config.session import Session
 from ..layout import VariantLayout
-from ..reporting.collect import PER_BOARD, STAGES
-from ..reporting.logs import benchmark_file, log_file, logged_error
+from ..results.collect import PER_BOARD, STAGES
+from ..results.logs import benchmark_file, log_file, logged_error
 from .pulse import STALE_SECONDS, Pulse
 from .words import clock_time, plain
 

@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..config import Session, recorded_session
-from ..environment import GIB
+from ..config.session import Session, recorded_session
+from ..host.environment import GIB
+from ..host.process import lock_holder
 from ..layout import SessionLayout
-from ..reporting.collect import collect_variant, files_of_variant, read_if_there
-from ..training.journal import Journal
-from ..training.process import lock_holder
+from ..results.collect import collect_variant, files_of_variant, read_if_there
+from ..results.journal import Journal
 from ..training.progress import seconds_per_epoch
 from .jobs import DONE, FAILED, INTERRUPTED, RUNNING, WAITING, Job, Run, session_jobs, variant_jobs
 from .pulse import Pulse, Pulses

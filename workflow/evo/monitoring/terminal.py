@@ -12,9 +12,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from ..host.console import duration
 from ..printable import printable
-from ..reporting.wording import DASH, metric
-from ..training.console import duration
+from ..text.wording import DASH, metric
 from .jobs import DONE, FAILED, INTERRUPTED, RUNNING, WAITING, Job
 from .state import NEW, STOPPED, Gpu, SessionState, Training, VariantState
 

@@ -1,6 +1,6 @@
 """The images that set the ranges of the integers: a seeded sample of the training split, as evaluation would see them.
 
-Call `workflow.evo.ultralytics_env.prepare` before anything here.
+Call `workflow.evo.host.ultralytics_env.prepare` before anything here.
 """
 
 from __future__ import annotations

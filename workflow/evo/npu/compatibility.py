@@ -10,8 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ..config.boards import Board
 from ..files import sha256_file
-from .boards import Board
 from .flatbuffer import ETHOS_U, Operator, read_operators
 from .vela import Compiled
 from .vela_report import same_type

@@ -8,7 +8,7 @@ Four things make the difference to Ultralytics' own export:
 - float islands are folded (`workflow.evo.npu.fold`);
 - weights are rounded by what they do to the outputs of their layer (`workflow.evo.npu.rounding`).
 
-Call `workflow.evo.ultralytics_env.prepare` before anything here.
+Call `workflow.evo.host.ultralytics_env.prepare` before anything here.
 """
 
 from __future__ import annotations

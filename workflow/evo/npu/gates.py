@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..config import NpuSettings
+from ..config.session import NpuSettings
+from ..config.variants import OPS_TARGETS, Variant
 from ..errors import UserError
-from ..reporting.message import Figure, Message
-from ..variants import OPS_TARGETS, Variant
+from ..text.message import Figure, Message
 
 
 def gate(variant: Variant, settings: NpuSettings, check: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..config.boards import Board
 from ..errors import EvoError
 from ..models.build import build
 from ..models.definition import Definition
-from .boards import Board
 from .calibration import noise_images
 from .compatibility import judge
 from .export import export_int8
@@ -37,7 +37,7 @@ def preflight(
 ) -> dict[str, Any]:
     """Export and compile the untrained network.
 
-    Call `workflow.evo.ultralytics_env.prepare` first.
+    Call `workflow.evo.host.ultralytics_env.prepare` first.
 
     Args:
         definition: the checked model file.

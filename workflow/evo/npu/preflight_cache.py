@@ -14,11 +14,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..config.boards import Board
+from ..config.train_arguments import ultralytics_version
 from ..errors import EvoError
 from ..files import sha256_json, violates, write_atomically
 from ..remembered import version
-from ..train_arguments import ultralytics_version
-from .boards import Board
 
 LIMIT = 1000
 """Preflights that are kept, of some 20 KiB each; the oldest go first."""

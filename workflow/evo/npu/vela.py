@@ -21,10 +21,10 @@ from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
 
+from ..config.boards import Board
 from ..errors import EvoError, UserError
 from ..files import write_atomically
 from ..printable import inert
-from .boards import Board
 from .flatbuffer import read_operators
 from .vela_report import CpuOperator, Row, Summary, left_on_cpu, read_rows, read_summary
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-from .. import environment
-from ..config import Session
+from ..config.session import Session
+from ..config.variants import Variant
 from ..data.source import training_images
-from ..reporting.collect import read_if_there
-from ..reporting.history import read_times
+from ..host import environment
+from ..results.collect import read_if_there
+from ..results.history import read_times
 from ..training import disk
 from ..training.checkpoints import CheckpointStore, Generation
-from ..variants import Variant
 
 UNKNOWN = "unknown until the first epoch"
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..config.variants import ROOT
 from ..errors import EXIT_USER_ERROR, EvoError, UserError
-from ..variants import ROOT
 
 NOTHING = "Nothing to be done"
 _HEAD = re.compile(r"(?:local)?(?:rule|checkpoint) (?P<rule>\w+):")

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..config import Session
+from ..config.session import Session
+from ..config.variants import Variant
 from ..npu.gates import gate
-from ..reporting.collect import collect_variant, read_if_there
-from ..session_run import taken_back
+from ..results.collect import collect_variant, read_if_there
+from ..results.journal import Journal
+from ..session.lifecycle import weights_deleted
 from ..training.checkpoints import CheckpointStore, Generation
-from ..training.journal import Journal
 from ..training.recipe import standing_recipe
-from ..variants import Variant
 from .cost import Conditions, Pace, disk_to_write, pace
 from .dry_run import Job
 from .reasons import distinct, recipe_changes, why
@@ -126,7 +126,7 @@ def _missed_gate(session: Session, variant: Variant) -> str | None:
 def _checkpoint(session: Session, variant: Variant, recipe: Mapping[str, Any]) -> tuple[Generation | None, list[str]]:
     """Return where a training would continue, and what is wrong with the checkpoints that it cannot use."""
     layout, notes = session.layout.variant(variant.name), []
-    if taken_back(layout):
+    if weights_deleted(layout):
         return None, []
     store, own = CheckpointStore(layout.checkpoints), standing_recipe(session, variant, recipe)
     for place in (store.aside(own), store):
@@ -154,7 +154,7 @@ def _training(
     own = standing_recipe(session, variant, recipe)
     aside = CheckpointStore(layout.checkpoints).aside(own).folder
     journal = Journal(aside if aside.is_dir() else layout.checkpoints).run
-    started = journal.get("recipe") == own and not taken_back(layout)
+    started = journal.get("recipe") == own and not weights_deleted(layout)
     batch = int(journal["batch"] if started else session.train["batch"])
     conditions = Conditions(int(session.train["imgsz"]), batch, recipe["data"], device)
     expected = pace(session, variant, conditions, generation, checked)
@@ -177,7 +177,7 @@ def _why_trained(
             f"changed: {', '.join(changes)}" if changes else "its recipe changed; training.json does not tell in what"
         )
         return f"{said}; it was trained like this before" if generation is not None else said
-    if taken_back(layout):
+    if weights_deleted(layout):
         return f"{' and '.join(job.missing)} deleted after the session had ended, which asks for a new training"
     if training is not None or damage:
         return damage or _unchanged(job)

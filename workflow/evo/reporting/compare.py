@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ..config import Session
-from .collect import collect_variant, read_if_there
-from .known import recognised
-from .language import marked
-from .message import Figure, Message, numbered, with_messages
-from .wording import count, duration, kibibytes, latency, metric, milliseconds
+from ..config.session import Session
+from ..results.collect import collect_variant, read_if_there
+from ..results.known import recognised
+from ..text.language import marked
+from ..text.message import Figure, Message, numbered, with_messages
+from ..text.wording import count, duration, kibibytes, latency, metric, milliseconds
 
 NOISE = 0.03
 """Smallest difference of map50_95 that ranks two trainings with one seed each: repeated trainings of one network on

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..text.language import Language
+from ..text.wording import latency, listed, metric
 from .compare import NOISE, done, value_at, whole_latency
-from .language import Language
-from .wording import latency, listed, metric
 
 
 @dataclass(frozen=True)

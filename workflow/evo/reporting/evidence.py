@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..layout import VariantLayout
-from .collect import read_if_there
+from ..results.collect import read_if_there
 from .compare import value_at
 
 OTHER = "other"

@@ -6,7 +6,7 @@ import base64
 import io
 from pathlib import Path
 
-from ..image_formats import open_image
+from ..data.image_formats import open_image
 
 WIDTHS = (960, 800, 640, 480, 360)  # pixels, tried in this order
 QUALITY = 78

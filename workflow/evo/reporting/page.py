@@ -10,14 +10,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ..text.language import ENGLISH, Language
+from ..text.message import localised
 from . import render
 from .charts import accuracy, cost, timeline, tradeoff, training
 from .charts.chart import CONFIG, Chart, Palette
 from .compare import float_accuracy, value_at
 from .decision import decide, sentences
 from .evidence import read_curves, read_operators
-from .language import ENGLISH, Language
-from .message import localised
 from .scenes import scenes
 from .timeline import marks, read_timeline
 

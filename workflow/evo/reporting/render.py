@@ -9,14 +9,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ..config.variants import PARTS
 from ..printable import inert
-from ..templates import environment, translate
-from ..variants import PARTS
-from . import wording
+from ..text import wording
+from ..text.language import ENGLISH, Language, marked
+from ..text.markdown import Markdown, escape, link_target
+from ..text.message import localised
+from ..text.templates import environment, translate
 from .compare import CRITERIA, CSV_COLUMNS, csv_rows, done, float_accuracy, value_at
-from .language import ENGLISH, Language, marked
-from .markdown import Markdown, escape, link_target
-from .message import localised
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 NO_MEASUREMENT = {"schema_version", "findings", "expected", "disk_needed_gib"}

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from .collect import SHARED_CHECKS, STAGES
+from ..results.collect import SHARED_CHECKS, STAGES
 from .compare import value_at
 
 SHARED = ("draw_digits", *SHARED_CHECKS)

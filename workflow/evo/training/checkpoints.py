@@ -33,9 +33,9 @@ RETIRED = "retired-"
 REMOVED = ".removed-"
 """How the name of a folder begins that is being deleted."""
 DELIVERED = "delivered"
-"""Marks checkpoints whose training was handed over completely: see `workflow.evo.session_run`."""
+"""Marks checkpoints whose training was handed over completely: see `workflow.evo.session.lifecycle`."""
 COMPANIONS = ("incidents.jsonl", "run.json")
-"""Files of `workflow.evo.training.journal` that belong to a recipe as its generations do. The last one says to
+"""Files of `workflow.evo.results.journal` that belong to a recipe as its generations do. The last one says to
 which, so that a move which a kill has cut short is finished the next time."""
 
 

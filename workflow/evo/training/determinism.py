@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..environment import cpu_name
+from ..host.environment import cpu_name
 
 LIBRARIES = ("numpy", "opencv-python-headless", "pillow", "torchvision")
 """Packages that compute pixels or boxes; Ultralytics and torch are in the recipe."""

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import EvoError, Preempted
 from ..files import write_json
-from .journal import now
-from .nvml import GpuMeter, gpu_uuid
+from ..host.nvml import GpuMeter, gpu_uuid
+from ..results.journal import now
 from .progress import seconds_per_epoch
-from .recovery import StartAgain
+from .recovery import RestartRequired
 
 if TYPE_CHECKING:
     from .trainer import VariantTrainer
@@ -215,7 +215,7 @@ def machine() -> str:
 def _outcome(error: BaseException | None) -> str:
     if error is None:
         return "finished"
-    if isinstance(error, StartAgain):
+    if isinstance(error, RestartRequired):
         return "restarting"
     return "stopped" if isinstance(error, (Preempted, KeyboardInterrupt, SystemExit)) else "failed"
 

@@ -11,14 +11,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..config import Session
+from ..config.session import Session
+from ..config.train_arguments import NEUTRAL, UNSUPPORTED, with_defaults
 from ..data.dataset import load_dataset
 from ..data.digits import identity
 from ..data.hashes import image_hashes
 from ..data.listing import label_of
 from ..data.source import hash_cache
 from ..files import sha256_file, sha256_json
-from ..train_arguments import NEUTRAL, UNSUPPORTED, with_defaults
 
 RUNTIME = frozenset({"device", "verbose", "plots", "save_period", "profile", "cache"})
 

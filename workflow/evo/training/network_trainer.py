@@ -1,6 +1,6 @@
 """Ultralytics' detection trainer for the network of a checked definition.
 
-Import it only after `workflow.evo.ultralytics_env.prepare`.
+Import it only after `workflow.evo.host.ultralytics_env.prepare`.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .console import duration
+from ..host.console import duration
 
 if TYPE_CHECKING:
     from .trainer import VariantTrainer

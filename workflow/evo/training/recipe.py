@@ -13,16 +13,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..config import Session
+from ..config.session import Session
+from ..config.train_arguments import NEUTRAL, UNSUPPORTED, ultralytics_version, with_defaults
+from ..config.variants import Variant
 from ..data.source import CACHE
 from ..files import sha256_json
 from ..layout import VariantLayout
 from ..models.graph import identity
 from ..remembered import sha256_remembered, version
-from ..train_arguments import NEUTRAL, UNSUPPORTED, ultralytics_version, with_defaults
-from ..variants import Variant
+from ..results.journal import Journal
 from .checkpoints import CheckpointStore
-from .journal import Journal
 from .legacy import recipes_0_1_0
 
 TRAINING_VERSION = 1

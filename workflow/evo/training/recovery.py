@@ -12,15 +12,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from ..config import Session
+from ..config.session import Session
 from ..errors import EvoError
 from ..files import read_json
+from ..host.console import Console
+from ..host.kernel_kills import killed_since, oom_kills
+from ..results.journal import Journal
 from . import memory
-from .console import Console
 from .failures import first_line, loader_killed, missing_image, out_of_memory
-from .journal import Journal
-from .kernel_kills import killed_since, oom_kills
-from .soundness import BadNumbers
+from .nonfinite import NonFiniteError
 from .watchdog import STALL_SECONDS, end_process, print_stacks
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SMALLEST_BATCH = 1
 
 
-class StartAgain(EvoError):
+class RestartRequired(EvoError):
     """The training goes on in a new process: with fresh memory and half the batch, or from sound numbers."""
 
 
@@ -43,10 +43,10 @@ class Recovery:
         """Act on what a training raised; return when it is nothing that is known here.
 
         Raises:
-            StartAgain: call the training again in a new process.
+            RestartRequired: call the training again in a new process.
             EvoError: it stops, for the reason that the error gives.
         """
-        if isinstance(error, BadNumbers):
+        if isinstance(error, NonFiniteError):
             self._try_once_more(trainer, error)
         if isinstance(error, EvoError):
             return
@@ -92,7 +92,7 @@ class Recovery:
         """Ask the kernel's counter why a data loader process was killed.
 
         Raises:
-            StartAgain: for want of memory; the training goes on at half the batch.
+            RestartRequired: for want of memory; the training goes on at half the batch.
             EvoError: anything else; a retry goes on from the last checkpoint, at the same batch.
         """
         before, now = self.journal.run.get("running", {}).get("oom_kills", {}), oom_kills()
@@ -121,7 +121,7 @@ class Recovery:
             )
             self._stop_for_good("out_of_memory", stop, error)
         message = self._note_half(batch, f"{what} in {trainer.place}", reason)
-        raise StartAgain(message) from error
+        raise RestartRequired(message) from error
 
     def _note_half(self, batch: int, what: str, reason: str) -> str:
         """Let the next process train with half of ``batch``; return what is said about it."""
@@ -173,7 +173,7 @@ class Recovery:
         """This process ends with a word: nothing is left to find out."""
         self.journal.run.pop("running", None)
 
-    def _try_once_more(self, trainer: VariantTrainer, error: BadNumbers) -> NoReturn:
+    def _try_once_more(self, trainer: VariantTrainer, error: NonFiniteError) -> NoReturn:
         """Go back to the last checkpoint once: a fault of the hardware does not repeat, one of the recipe does."""
         epoch = trainer.epoch + 1
         if self.journal.run.get("bad_numbers") == epoch:
@@ -189,7 +189,7 @@ class Recovery:
         message = f"numbers went bad in epoch {epoch}: {error}; tried once more from {source}"
         self.journal.incident("bad_numbers", message, epoch=epoch)
         self.console.say(message)
-        raise StartAgain(message) from error
+        raise RestartRequired(message) from error
 
     def _stop_for_good(self, kind: str, stop: EvoError, error: Exception | None) -> NoReturn:
         """Stop, and let the retries of this job stop at once: each would train for hours to the same end."""

@@ -8,24 +8,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import environment, ultralytics_env
-from ..config import Session
+from ..config.session import Session
+from ..config.train_arguments import with_defaults
+from ..config.variants import Variant
 from ..data.source import checked_hashes
 from ..errors import DiskFull, EvoError, UserError
 from ..files import explain_os_errors, read_json, sha256_file, write_atomically, write_json
+from ..host import environment, ultralytics_env
+from ..host.console import Console, duration
+from ..host.gpu import lease
+from ..host.process import StopRequest, exclusive_lock, forks_end_with_this_process
 from ..layout import VariantLayout
 from ..models.checkpoint_loader import guard_ultralytics, load_checkpoint, load_plain
 from ..models.definition import Definition, load_definition
 from ..npu.gates import gate, refuse_missed
-from ..train_arguments import with_defaults
-from ..variants import Variant
+from ..results.journal import Journal, now
 from . import disk, tracking
 from .checkpoints import DELIVERED, CheckpointStore, Generation
-from .console import Console, duration
-from .gpu import lease
 from .heartbeat import Heartbeat
-from .journal import Journal, now
-from .process import StopRequest, forks_end_with_this_process, sole_owner
 from .recipe import recipe_document, standing_recipe
 from .recovery import Recovery
 from .watchdog import Watchdog, prepare_stacks
@@ -50,7 +50,7 @@ def train(session: Session, name: str, console: Console, threads: int = 1) -> No
     Raises:
         UserError: a check of this variant has not passed.
         Preempted: a signal asked the run to stop; everything up to the last finished epoch is kept.
-        StartAgain: call again in a new process.
+        RestartRequired: call again in a new process.
         EvoError: anything else that stops the run, in one line.
     """
     tracking.require_trackers(session.track)
@@ -59,7 +59,7 @@ def train(session: Session, name: str, console: Console, threads: int = 1) -> No
     stop_request = StopRequest()
     forks_end_with_this_process()
     with (
-        sole_owner(layout.checkpoints / "lock", f"the training of {name}", console.say, heed=stop_request.heed),
+        exclusive_lock(layout.checkpoints / "lock", f"the training of {name}", console.say, heed=stop_request.heed),
         Heartbeat(layout.status, name, console.say) as heartbeat,
         lease(session.train.get("device"), heartbeat.waiting(console.say), stop_request.heed) as gpu,
     ):

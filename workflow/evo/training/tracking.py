@@ -1,7 +1,7 @@
 """TensorBoard and MLflow beside a training, through Ultralytics' own integrations and only when asked for.
 
 Ultralytics decides by its settings, where most of them are on. They lie in this training's own folder, see
-`workflow.evo.ultralytics_env`, so switching them touches nothing of the user's.
+`workflow.evo.host.ultralytics_env`, so switching them touches nothing of the user's.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from ..config import Session
+from ..config.session import Session
 from ..errors import UserError
 
 PACKAGES = {"tensorboard": ("tensorboard",), "mlflow": ("mlflow", "sqlalchemy", "alembic")}

@@ -1,6 +1,6 @@
 """The trainer of a variant: generations of checkpoints, exact continuation, sound numbers and a clean stop.
 
-Import it only after `workflow.evo.ultralytics_env.prepare`.
+Import it only after `workflow.evo.host.ultralytics_env.prepare`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import torch
 from ultralytics.utils.torch_utils import unwrap_model
 
 from ..errors import Preempted
+from ..host.process import StopRequest
 from ..models.checkpoint_loader import load_checkpoint, load_plain
 from ..models.definition import Definition
 from . import precision
@@ -26,9 +27,8 @@ from .accumulation import Accumulation, pending_gradients, rescaling, restore_gr
 from .checkpoints import CheckpointStore, Generation
 from .determinism import Conditions, begin_epoch
 from .network_trainer import NetworkTrainer
-from .process import StopRequest
+from .nonfinite import LOWEST_SCALE, NonFiniteError, bad_losses, bad_tensors, no_step_succeeded
 from .progress import Progress
-from .soundness import LOWEST_SCALE, BadNumbers, bad_losses, bad_tensors, no_step_succeeded
 
 STATE = "state.pt"
 
@@ -242,20 +242,20 @@ class VariantTrainer(NetworkTrainer):
         """Look at the numbers of an epoch, before its validation.
 
         Raises:
-            BadNumbers: weights are lost, or will be with the next step.
+            NonFiniteError: weights are lost, or will be with the next step.
         """
         for what, model in (("the network", unwrap_model(trainer.model)), ("the moving average", trainer.ema.ema)):
             if names := bad_tensors(model):
-                raise BadNumbers(f"{len(names)} tensors of {what} hold NaN or infinity, {names[0]} first")
+                raise NonFiniteError(f"{len(names)} tensors of {what} hold NaN or infinity, {names[0]} first")
         if losses := bad_losses(trainer.tloss):
             message = f"the loss became {', '.join(losses)} in {trainer.place}"
             if not trainer.scaler.is_enabled():
-                raise BadNumbers(message)
+                raise NonFiniteError(message)
             if trainer._every_step_left_out():
-                raise BadNumbers(f"{message}: mixed precision left out every step")
+                raise NonFiniteError(f"{message}: mixed precision left out every step")
             trainer.note("bad_batch", f"{message}: mixed precision left out the step, and all weights are sound")
         if (scale := trainer.scaler.get_scale()) < LOWEST_SCALE:
-            raise BadNumbers(f"the loss scale of mixed precision fell to {scale:g} in {trainer.place}")
+            raise NonFiniteError(f"the loss scale of mixed precision fell to {scale:g} in {trainer.place}")
         trainer.validating = True
 
     def _every_step_left_out(self) -> bool:
@@ -265,7 +265,7 @@ class VariantTrainer(NetworkTrainer):
     def _handle_nan_recovery(self, epoch: int) -> bool:
         """Raise where the base class would roll back."""
         if self.fitness is not None and not math.isfinite(self.fitness):
-            raise BadNumbers(f"the fitness became {self.fitness:g}")
+            raise NonFiniteError(f"the fitness became {self.fitness:g}")
         return False
 
     # Stops -------------------------------------------------------------------------------------------------------

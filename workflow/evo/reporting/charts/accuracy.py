@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .. import wording
+from ...text import wording
+from ...text.language import Language
 from ..compare import value_at
-from ..language import Language
 from .chart import TABULATED, Chart, Palette, activation, data, emphasis, finish, legend, tip
 
 

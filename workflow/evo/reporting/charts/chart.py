@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .. import wording
+from ...text import wording
 from ..compare import value_at
 
 SERIES_COLOURS = 10

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ...variants import PARTS
-from .. import wording
+from ...config.variants import PARTS
+from ...text import wording
+from ...text.language import Language
 from ..evidence import OTHER
-from ..language import Language
 from .chart import Chart, data, emphasis, finish, tip
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from .. import wording
-from ..language import Language
+from ...text import wording
+from ...text.language import Language
 from ..timeline import WAITING, Bar, Mark
 from .chart import Chart, data, emphasis, finish, tip
 

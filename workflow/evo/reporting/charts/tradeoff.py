@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .. import wording
+from ...text import wording
+from ...text.language import Language
 from ..compare import NOISE, value_at
 from ..decision import Decision
-from ..language import Language
 from .chart import TABULATED, Chart, Palette, activation, data, emphasis, finish, tip
 
 

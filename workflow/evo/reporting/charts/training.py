@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .. import wording
+from ...text import wording
+from ...text.language import Language
 from ..compare import value_at
-from ..language import Language
 from .chart import Chart, Palette, activation, data, emphasis, finish, tip
 
 SERIES = ("map50_95", "map50", "box_loss", "cls_loss")

@@ -1,0 +1,184 @@
+"""YAML and JSON of users, read as data within limits: what is too large, too deep or said twice is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..errors import UserError
+from ..printable import printable, quoted
+
+MAX_DEPTH = 20
+MAX_VALUES = 400_000
+MAX_TEXT = 4096
+"""Characters of one value; the longest path that Linux takes has as many bytes."""
+
+MAX_DIGITS = 100
+"""Characters of one number. Python reads ``1:1:1…`` (base 60) in quadratic time."""
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NUMBERS = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float")}
+_MERGE = "tag:yaml.org,2002:merge"
+
+
+class _Loader(_LOADER):
+    """PyYAML's safe loader, whose constructors raise nearly anything: ``!!bool abc`` a KeyError."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        if node.tag in _NUMBERS and len(node.value) > MAX_DIGITS:
+            raise _refused("a number is too long", node)
+        try:
+            return super().construct_object(node, deep)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            kind = node.tag.rpartition(":")[2]
+            raise _refused(f"{quoted(node.value)} cannot be read as {kind}", node) from error
+
+
+def parse(content: bytes, where: Path, *, aliases: bool = False, depth: int = MAX_DEPTH) -> Any:
+    """Read one YAML document.
+
+    Args:
+        content: UTF-8.
+        where: the file, for messages.
+        aliases: whether ``*name`` is allowed; an alias stands for its value and is not expanded here.
+        depth: how deep tables and lists may be nested.
+
+    Raises:
+        UserError: it is not UTF-8, not YAML, nested too deep, or a key stands in a table twice.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError("not a text file in UTF-8", where=where, hint="save it as YAML in UTF-8") from error
+    loader = None
+    try:
+        _look_through(text, where, aliases, depth)
+        loader = _Loader(text)
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        _refuse_repeated_keys(root)
+        return loader.construct_document(root)
+    except yaml.YAMLError as error:
+        raise UserError(f"not valid YAML ({_reason(error)})", where=where) from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"not valid YAML ({printable(error, 200)})", where=where) from error
+    finally:
+        if loader is not None:
+            loader.dispose()
+
+
+def parse_json(content: bytes, where: Path) -> Any:
+    """Read a JSON document as `parse` does YAML.
+
+    Raises:
+        UserError: it is not JSON, nested too deep, or a key stands in a table twice.
+    """
+
+    def table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found:
+                raise UserError(f"the key {quoted(key)} stands in one table twice", where=where, hint="remove one")
+            found[key] = value
+        return found
+
+    try:
+        return json.loads(content, object_pairs_hook=table)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"not valid JSON ({printable(error, 200)})", where=where) from error
+
+
+def refuse_excess(document: Any, where: object) -> None:
+    """Refuse values that nothing here can mean, before anything computes with them or shows them.
+
+    Raises:
+        UserError: a text is too long or holds a NUL, a number is beyond 64 bits or not finite, tables are nested too
+            deep or hold too many values (an alias counts each time that it stands for its value).
+    """
+    stack: list[tuple[str, Any, int]] = [("", document, 0)]
+    count = 0
+    while stack:
+        key, value, level = stack.pop()
+        count += 1
+        problem = _excess(value)
+        if count > MAX_VALUES:
+            raise UserError(f"more than {MAX_VALUES:,} values", where=where)
+        if level > MAX_DEPTH:
+            problem = f"nested more than {MAX_DEPTH} deep"
+        if problem:
+            raise UserError(f"{problem} in '{key}'" if key else problem, where=where)
+        prefix = f"{key}." if key else ""
+        if isinstance(value, Mapping):
+            for name, item in value.items():
+                if problem := _excess(name):
+                    raise UserError(f"{problem} as a key", where=where)
+                stack.append((f"{prefix}{name}", item, level + 1))
+        elif isinstance(value, (list, tuple, set, frozenset)):
+            stack += [(f"{prefix}{index}", item, level + 1) for index, item in enumerate(value)]
+
+
+def _excess(value: Any) -> str | None:
+    if isinstance(value, (str, bytes)):
+        if len(value) > MAX_TEXT:
+            return f"a text of {len(value):,} characters (limit {MAX_TEXT:,})"
+        if (b"\0" if isinstance(value, bytes) else "\0") in value:
+            return "a text with a NUL character"
+    if isinstance(value, int) and value.bit_length() > 63:
+        return "a number of more than 63 bits"
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"'{value}' is not a finite number"
+    return None
+
+
+def _look_through(text: str, where: Path, aliases: bool, depth: int) -> None:
+    """Refuse what would be too deep for a recursive reader, from the events of the parser, which is not one."""
+    level = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        level += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        line = event.start_mark.line + 1
+        if isinstance(event, yaml.AliasEvent) and not aliases:
+            raise UserError(
+                f"alias '*{printable(event.anchor, 80)}' in line {line}", where=where, hint="write the value"
+            )
+        if level > depth:
+            raise UserError(f"nested too deep in line {line} (limit {depth})", where=where)
+
+
+def _refuse_repeated_keys(root: yaml.Node) -> None:
+    """Raise for a key that stands in a table twice: YAML lets the last one win, silently."""
+    stack, seen = [root], set()
+    while stack:
+        node = stack.pop()
+        if id(node) in seen or isinstance(node, yaml.ScalarNode):
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            stack += node.value
+            continue
+        first: dict[tuple[str, str], yaml.Node] = {}
+        for key, value in node.value:
+            stack += [key, value]
+            if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
+                earlier = first.setdefault((key.tag, key.value), key)
+                if earlier is not key:
+                    line = earlier.start_mark.line + 1
+                    raise _refused(f"the key {quoted(key.value)} for the second time, first in line {line}", key)
+
+
+def _refused(problem: str, node: yaml.Node) -> yaml.YAMLError:
+    return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+
+
+def _reason(error: yaml.YAMLError) -> str:
+    """Return what a parser says, and the line: without its name for the text, and bounded."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem:
+        mark = error.problem_mark or error.context_mark
+        context = f"{error.context}: " if error.context else ""
+        return (f"line {mark.line + 1}: " if mark else "") + printable(f"{context}{error.problem}", 300)
+    return printable(" ".join(str(error).split()), 300)
