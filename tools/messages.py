@@ -30,9 +30,11 @@ KEYWORDS: dict[str, Any] = {
     "_": None,
     "gettext": None,
     "marked": None,
+    "says": None,
     "Message": None,
     "ngettext": (1, 2),
     "numbered": (1, 2),
+    "says_of": (1, 2),
 }
 """Functions whose arguments are texts of the catalogue."""
 
