@@ -16,9 +16,8 @@ from ..npu.gates import gate
 from .journal import Journal
 from ..config.variants import ROOT, Variant
 from .history import read_history
-from .known import recognised
 from .logs import log_file, logged_error
-from ..text.message import Figure, Message, with_messages
+from ..text.facts import Fact, fact, of_document
 
 STAGES = {
     "validate_model": ("model", "model"),
@@ -55,8 +54,8 @@ class Result:
     document: dict[str, Any] | None
     damage: str | None
 
-    def say(self, text: str) -> str:
-        return Message("%(board)s: %(text)s", board=self.board, text=text) if self.board else text
+    def say(self, found: Fact) -> dict[str, Any]:
+        return (fact("at_board", board=self.board, what=found) if self.board else found).document()
 
 
 def collect_variant(session: Session, name: str) -> dict[str, Any]:
@@ -97,10 +96,17 @@ def collect_variant(session: Session, name: str) -> dict[str, Any]:
         "export": _export(documents["export_int8"]),
         "npu": {board: _without(facts, "schema_version") for board, facts in compiled.items() if facts} or None,
         "int8": _without(documents["evaluate_int8"], "schema_version", "made_of"),
-        "incidents": [{**incident, "message": recognised(incident["message"])} for incident in incidents],
+        "incidents": [_incident(incident) for incident in incidents],
         "plots": _plots(session, paths),
     }
-    return with_messages(summary)
+    return summary
+
+
+def _incident(incident: Mapping[str, Any]) -> dict[str, Any]:
+    if "code" in incident:
+        return dict(incident)
+    quoted = fact("quoted", text=incident["message"]).document()
+    return {"time": incident["time"], "kind": incident["kind"], **quoted}
 
 
 def files_of_variant(session: Session, name: str) -> list[Path]:
@@ -136,11 +142,11 @@ def read_if_there(path: Path, schema: str) -> tuple[dict[str, Any] | None, str |
 
 
 def _status(
-    session: Session, name: str, results: list[Result], stale: Mapping[tuple[str, str | None], str]
-) -> tuple[str, str, str | None]:
+    session: Session, name: str, results: list[Result], stale: Mapping[tuple[str, str | None], Fact]
+) -> tuple[str, str, dict[str, Any] | None]:
     for result in results:
         if result.damage:
-            return "failed", result.stage, result.say(result.damage)
+            return "failed", result.stage, result.say(fact("quoted", text=result.damage))
     for result in results:
         contradiction = _broken_promise(result) or stale.get((result.stage, result.board))
         if contradiction:
@@ -152,31 +158,29 @@ def _status(
     candidates = absent if trained else absent[:1]  # what follows the training runs side by side
     for result in candidates:
         if error := logged_error(log_file(session.layout.root, result.stage, name, result.board)):
-            return "failed", result.stage, result.say(error)
+            return "failed", result.stage, result.say(fact("quoted", text=error))
     # A variant that was trained before there was a preflight does not wait for it.
     first = next((result for result in candidates if result.stage != "preflight_npu"), candidates[0])
     if first.stage in {"preflight_npu", "train"}:
         for check in SHARED_CHECKS:
             if error := logged_error(log_file(session.layout.root, check)):
-                return "failed", check, error
+                return "failed", check, fact("quoted", text=error).document()
     if first.stage == "train":
-        return "missing", first.stage, _unfinished(session.layout.variant(name))
-    return "missing", first.stage, first.say(Message("not run yet"))
+        return "missing", first.stage, _unfinished(session.layout.variant(name)).document()
+    return "missing", first.stage, first.say(fact("not_run_yet"))
 
 
-def _unfinished(paths: VariantLayout) -> Message:
+def _unfinished(paths: VariantLayout) -> Fact:
     journal = Journal(paths.checkpoints)
     if not journal.run:
-        return Message("not run yet")
+        return fact("not_run_yet")
     incidents, epochs = journal.incidents(), _history(paths).get("epoch")
-    return Message(
-        "started %(moment)s, attempt %(attempt)s%(progress)s, not finished%(last)s",
-        moment=Figure("date_time", journal.run["started"]),
+    return fact(
+        "not_finished",
+        moment=journal.run["started"],
         attempt=journal.run["attempts"],
-        progress=Message(", %(epochs)s epochs so far", epochs=epochs[-1]) if epochs else "",
-        last=Message("; last incident: %(incident)s", incident=recognised(incidents[-1]["message"]))
-        if incidents
-        else "",
+        progress=fact("epochs_so_far", epochs=epochs[-1]) if epochs else "",
+        last=fact("last_incident", incident=of_document(_incident(incidents[-1]))) if incidents else "",
     )
 
 
@@ -185,22 +189,17 @@ def _history(paths: VariantLayout) -> dict[str, list[float | None]]:
     return read_history(paths.results_csv) or read_history(paths.checkpoints / "work" / "results.csv")
 
 
-def _broken_promise(result: Result) -> Message | None:
+def _broken_promise(result: Result) -> Fact | None:
     """Return what a result says against itself; its figures are shown nevertheless."""
     if result.stage == "train" and result.document and not result.document["activations"]["verified"]:
         found = result.document["activations"]["found"]
-        rows = [Message("%(part)s has %(sites)s", part=part, sites=Figure("sites", found[part])) for part in found]
-        return Message(
-            "best.pt does not have the activations that its level promises: %(parts)s", parts=Figure("joined", rows)
-        )
+        return fact("other_activations", parts=[fact("part_has", part=part, sites=found[part]) for part in found])
     if result.stage == "evaluate_int8" and result.document and (lost := lost_classes(result.document)):
-        return Message(
-            "the int8 model has lost more than half of the AP50-95 of: %(classes)s", classes=Figure("joined", lost)
-        )
+        return fact("classes_lost", classes=lost)
     return None
 
 
-def _stale(results: list[Result]) -> dict[tuple[str, str | None], Message]:
+def _stale(results: list[Result]) -> dict[tuple[str, str | None], Fact]:
     """Return, by stage and board, the results that are of another file than the one there is. None of them is shown."""
     documents = {(result.stage, result.board): result.document for result in results}
     training, metrics, export, int8 = (
@@ -209,11 +208,11 @@ def _stale(results: list[Result]) -> dict[tuple[str, str | None], Message]:
     best = training["weights"]["best"] if training else None
     model = export["sha256"] if export else None
 
-    def other_weights(file: str) -> Message:
-        return Message("%(file)s is of other weights than training.json: run snakemake again", file=file)
+    def other_weights(file: str) -> Fact:
+        return fact("of_other_weights", file=file)
 
-    def other_model(file: str) -> Message:
-        return Message("%(file)s is of another model than metadata.json: run snakemake again", file=file)
+    def other_model(file: str) -> Fact:
+        return fact("of_another_model", file=file)
 
     compiled = {key: document for key, document in documents.items() if key[0] == "compile_npu" and document}
     found = {}
@@ -244,15 +243,14 @@ def _model(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Return ``model.json`` without the definition itself."""
     if document is None:
         return None
-    return {**_without(document, "schema_version", "definition"), "notes": [recognised(n) for n in document["notes"]]}
+    return _without(document, "schema_version", "definition")
 
 
 def _export(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Return ``metadata.json`` with its reasons."""
     if document is None:
         return None
-    left = [{**operator, "why": recognised(operator["why"])} for operator in document["float_operators"]]
-    return {**_without(document, "schema_version", "variant", "made_of"), "float_operators": left}
+    return _without(document, "schema_version", "variant", "made_of")
 
 
 def _training(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
