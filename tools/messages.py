@@ -65,17 +65,17 @@ TECHNICAL = frozenset(
         "yolo",
     ]
 )
-"""Words that stand in every language as they are."""
+"""Words that are the same in every language."""
 
 SPOKEN = {"alt", "aria-description", "aria-label", "aria-roledescription", "data-title", "placeholder", "title"}
 """Attributes of HTML that people read or hear."""
 
 VOID = {"area", "br", "col", "hr", "image", "img", "input", "link", "meta", "rect", "use"}
-"""Elements of HTML and SVG that hold no text."""
+"""Elements of HTML and SVG without text."""
 
 
 def extracted() -> Catalog:
-    """Return all texts of the code and the templates, with the files in which they stand."""
+    """Return all texts of the code and the templates, with the files that have them."""
     found = Catalog(project="Ethos Vision Optimizer", charset="utf-8")
     options = {"**.j2": JINJA}
     rows = extract_from_dir(WORKFLOW, METHODS, options, KEYWORDS, comment_tags=("Translators:",))
@@ -128,11 +128,11 @@ def _placeholders(text: str) -> frozenset[str]:
 
 
 def bare_texts(source: str, html: bool) -> list[str]:
-    """Return the words of a template that stand outside the catalogue.
+    """Return the words of a template that are not in the catalogue.
 
     Args:
         source: the template.
-        html: whether it is HTML, whose tags are no words; otherwise Markdown.
+        html: whether it is HTML, whose tags are not words; otherwise Markdown.
     """
     import jinja2
     from jinja2 import nodes
@@ -155,7 +155,7 @@ def bare_texts(source: str, html: bool) -> list[str]:
 
 
 def _without_code(tokens: Iterator[tuple[int, str, str]]) -> Iterator[str]:
-    """Yield the text of a template; in the place of an expression a sign that is no letter."""
+    """Yield the text of a template; in place of an expression a sign that is not a letter."""
     block, translated = [], False
     for _, kind, value in tokens:
         if kind == "data" and not translated:
@@ -231,7 +231,7 @@ def _words(text: str) -> list[str]:
 
 
 def latin_words(texts: Iterable[str]) -> set[str]:
-    """Return the words in Latin letters of texts in Korean, without those that stand in every language."""
+    """Return the words in Latin letters of texts in Korean, without those that are the same in every language."""
     words = {word.strip(".-") for text in texts for word in re.findall(r"[A-Za-z][\w.-]*", text, re.ASCII)}
     return {word for word in words if word.lower() not in TECHNICAL}
 

@@ -146,7 +146,7 @@ def test_hostile_class_names_are_text(session):
     page = Page(html)
     assert "<script" not in html
     assert "script" not in page.tags
-    # accuracy per class as int8, accuracy per class, objects per class
+    # accuracy per class in int8, accuracy per class, objects per class
     assert [row[0] for row in page.rows if row[0] in names] == names * 3
     assert "<script" not in markdown
     assert "| &lt;script&gt;alert(1)&lt;/script&gt; |" in markdown
@@ -269,8 +269,8 @@ def test_one_variant_alone_is_not_ranked(tmp_path):
     html, markdown = render(session, curves=True)
     page = Page(html)
     assert (
-        "level2_relu reaches mAP50-95 0.400 on val (as int8 0.395 and 4.27 ms by Vela's estimate on ethos-u55-256); "
-        "no other variant is evaluated, so nothing is ranked." in page.text
+        "level2_relu reaches mAP50-95 0.400 on val (0.395 in int8 and estimated latency 4.27 ms on ethos-u55-256 "
+        "(Vela)); no other variant is evaluated, so there is no ranking." in page.text
     )
     assert "It is the only complete variant that passes the gates" in page.text
     assert "criteria" not in page.ids
@@ -287,7 +287,7 @@ def test_a_tie_names_all_of_its_variants(session):
     assert "level2_relu and level2_leaky share the highest mAP50-95 on val, 0.400." in page.text
     row = next(row for row in page.rows if row[0] == "Highest mAP50-95 on val")
     assert row[1:3] == ["level2_relu and level2_leaky", "0.400"]
-    assert "equal as far as shown" in row[3]
+    assert "equal at the precision shown" in row[3]
     assert "| Highest mAP50-95 on val | level2_relu and level2_leaky (tie) | 0.400 |" in markdown
 
 

@@ -163,7 +163,7 @@ def test_a_missed_gate_fails_the_check_and_refuses_the_training(done):
     gates = ["--config", "npu={max_latency_ms: 0.001}"]
     checked = done.snakemake("check", *gates)
     assert checked.returncode != 0
-    assert "by Vela's estimate, 0.001 ms are allowed" in checked.stderr
+    assert "(Vela), limit: 0.001 ms" in checked.stderr
     (done.folder / "strict.yaml").write_text("npu: {max_latency_ms: 0.001}\n")
     train = subprocess.run(
         [sys.executable, "-m", "workflow.scripts.train", "--config", done.config, "strict.yaml", "--variant", "mine"],

@@ -318,10 +318,10 @@ def write_npu(
     Args:
         session: the session.
         name: the variant.
-        val: accuracy as int8 on val.
+        val: accuracy in int8 on val.
         test: the same on test; None without such a split.
         weights: SHA-256 of best.pt.
-        floating: accuracy of best.pt on the same input and every split; as int8 when None.
+        floating: accuracy of best.pt on the same input and every split; that in int8 when None.
         model: SHA-256 of the int8 model.
         names: class names.
         float_operators: operators of metadata.json that still compute in floating point.

@@ -19,7 +19,7 @@ EQUAL: dict[str, Callable[[VariantSummary], Any]] = {
     "different_hosts": lambda v: v.host,
     "different_calibrations": lambda v: v.calibration,
 }
-"""What has to be equal for finished variants to compare, by the code of what is said where it differs."""
+"""What has to be equal for finished variants to compare, by the code of the warning for a difference."""
 
 
 def warnings(variants: Iterable[VariantSummary], board: str) -> list[Fact]:

@@ -18,7 +18,7 @@ from .summary import VariantSummary
 def compare(session: Session) -> dict[str, Any]:
     """Return a document of ``session_summary.schema.json`` from whatever exists of the session.
 
-    What it concludes is facts, the same in every language: `workflow.evo.text.facts.sentence` says them.
+    Its conclusions are facts, the same in every language; `workflow.evo.text.facts.sentence` words them.
     """
     board = session.npu.boards[0]
     documents = [collect_variant(session, name) for name in session.variant_names]

@@ -13,7 +13,7 @@ from ..results.collect import read_if_there
 from .summary import VariantSummary
 
 OTHER = "other"
-"""The part of an operator whose name does not tell where in the network it belongs."""
+"""The part of an operator whose name does not show where in the network it is."""
 
 HEAD = ("serving_default_output", "Sequential_")
 """Beginnings of operator names of the detection head: outputs of the model, and the branches that feed them."""
@@ -60,7 +60,7 @@ def _operators(path: Path) -> list[dict[str, str]]:
 
 
 def part_of(operator: str, layers: Iterable[Mapping[str, Any]]) -> str:
-    """Return the part of the network that an operator belongs to, as its name tells.
+    """Return the part of the network that an operator belongs to, by its name.
 
     Args:
         operator: name of the operator's output, ``…/ultralytics.nn.modules.block.C2f_8/…``; of a fused one the names

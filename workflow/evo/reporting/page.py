@@ -48,10 +48,9 @@ def session_html(summary: Mapping[str, Any], root: Path, language: Language = EN
     datasets: dict[str, Any] = {}
     specs, bodies = {}, {}
     for name in (language.code, *(other for other in LANGUAGES if other != language.code)):
-        spoken = Language(name)
-        drawn = draw(summary, evidence, spoken)
+        drawn = draw(summary, evidence, Language(name))
         specs[name] = {chart.id: _shared(chart.spec, datasets) for chart in drawn.values()}
-        bodies[name] = _body(summary, evidence, drawn, pictures, spoken)
+        bodies[name] = _body(summary, evidence, drawn, pictures, Language(name))
     scripts = [_library(), (STATIC / "tablesort.js").read_text(), (STATIC / "report.js").read_text()]
     document = {
         "variants": [v.name for v in variants],
@@ -99,7 +98,7 @@ def _drawn(summary: Mapping[str, Any], evidence: Mapping[str, Any], language: La
 
 
 def _shared(spec: dict[str, Any], datasets: dict[str, Any]) -> dict[str, Any]:
-    """Return a specification without its data, which goes to ``datasets``: equal data of several charts stands once."""
+    """Return a specification without its data, which goes to ``datasets``, once for all charts that share it."""
     datasets.update(spec.get("datasets", {}))
     return {key: value for key, value in spec.items() if key != "datasets"}
 
@@ -161,7 +160,7 @@ def policy(scripts: Iterable[str]) -> str:
 
 
 def embedded_json(document: Any) -> str:
-    """Return JSON that cannot end the script element it stands in, whatever texts it holds."""
+    """Return JSON that cannot end the script element around it, whatever texts it contains."""
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")

@@ -35,7 +35,7 @@ def environment_of(language: Language, text: Callable[[str], str] = str, **setti
 
 
 def _filters(language: Language) -> dict[str, Callable[..., Any]]:
-    spoken: dict[str, Callable[..., Any]] = {
+    localised: dict[str, Callable[..., Any]] = {
         **wording.FIGURES,
         "figure": _figure,
         "ms": wording.milliseconds,
@@ -51,7 +51,7 @@ def _filters(language: Language) -> dict[str, Callable[..., Any]]:
         "winners": _winners,
     }
     return {
-        **{name: partial(function, language=language) for name, function in spoken.items()},
+        **{name: partial(function, language=language) for name, function in localised.items()},
         "preset": wording.preset,
         "hash": wording.short_hash,
         "flat": wording.flat,

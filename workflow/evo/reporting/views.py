@@ -12,7 +12,7 @@ from . import columns
 from .summary import VariantSummary
 
 NO_MEASUREMENT = {"schema_version", "findings", "expected", "disk_needed_gib"}
-"""Keys of environment.json that do not say what the session ran on: findings stand apart, forecasts nowhere."""
+"""Keys of environment.json that are not the machine itself: findings are shown separately, forecasts not at all."""
 
 FORECASTS = {"cpu_training"}
 """Findings of the environment check that are of no use once the training has been measured."""
@@ -140,7 +140,7 @@ def _activations(variants: Iterable[VariantSummary]) -> list[dict[str, Any]]:
 
 
 def _notes(variants: Iterable[VariantSummary]) -> list[tuple[list[str], Mapping[str, Any]]]:
-    """Return each note on a network once, with the variants that it holds for."""
+    """Return each note on a network once, with the variants that it applies to."""
     found: list[tuple[list[str], Mapping[str, Any]]] = []
     for variant in variants:
         for note in (variant.document["model"] or {}).get("notes", ()):

@@ -1,4 +1,4 @@
-"""What is said of a gate that a board misses: the one place where a miss becomes a sentence."""
+"""Gates that a board misses, in words: the one place where a miss becomes a sentence."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from .sentences import SENTENCES
 
 
 def missed(miss: Mapping[str, Any]) -> Fact:
-    """Return what a miss (``{"board", "kind", "found", "limit"}``, of `workflow.evo.npu.gates`) says of its board."""
+    """Return the fact of a miss, the document of a `workflow.evo.npu.gates.Miss`, without its board."""
     code = f"missed_{miss['kind']}"
     return of_document({"code": code, "parameters": {name: miss[name] for name in SENTENCES[code].parameters}})
 
 
 def missed_gate(miss: Mapping[str, Any]) -> Fact:
-    """Return what a miss says, with its board."""
+    """Return the fact of a miss, with its board."""
     return fact("at_board", board=miss["board"], what=missed(miss))
 
 
 def verdict(misses: Iterable[Mapping[str, Any]] | None, language: Language = ENGLISH) -> str:
-    """Return what the gates say of one board: ``passed``, or each miss; a dash where nothing was checked."""
+    """Return the verdict of the gates on one board: ``passed``, or each miss; a dash where nothing was checked."""
     if misses is None:
         return wording.DASH
     said = [sentence(missed(miss), language) for miss in misses]

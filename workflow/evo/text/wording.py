@@ -11,7 +11,7 @@ from .language import ENGLISH, Language, marked
 DASH = "—"
 
 STATUS = {"done": marked("done"), "failed": marked("failed"), "missing": marked("missing")}
-"""What becomes of a variant."""
+"""Status of a variant."""
 
 SEVERITY = {"fatal": marked("fatal"), "warning": marked("warning"), "info": marked("info")}
 """Severities of findings."""
@@ -131,7 +131,7 @@ def placed(facts: Mapping[str, Any] | None, language: Language = ENGLISH) -> str
 
 
 def used(memory: Mapping[str, Any] | None, language: Language = ENGLISH) -> str:
-    """Return a kind of memory against what the board has of it: ``118 of 4,096 KiB, fits``."""
+    """Return how much of a memory is used, of how much the board has: ``118 of 4,096 KiB, fits``."""
     if memory is None or memory["used_kib"] is None:
         return DASH
     if memory["budget_kib"] is None:
@@ -189,7 +189,7 @@ def severity(word: str, language: Language = ENGLISH) -> str:
 
 
 def kind(word: str, language: Language = ENGLISH) -> str:
-    """Return the kind of an incident; one that is not known here as it stands in the journal."""
+    """Return the kind of an incident; an unknown one as it is in the journal."""
     return language.gettext(INCIDENTS[word]) if word in INCIDENTS else word
 
 
@@ -209,4 +209,4 @@ FIGURES: dict[str, Callable[..., str]] = {
     "joined": joined,
     "sites": sites,
 }
-"""What a sentence of the reports may hold: name, and function of a value and a language."""
+"""How a parameter of a sentence may be written: name, and function of a value and a language."""

@@ -12,7 +12,7 @@ SERIES_COLOURS = 10
 """The style sheet defines ``--series-0`` to ``--series-9``."""
 
 COLOURED = 8
-"""Variants that colours can tell apart; of more, the colour says the activation."""
+"""Largest number of variants with a colour each; of more, colours distinguish the activations."""
 
 TABULATED = 12
 """Variants up to which there is room for the name or the figure of each."""
@@ -47,10 +47,10 @@ class Chart:
         id: names it in the page.
         title: what it shows.
         description: what a reader who cannot see it should know.
-        spec: Vega-Lite; data that several charts share stands in it once per chart.
-        head: titles of the columns of the table that says the same.
+        spec: Vega-Lite; data that several charts share is in each of them.
+        head: titles of the columns of the table with the same figures.
         rows: its cells.
-        legend: colour and name of what the colours tell apart; empty where they are the variants'.
+        legend: colour and name of each series; empty where the series are the variants.
     """
 
     id: str
@@ -64,7 +64,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Palette:
-    """How variants are told apart: by their own colour while there are few, by their activation otherwise."""
+    """What colours distinguish: the variants while there are few, their activations otherwise."""
 
     field: str
     domain: list[str]
@@ -95,7 +95,7 @@ class Palette:
 
     @property
     def legend(self) -> list[tuple[str, str]]:
-        """What the colours say where they are not the variants'."""
+        """Colour and name of each series; empty where the series are the variants."""
         return [] if self.field == "variant" else legend(self.domain)
 
 
