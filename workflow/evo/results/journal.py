@@ -85,10 +85,17 @@ class Journal:
                     entry = json.loads(line)
                 except (ValueError, RecursionError):
                     continue
-                words = isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in ("kind", "message"))
-                if words and _is_moment(entry.get("time")):
-                    found.append(entry)
+                if isinstance(entry, dict) and isinstance(entry.get("kind"), str) and _is_moment(entry.get("time")):
+                    found.append(with_fact(entry))
         return found
+
+
+def with_fact(incident: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an incident with ``code`` and ``parameters``. Version 0.1.0 wrote an English ``message``, which is quoted."""
+    if isinstance(incident.get("code"), str) and isinstance(incident.get("parameters"), dict):
+        return dict(incident)
+    rest = {key: value for key, value in incident.items() if key != "message"}
+    return {**rest, **fact("quoted", text=str(incident.get("message"))).document()}
 
 
 def _is_moment(text: object) -> bool:
