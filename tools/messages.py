@@ -1,7 +1,7 @@
 """Keep the message catalogues of the reports in step with the code: ``python -m tools.messages``.
 
-The texts are extracted from the Python files and templates by Babel. A catalogue keeps its translations; texts that are
-new stand in it without one, and those that nothing uses any more leave it.
+The texts are extracted from the Python files and templates by Babel. A catalogue keeps its translations; new texts are
+added without one, and those that nothing uses any more are removed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from babel.messages.pofile import write_po
 
 from workflow.evo.config.variants import ROOT
 from workflow.evo.files import write_atomically
-from workflow.evo.reporting.render import TEMPLATES
+from workflow.evo.reporting.templating import TEMPLATES
 from workflow.evo.text.language import ENGLISH, LANGUAGES, catalogue, catalogue_file
 
 WORKFLOW = ROOT / "workflow"
@@ -31,9 +31,7 @@ KEYWORDS: dict[str, Any] = {
     "gettext": None,
     "marked": None,
     "says": None,
-    "Message": None,
     "ngettext": (1, 2),
-    "numbered": (1, 2),
     "says_of": (1, 2),
 }
 """Functions whose arguments are texts of the catalogue."""
@@ -240,7 +238,7 @@ def latin_words(texts: Iterable[str]) -> set[str]:
 
 def templates() -> list[Path]:
     """Return the templates of the reports."""
-    return sorted(TEMPLATES.glob("*.j2"))
+    return sorted(TEMPLATES.rglob("*.j2"))
 
 
 def main() -> None:
@@ -252,7 +250,7 @@ def main() -> None:
         left = problems(extracted(), catalogue(code))
         for line in left:
             print(f"{code}: {line}", file=sys.stderr)
-        print(f"{code}: {catalogue_file(code).relative_to(ROOT)}: {len(left)} texts to translate or mend")
+        print(f"{code}: {catalogue_file(code).relative_to(ROOT)}: {len(left)} texts to translate or fix")
 
 
 if __name__ == "__main__":

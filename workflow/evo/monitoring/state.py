@@ -15,6 +15,7 @@ from ..host.process import lock_holder
 from ..layout import SessionLayout
 from ..results.collect import collect_variant, files_of_variant, read_if_there
 from ..results.journal import Journal
+from ..text.facts import sentence
 from ..training.progress import seconds_per_epoch
 from .jobs import DONE, FAILED, INTERRUPTED, RUNNING, WAITING, Job, Run, session_jobs, variant_jobs
 from .pulse import Pulse, Pulses
@@ -285,7 +286,9 @@ def _variant(
 ) -> VariantState:
     state, stage, words = _verdict(jobs, summary, shared, active)
     incidents = summary["incidents"]
-    last = {key: plain(str(incidents[-1].get(key, ""))) for key in ("time", "kind", "message")} if incidents else None
+    last = {"time": incidents[-1]["time"], "kind": incidents[-1]["kind"]} if incidents else None
+    if last:
+        last = {key: plain(text) for key, text in {**last, "message": sentence(incidents[-1])}.items()}
     measured = {"float": summary["metrics"], "int8": summary["int8"]}
     return VariantState(
         name=name,
@@ -308,7 +311,7 @@ def _verdict(jobs: list[Job], summary: dict[str, Any], shared: list[Job], active
     # What failed in an earlier run of the session waits for its turn in this one.
     waiting = {job.rule for job in (*jobs, *shared) if job.state == WAITING}
     if summary["status"] == "failed" and summary["stage"] not in waiting:
-        return FAILED, summary["stage"], plain(summary["reason"])
+        return FAILED, summary["stage"], plain(sentence(summary["reason"]))
     for state, outcome in ((FAILED, FAILED), (INTERRUPTED, STOPPED)):
         if broken := next((job for job in jobs if job.state == state), None):
             return outcome, broken.rule, broken.words

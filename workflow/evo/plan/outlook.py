@@ -12,6 +12,8 @@ from ..npu.gates import gate
 from ..results.collect import collect_variant, read_if_there
 from ..results.journal import Journal
 from ..session.lifecycle import weights_deleted
+from ..text.facts import sentence
+from ..text.misses import missed_gate
 from ..training.checkpoints import CheckpointStore, Generation
 from ..training.recipe import standing_recipe
 from .cost import Conditions, Pace, disk_to_write, pace
@@ -91,7 +93,7 @@ def outlook(
     stages = {name: _stage(rules, own, failed) for name, rules in GROUPS.items()}
     if training is not None:
         stages["Training"] = training.says
-    reasons = [_said(failed, summary["reason"], own)] if failed else []
+    reasons = [_said(failed, sentence(summary["reason"]), own)] if failed else []
     if not session.layout.variant(variant.name).folder.exists():
         reasons.append("never run")
     elif train is not None:
@@ -120,7 +122,7 @@ def _missed_gate(session: Session, variant: Variant) -> str | None:
     if check is None:
         return None
     verdict = gate(variant, session.npu, check)
-    return None if verdict["passed"] or verdict["mode"] == "warn" else verdict["missed"][0]
+    return None if verdict["passed"] or verdict["mode"] == "warn" else str(missed_gate(verdict["missed"][0]))
 
 
 def _checkpoint(session: Session, variant: Variant, recipe: Mapping[str, Any]) -> tuple[Generation | None, list[str]]:

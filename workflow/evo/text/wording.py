@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from typing import Any
 
 from .language import ENGLISH, Language, marked
@@ -17,7 +16,7 @@ STATUS = {"done": marked("done"), "failed": marked("failed"), "missing": marked(
 SEVERITY = {"fatal": marked("fatal"), "warning": marked("warning"), "info": marked("info")}
 """Severities of findings."""
 
-KINDS = {
+INCIDENTS = {
     "recipe": marked("another recipe"),
     "restart": marked("restart"),
     "resume": marked("resumption"),
@@ -108,6 +107,11 @@ def listed(words: Iterable[str], language: Language = ENGLISH) -> str:
     return language.gettext("%(words)s and %(last)s", words=", ".join(words[:-1]), last=words[-1])
 
 
+def number(value: float | None, language: Language = ENGLISH) -> str:
+    """Return a number with as many decimals as it has, at most three: ``97``, ``0.03``."""
+    return DASH if value is None else language.decimal(value, "#,##0.###")
+
+
 def joined(parts: Iterable[str], language: Language = ENGLISH) -> str:
     """Return parts of a sentence one after the other: ``a; b``."""
     return "; ".join(parts)
@@ -150,24 +154,6 @@ def preset(facts: Mapping[str, Any] | None) -> str:
     )
 
 
-def verdict(check: Mapping[str, Any] | None, board: str, language: Language = ENGLISH) -> str:
-    """Return what the gates say of one configured board: ``passed``, or each gate that it misses."""
-    if check is None:
-        return DASH
-    missed = _missed(check, board)
-    return language.gettext("missed: %(gates)s", gates=joined(missed)) if missed else language.gettext("passed")
-
-
-def passes(check: Mapping[str, Any] | None, board: str) -> bool | None:
-    """Return whether one configured board misses no gate; None where it has not been checked."""
-    return None if check is None else not _missed(check, board)
-
-
-def _missed(check: Mapping[str, Any], board: str) -> list[str]:
-    prefix = f"{board}: "
-    return [sentence.removeprefix(prefix) for sentence in check["gate"]["missed"] if sentence.startswith(prefix)]
-
-
 def sites(counts: Mapping[str, Any] | Any, language: Language = ENGLISH) -> str:
     """Return activation call sites as ``ReLU 27, SiLU 3``."""
     if counts is None:
@@ -204,12 +190,13 @@ def severity(word: str, language: Language = ENGLISH) -> str:
 
 def kind(word: str, language: Language = ENGLISH) -> str:
     """Return the kind of an incident; one that is not known here as it stands in the journal."""
-    return language.gettext(KINDS[word]) if word in KINDS else word
+    return language.gettext(INCIDENTS[word]) if word in INCIDENTS else word
 
 
 FIGURES: dict[str, Callable[..., str]] = {
     "metric": metric,
     "count": count,
+    "number": number,
     "milliseconds": milliseconds,
     "latency": latency,
     "signed": signed,
@@ -223,32 +210,3 @@ FIGURES: dict[str, Callable[..., str]] = {
     "sites": sites,
 }
 """What a sentence of the reports may hold: name, and function of a value and a language."""
-
-
-def filters(language: Language) -> dict[str, Callable[..., Any]]:
-    """Return the filters of the report templates, each with the language of the report."""
-    spoken = {
-        **FIGURES,
-        "ms": milliseconds,
-        "kib": kibibytes,
-        "mib": mebibytes,
-        "placed": placed,
-        "used": used,
-        "status": status,
-        "severity": severity,
-        "kind": kind,
-        "winners": _winners,
-    }
-    return {
-        **{name: partial(function, language=language) for name, function in spoken.items()},
-        "preset": preset,
-        "hash": short_hash,
-        "flat": flat,
-    }
-
-
-def _winners(criterion: Mapping[str, Any], language: Language = ENGLISH) -> str:
-    """Return the best variants of a criterion: their names, or ``all 6``."""
-    if criterion["all"]:
-        return language.gettext("all %(number)s", number=len(criterion["variants"]))
-    return listed(criterion["variants"], language)

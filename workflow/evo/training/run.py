@@ -23,6 +23,7 @@ from ..models.checkpoint_loader import guard_ultralytics, load_checkpoint, load_
 from ..models.definition import Definition, load_definition
 from ..npu.gates import gate, refuse_missed
 from ..results.journal import Journal, now
+from ..text.misses import missed_gate
 from . import disk, tracking
 from .checkpoints import DELIVERED, CheckpointStore, Generation
 from .heartbeat import Heartbeat
@@ -186,7 +187,7 @@ class _Training:
         self._check(self.layout.activations, "activations", "verify_activations")
         verdict = gate(self.variant, self.session.npu, self._check(self.layout.npu_check, "npu", "preflight_npu"))
         for missed in verdict["missed"]:
-            self.console.say(f"gate missed: {missed}")
+            self.console.say(f"gate missed: {missed_gate(missed)}")
         refuse_missed(self.variant, verdict)
 
     def _check(self, path: Path, schema: str, rule: str) -> dict[str, Any]:

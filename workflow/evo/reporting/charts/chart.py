@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...text import wording
-from ..compare import value_at
+from ..summary import VariantSummary
 
 SERIES_COLOURS = 10
 """The style sheet defines ``--series-0`` to ``--series-9``."""
@@ -71,15 +70,15 @@ class Palette:
     domain: list[str]
 
     @classmethod
-    def of(cls, variants: Iterable[Mapping[str, Any]]) -> Palette:
+    def of(cls, variants: Iterable[VariantSummary]) -> Palette:
         variants = list(variants)
         if len(variants) <= COLOURED:
-            return cls("variant", [v["variant"] for v in variants])
-        return cls("activation", list(dict.fromkeys(activation(v) for v in variants)))
+            return cls("variant", [v.name for v in variants])
+        return cls("activation", list(dict.fromkeys(v.group for v in variants)))
 
-    def index(self, variant: Mapping[str, Any]) -> int:
+    def index(self, variant: VariantSummary) -> int:
         """Return which of the series colours a variant has."""
-        value = variant["variant"] if self.field == "variant" else activation(variant)
+        value = variant.name if self.field == "variant" else variant.group
         return self.domain.index(value) % SERIES_COLOURS
 
     @property
@@ -103,10 +102,6 @@ class Palette:
 def legend(names: Iterable[str]) -> list[tuple[str, str]]:
     """Return the series colours in order, each with its name."""
     return [(f"var(--series-{index % SERIES_COLOURS})", name) for index, name in enumerate(names)]
-
-
-def activation(variant: Mapping[str, Any]) -> str:
-    return str(variant["activation"] or value_at(variant, ("model", "activation")) or wording.DASH)
 
 
 PICKED = "length(chosen) == 0 || indexof(chosen, datum.variant) >= 0"

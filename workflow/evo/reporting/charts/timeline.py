@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from ...text import wording
+from ...text.facts import sentence
 from ...text.language import Language
 from ..timeline import WAITING, Bar, Mark
 from .chart import Chart, data, emphasis, finish, tip
@@ -74,8 +75,8 @@ def timeline(bars: list[Bar], marks: list[Mark], order: list[str], language: Lan
         {
             "variant": mark.row,
             "start": round((mark.time - begin) / scale, 4),
-            "kind": wording.kind(mark.kind, language),
-            "message": mark.message,
+            "kind": wording.kind(mark.incident["kind"], language),
+            "message": sentence(mark.incident, language),
             "at": _clock(mark.time),
         }
         for mark in marks
