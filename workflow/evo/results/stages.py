@@ -40,6 +40,7 @@ class Stage:
         outputs: attributes of the layout of its scope, all that the rule declares. The first one says that it is done.
         schema: of the first output; None where that is not a JSON document.
         label: a word for a narrow column.
+        letter: stands for it in a strip of jobs, its own among the stages of a variant.
         params: what has changed when Snakemake says that the parameters of the rule have.
         fails_variant: whether a variant fails with it. A report that cannot be written leaves a variant as it is.
         applies: whether it belongs to a session.
@@ -51,6 +52,7 @@ class Stage:
     outputs: tuple[str, ...]
     schema: str | None
     label: str
+    letter: str
     params: str
     fails_variant: bool = True
     applies: Callable[[Session], bool] = lambda session: True
@@ -63,7 +65,11 @@ class Stage:
         """Return the paths of all outputs."""
         place: object = session
         if self.scope != SESSION:
-            place = session.variant(str(variant)) if self.scope == VARIANT else session.variant(str(variant)).board(str(board))
+            place = (
+                session.variant(str(variant))
+                if self.scope == VARIANT
+                else session.variant(str(variant)).board(str(board))
+            )
         return [getattr(place, name) for name in self.outputs]
 
 
@@ -73,18 +79,20 @@ STAGES = (
         SESSION,
         CHECKS,
         ("environment",),
-        "environment",
-        "environment",
-        "the training arguments changed",
+        schema="environment",
+        label="environment",
+        letter="E",
+        params="the training arguments changed",
     ),
     Stage(
         "draw_digits",
         SESSION,
         CHECKS,
         ("digits_yaml",),
-        None,
-        "digits",
-        "the settings of the drawn digits changed",
+        schema=None,
+        label="digits",
+        letter="D",
+        params="the settings of the drawn digits changed",
         applies=lambda session: session.data is None,
     ),
     Stage(
@@ -92,45 +100,50 @@ STAGES = (
         SESSION,
         CHECKS,
         ("fingerprint", "dataset_yaml"),
-        "fingerprint",
-        "dataset",
-        "the dataset changed",
+        schema="fingerprint",
+        label="dataset",
+        letter="S",
+        params="the dataset changed",
     ),
     Stage(
         "validate_model",
         VARIANT,
         CHECKS,
         ("model",),
-        "model",
-        "model",
-        "the network in the model file, or the number of classes, changed",
+        schema="model",
+        label="model",
+        letter="m",
+        params="the network in the model file, or the number of classes, changed",
     ),
     Stage(
         "verify_activations",
         VARIANT,
         CHECKS,
         ("activations",),
-        "activations",
-        "activations",
-        "the pretrained weights changed",
+        schema="activations",
+        label="activations",
+        letter="a",
+        params="the pretrained weights changed",
     ),
     Stage(
         "preflight_npu",
         VARIANT,
         CHECKS,
         ("npu_check",),
-        "npu",
-        "preflight",
-        "train.imgsz, a board, the exporters or the compiler changed",
+        schema="npu",
+        label="preflight",
+        letter="p",
+        params="train.imgsz, a board, the exporters or the compiler changed",
     ),
     Stage(
         "check_memory",
         VARIANT,
         CHECKS,
         ("memory",),
-        "memory",
-        "memory",
-        "what the training depends on changed",
+        schema="memory",
+        label="memory",
+        letter="g",
+        params="what the training depends on changed",
         applies=lambda session: session.may_use_gpu,
     ),
     Stage(
@@ -138,55 +151,70 @@ STAGES = (
         VARIANT,
         TRAINING,
         ("training", "best", "last", "results_csv"),
-        "training",
-        "train",
-        "what the training depends on changed",
+        schema="training",
+        label="train",
+        letter="T",
+        params="what the training depends on changed",
     ),
     Stage(
         "evaluate",
         VARIANT,
         EVALUATION,
         ("metrics", "curves", "plots"),
-        "metrics",
-        "evaluate",
-        "evaluate.splits, an evaluated split or the class names changed",
+        schema="metrics",
+        label="evaluate",
+        letter="e",
+        params="evaluate.splits, an evaluated split or the class names changed",
     ),
     Stage(
         "export_int8",
         VARIANT,
         NPU,
         ("npu_metadata", "model_int8"),
-        "npu_metadata",
-        "export",
-        "npu.calibration_images, the class names or the exporters changed",
+        schema="npu_metadata",
+        label="export",
+        letter="x",
+        params="npu.calibration_images, the class names or the exporters changed",
     ),
     Stage(
         "compile_npu",
         BOARD,
         NPU,
         ("compatibility", "compiled", "operators"),
-        "compatibility",
-        "compile",
-        "the board's settings or the compiler's version changed",
+        schema="compatibility",
+        label="compile",
+        letter="c",
+        params="the board's settings or the compiler's version changed",
     ),
     Stage(
         "evaluate_int8",
         VARIANT,
         NPU,
         ("metrics_int8",),
-        "metrics_int8",
-        "int8",
-        "evaluate.splits, an evaluated split or the class names changed",
+        schema="metrics_int8",
+        label="int8",
+        letter="i",
+        params="evaluate.splits, an evaluated split or the class names changed",
     ),
-    Stage("bundle_deploy", BOARD, NPU, ("deploy",), None, "bundle", "what is bundled changed"),
+    Stage(
+        "bundle_deploy",
+        BOARD,
+        NPU,
+        ("deploy",),
+        schema=None,
+        label="bundle",
+        letter="b",
+        params="what is bundled changed",
+    ),
     Stage(
         "render_report",
         VARIANT,
         REPORT,
         ("report", "summary"),
-        None,
-        "report",
-        "the report's own code, or boards and gates, changed",
+        schema=None,
+        label="report",
+        letter="r",
+        params="the report's own code, or boards and gates, changed",
         fails_variant=False,
     ),
     Stage(
@@ -194,9 +222,10 @@ STAGES = (
         SESSION,
         REPORT,
         ("report", "markdown", "csv", "summary"),
-        None,
-        "comparison",
-        "the variants, the report's own code, or boards and gates, changed",
+        schema=None,
+        label="comparison",
+        letter="C",
+        params="the variants, the report's own code, or boards and gates, changed",
         fails_variant=False,
     ),
 )

@@ -11,7 +11,7 @@ from ..text.facts import Fact, fact, of_document
 from .journal import Journal
 from .logs import logged_error
 from .read import Result, training_history
-from .stages import BEFORE_TRAINING, BY_RULE, log_file, shared_stages
+from .stages import BEFORE_TRAINING, log_file, shared_stages
 
 Stale = Mapping[tuple[str, str | None], Fact]
 """By rule and board: why a result does not count."""
@@ -30,14 +30,21 @@ def status(session: Session, name: str, results: Sequence[Result], stale: Stale)
         contradiction = _broken_promise(result) or stale.get(result.key)
         if contradiction:
             return "failed", result.stage.rule, result.at(contradiction)
-    absent = _absent(results)
+    absent = [result for result in results if not result.done]
+    trained = any(result.stage.rule == "train" and result.done for result in results)
+    # The memory check is for a training to come, and there is none of it on a CPU.
+    memory = [result for result in absent if result.stage.rule == "check_memory"]
+    absent = [result for result in absent if result not in memory]
     if not absent:
         return "done", results[-1].stage.rule, None
-    for result in absent:
+    # What follows the training runs side by side, and so does the memory check with the other checks.
+    candidates = absent if trained else [*absent[:1], *memory]
+    for result in candidates:
         if error := _logged(session, result.stage.rule, name, result.board):
             return "failed", result.stage.rule, result.at(fact("quoted", text=error))
     # A variant that was trained before there was a preflight does not wait for it.
-    first = next((result for result in absent if not (_trained(results) and _is_check(result))), absent[0])
+    later = (result for result in absent if not (trained and result.stage.rule in BEFORE_TRAINING))
+    first = next(later, absent[0])
     if first.stage.rule in {"preflight_npu", "train"}:
         for stage in shared_stages(session):
             if stage.rule in BEFORE_TRAINING and (error := _logged(session, stage.rule)):
@@ -45,28 +52,6 @@ def status(session: Session, name: str, results: Sequence[Result], stale: Stale)
     if first.stage.rule == "train":
         return "missing", "train", _unfinished(session.layout.variant(name))
     return "missing", first.stage.rule, first.at(fact("not_run_yet"))
-
-
-def _trained(results: Sequence[Result]) -> bool:
-    return any(result.stage.rule == "train" and result.done for result in results)
-
-
-def _is_check(result: Result) -> bool:
-    return result.stage.rule in BEFORE_TRAINING
-
-
-def _absent(results: Sequence[Result]) -> list[Result]:
-    """Return the results that may be missing next, the first one first.
-
-    What follows the training runs side by side, and so does the check of the memory beside the other checks. It is for
-    a training to come: one that is finished does not wait for it.
-    """
-    absent = [result for result in results if not result.done]
-    memory = [result for result in absent if result.stage is BY_RULE["check_memory"]]
-    others = [result for result in absent if result not in memory]
-    if _trained(results):
-        return others
-    return [*others[:1], *memory] if others and _is_check(others[0]) else [*memory, *others[:1]]
 
 
 def _logged(session: Session, rule: str, variant: str | None = None, board: str | None = None) -> str | None:
