@@ -68,7 +68,7 @@ def rows(session) -> dict[str, dict[str, str]]:
 def test_a_finished_variant_shows_its_compiled_model_and_its_int8_accuracy(session):
     write_done(session, NAME, 0.4)
     text = report(session)
-    assert status(session) == ("done", "evaluate_int8", None)
+    assert status(session) == ("done", "bundle_deploy", None)
     for row in (
         "| Operators on the NPU | 179 of 179, 100.0 % | 179 of 179, 100.0 % |",
         "| MACs on the NPU | 100.0 % | 100.0 % |",

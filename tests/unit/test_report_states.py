@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.report_pages import Page, assert_tables_are_whole, render
-from tests.unit.synthetic import NPU, digest, make_session, write_done, write_shared, write_training
+from tests.unit.synthetic import NPU, digest, make_session, write_checks, write_done, write_shared, write_training
 from workflow.evo.reporting.columns import figures
 from workflow.evo.reporting.render import variant_markdown
 from workflow.evo.reporting.summary import VariantSummary
-from workflow.evo.results.collect import STAGES, collect_variant
+from workflow.evo.results.collect import collect_variant
+from workflow.evo.results.stages import BY_RULE, STAGES, VARIANT
 from workflow.evo.text.facts import sentence
 
 NAME = "level3_leaky"
@@ -47,13 +48,34 @@ def test_every_configured_board_has_to_be_compiled(two_boards):
     assert list(collect_variant(two_boards, NAME)["npu"]) == [BOARD]
 
 
-@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "compile_npu"])
-def test_each_stage_without_a_result_is_named_with_the_error_of_its_log(session, stage):
+@pytest.mark.parametrize("rule", [stage.rule for stage in STAGES if stage.scope == VARIANT and stage.schema])
+def test_each_stage_without_a_result_is_named_with_the_error_of_its_log(session, rule):
     write_done(session, NAME, 0.4)
-    getattr(session.layout.variant(NAME), STAGES[stage][0]).unlink()
-    assert status(session)[:2] == ("missing", stage)
-    write_log(session, stage, "error: out of luck\n", NAME)
-    assert status(session) == ("failed", stage, "out of luck")
+    if rule == "check_memory":  # it is for a training to come
+        session.layout.variant(NAME).training.unlink()
+    BY_RULE[rule].output(session.layout, NAME).unlink()
+    assert status(session)[:2] == ("missing", rule if rule != "check_memory" else "train")
+    write_log(session, rule, "error: out of luck\n", NAME)
+    assert status(session) == ("failed", rule, "out of luck")
+
+
+def test_a_memory_check_that_failed_is_a_failed_variant_before_the_training_and_nothing_after_it(session):
+    write_shared(session)
+    write_checks(session, NAME)
+    session.layout.variant(NAME).memory.unlink()
+    write_log(session, "check_memory", "error: not even one image fits\n", NAME)
+    assert status(session) == ("failed", "check_memory", "not even one image fits")
+    write_done(session, NAME, 0.4)
+    session.layout.variant(NAME).memory.unlink()
+    assert status(session) == ("done", "bundle_deploy", None)
+
+
+def test_a_bundle_that_failed_is_a_failed_variant(two_boards):
+    write_done(two_boards, NAME, 0.4)
+    two_boards.layout.variant(NAME).board(SECOND).deploy.rmdir()
+    assert status(two_boards) == ("missing", "bundle_deploy", f"{SECOND}: not run yet")
+    write_log(two_boards, "bundle_deploy", "error: no room\n", f"{NAME}.{SECOND}")
+    assert status(two_boards) == ("failed", "bundle_deploy", f"{SECOND}: no room")
 
 
 def test_a_stage_that_failed_is_named_before_one_that_has_only_not_run(session):

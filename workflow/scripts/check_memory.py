@@ -56,7 +56,7 @@ def check(session: Session, variant: Variant, console: Console, *, leased: bool)
     recipe = recipe_document(session, variant, data.training, len(data.names))
     identity = standing_recipe(session, variant, recipe)
     nothing = dict.fromkeys(("device", "total_mib", "free_mib", "objects", "fitting_batch"))
-    gpu = None if str(session.train.get("device")) in {"cpu", "mps"} else memory.gpu()
+    gpu = memory.gpu() if session.may_use_gpu else None
     if gpu is None:
         return {"recipe": identity, "skipped": "no GPU to try it on", **nothing, "tried": []}
     arguments = trainer_arguments(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..results.collect import read_if_there
+from ..results.read import read_if_there
 from ..training.heartbeat import machine
 
 STALE_SECONDS = 90.0

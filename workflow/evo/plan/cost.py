@@ -13,8 +13,8 @@ from ..config.session import Session
 from ..config.variants import Variant
 from ..data.source import training_images
 from ..host import environment
-from ..results.collect import read_if_there
 from ..results.history import read_times
+from ..results.read import read_if_there
 from ..training import disk
 from ..training.checkpoints import CheckpointStore, Generation
 
@@ -46,7 +46,7 @@ class Conditions:
 
 def device_name(session: Session) -> str:
     """Return the device that trains, as ``training.json`` names it: the first GPU of the host, or its processor."""
-    gpus = [] if str(session.train.get("device")) in {"cpu", "mps"} else environment.gpus()
+    gpus = environment.gpus() if session.may_use_gpu else []
     return gpus[0]["name"] if gpus else environment.cpu_name()
 
 

@@ -9,8 +9,10 @@ from typing import Any
 from ..config.session import Session
 from ..config.variants import Variant
 from ..npu.gates import gate
-from ..results.collect import collect_variant, read_if_there
+from ..results.collect import collect_variant
 from ..results.journal import Journal
+from ..results.read import read_if_there
+from ..results.stages import CHECKS, EVALUATION, NPU, REPORT, SESSION, STAGES, TRAINING
 from ..session.lifecycle import weights_deleted
 from ..text.facts import sentence
 from ..text.misses import missed_gate
@@ -21,11 +23,14 @@ from .dry_run import Job
 from .reasons import distinct, recipe_changes, why
 
 GROUPS = {
-    "Checks": ("validate_model", "verify_activations", "preflight_npu", "check_memory"),
-    "Training": ("train",),
-    "Evaluation": ("evaluate",),
-    "NPU": ("export_int8", "compile_npu", "evaluate_int8", "bundle_deploy"),
-    "Report": ("render_report",),
+    heading: tuple(stage.rule for stage in STAGES if stage.group == group and stage.scope != SESSION)
+    for heading, group in (
+        ("Checks", CHECKS),
+        ("Training", TRAINING),
+        ("Evaluation", EVALUATION),
+        ("NPU", NPU),
+        ("Report", REPORT),
+    )
 }
 """The columns of the plan, and the rules whose jobs each stands for."""
 DONE = "done"

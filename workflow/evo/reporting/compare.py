@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from ..config.session import Session
-from ..results.collect import collect_variant, read_if_there
+from ..results.collect import collect_variant
+from ..results.read import read_if_there
 from ..text.facts import fact
 from .comparability import warnings
 from .criteria import criteria

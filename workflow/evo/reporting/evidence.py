@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..layout import VariantLayout
-from ..results.collect import read_if_there
+from ..results.read import read_if_there
 from .summary import VariantSummary
 
 OTHER = "other"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ..files import write_atomically
+from ..text.facts import fact
 
 
 def now() -> str:
@@ -85,10 +87,17 @@ class Journal:
                     entry = json.loads(line)
                 except (ValueError, RecursionError):
                     continue
-                words = isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in ("kind", "message"))
-                if words and _is_moment(entry.get("time")):
-                    found.append(entry)
+                if isinstance(entry, dict) and isinstance(entry.get("kind"), str) and _is_moment(entry.get("time")):
+                    found.append(with_fact(entry))
         return found
+
+
+def with_fact(incident: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an incident with ``code`` and ``parameters``. Version 0.1.0 wrote an English ``message``, which is quoted."""
+    if isinstance(incident.get("code"), str) and isinstance(incident.get("parameters"), dict):
+        return dict(incident)
+    rest = {key: value for key, value in incident.items() if key != "message"}
+    return {**rest, **fact("quoted", text=str(incident.get("message"))).document()}
 
 
 def _is_moment(text: object) -> bool:

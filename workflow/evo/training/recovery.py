@@ -66,7 +66,7 @@ class Recovery:
         if not path.is_file():
             return
         found = read_json(path, "memory")
-        if str(self.session.train.get("device")) in {"cpu", "mps"}:
+        if not self.session.may_use_gpu:
             return
         if found["recipe"] != recipe or found["fitting_batch"] in {None, self.journal.run["batch"]}:
             return
