@@ -28,6 +28,7 @@ from workflow.evo.files import read_json
 from workflow.evo.reporting.compare import compare
 from workflow.evo.reporting.images import embed
 from workflow.evo.results.journal import Journal
+from workflow.evo.text.facts import fact
 from workflow.scripts import compare_variants, render_report
 
 __all__ = ["session"]  # a fixture
@@ -205,7 +206,7 @@ def test_incidents_of_an_unfinished_training_are_already_shown(session):
     write_checks(session, "level2_relu")
     journal = Journal(session.layout.variant("level2_relu").checkpoints)
     journal.start_attempt("recipe", 16)
-    journal.incident("crash", "the process was killed")
+    journal.incident("crash", fact("quoted", text="the process was killed"))
     html, _ = render(session)
     text = Page(html).text
     assert "level2_relu : the process was killed" in text
