@@ -125,8 +125,8 @@ class Workspace:
 
 def quick_snakemake(versions: Mapping[str, str] | None = None) -> list[str]:
     """Return how `quick_python` starts Snakemake, its jobs too, as if packages were installed in ``versions``."""
-    python = quick_python()
-    return [python, "-c", RUN_SNAKEMAKE, python, json.dumps(dict(versions or {}))]
+    start = [quick_python(small=True), "-c", RUN_SNAKEMAKE, quick_python()]
+    return [*start, json.dumps(dict(versions or {}))]
 
 
 def environment(**extra: str) -> dict[str, str]:
@@ -191,21 +191,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     takes the groups in their order, so it has done nothing else before. Short tests at the end fill the processors.
     """
     for item in items:
-        if shared := _shared_fixtures(item):
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.name} {shared}"))
+        if (group := _group(item)) is not None:
+            item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=_turn)
 
 
-def _shared_fixtures(item: pytest.Item) -> str:
-    """Return what a test shares with others of its module: fixtures made once for all, with their parameters."""
+def _group(item: pytest.Item) -> str | None:
+    """Return the name of the tests that share fixtures of their module, made with the same parameters."""
     definitions = getattr(item, "_fixtureinfo", None)
     found = definitions.name2fixturedefs if definitions else {}
     shared = sorted(name for name, makers in found.items() if makers[-1].scope == "module")
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    return " ".join(f"{name}={parameters[name]}" if name in parameters else name for name in shared)
+    of = [f"{name}={parameters[name]}" for name in shared if name in parameters]
+    return " ".join([_place(item), *of]) if shared else None
+
+
+def _place(item: pytest.Item) -> str:
+    return f"{item.path.parent.name}/{item.path.name}"
 
 
 def _turn(item: pytest.Item) -> tuple[bool, int]:
-    place = f"{item.path.parent.name}/{item.path.name}"
+    place = _place(item)
     forks = "forking" in getattr(item, "fixturenames", ())
     return not forks, LONGEST_FIRST.index(place) if place in LONGEST_FIRST else len(LONGEST_FIRST)

@@ -12,9 +12,10 @@ import socket
 import sys
 
 LARGEST = 1 << 20  # bytes of a request
-LIBRARIES = (
-    *("yaml", "jsonschema", "jinja2", "psutil", "numpy", "pandas", "smart_open", "snakemake.cli"),
-    *("torch", "torch._inductor", "torchvision", "cv2", "scipy.stats", "matplotlib.pyplot", "PIL.Image"),
+SMALL = ("yaml", "jsonschema", "jinja2", "psutil", "numpy", "pandas", "smart_open", "snakemake.cli")
+LARGE = (
+    *("torch", "torch._inductor", "torchvision", "cv2", "scipy.stats", "PIL.Image"),
+    *("matplotlib.pyplot", "matplotlib.font_manager"),
     *("litert_torch", "ai_edge_quantizer.quantizer", "ai_edge_litert.interpreter"),
 )
 RUN_SNAKEMAKE = """
@@ -29,8 +30,12 @@ main(sys.argv[1:])
 """Snakemake whose jobs run by the first argument, as if packages were installed in the versions of the second one."""
 
 
-def quick_python() -> str:
-    """Return the executable, having started the process behind it if no test of this run has before."""
+def quick_python(small: bool = False) -> str:
+    """Return the executable, having started the process behind it if no test of this run has before.
+
+    Args:
+        small: it has imported what Snakemake needs only, which makes each start faster still.
+    """
     import fcntl
     import subprocess
     import tempfile
@@ -39,10 +44,10 @@ def quick_python() -> str:
     owner = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
     folder = Path(tempfile.gettempdir()) / f"quick-python-{os.getuid()}-{owner}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    client = folder / "python"
+    clients = {name: folder / name for name in ("small", "large")}
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not client.exists():
+        if not clients["large"].exists():
             # No thread may have been started when it forks.
             variables = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "YOLO_AUTOINSTALL": "false"}
             variables.pop("PYTHONPATH", None)
@@ -55,10 +60,11 @@ def quick_python() -> str:
                 start_new_session=True,
             )
             assert started.stdout.readline() == b"ready\n"
-            script = f'#!/bin/sh\nexec "{sys.executable}" -I -S "{__file__}" call "{folder}/socket" "$@"\n'
-            client.write_text(script)
-            client.chmod(0o755)
-    return str(client)
+            for name, client in clients.items():
+                socket_file = folder / f"{name}.socket"
+                client.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{__file__}" call "{socket_file}" "$@"\n')
+                client.chmod(0o755)
+    return str(clients["small" if small else "large"])
 
 
 def _call(path: str, arguments: list[str]) -> int:
@@ -75,29 +81,45 @@ def _call(path: str, arguments: list[str]) -> int:
 
 
 def _serve(folder: str, owner: int) -> None:
-    """Import the libraries, and fork for every call until the process ``owner`` is gone."""
-    import gc
+    """Import the libraries, and answer calls until the process ``owner`` is gone."""
     import importlib
-    import selectors
     import shutil
-    import signal
 
     before = [path for path in sys.path if path]
-    for name in LIBRARIES:
+    listeners = {}
+    for name in ("small", "large"):
+        listeners[name] = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        listeners[name].bind(f"{folder}/{name}.socket")
+        listeners[name].listen(64)
+    os.write(1, b"ready\n")  # calls wait until somebody answers them
+    for name in SMALL:
         importlib.import_module(name)
-    from matplotlib import font_manager  # noqa: F401
     from snakemake.cli import get_argument_parser
 
     get_argument_parser()  # imports every plugin
     sys.path[:] = before
+    if os.fork() == 0:
+        _answer(listeners["small"], owner)
+        os._exit(0)
+    for name in LARGE:
+        importlib.import_module(name)
+    sys.path[:] = before
+    _answer(listeners["large"], owner)
+    shutil.rmtree(folder)
+
+
+def _answer(listener: socket.socket, owner: int) -> None:
+    """Fork for every call until the process ``owner`` is gone."""
+    import contextlib
+    import gc
+    import selectors
+    import signal
+
     gc.collect()
     gc.freeze()
     running: dict[int, tuple[int, socket.socket]] = {}  # process and other end of each call, by file descriptor
-    with selectors.DefaultSelector() as events, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-        listener.bind(f"{folder}/socket")
-        listener.listen(64)
+    with selectors.DefaultSelector() as events:
         events.register(listener, selectors.EVENT_READ)
-        os.write(1, b"ready\n")
         while _is_there(owner):
             for key, _ in events.select(timeout=1):
                 if key.fileobj is listener:
@@ -108,6 +130,8 @@ def _serve(folder: str, owner: int) -> None:
                     events.register(ended, selectors.EVENT_READ)
                     events.register(connection, selectors.EVENT_READ)
                     continue
+                if key.fd not in running:
+                    continue
                 child, connection = running.pop(key.fd)
                 events.unregister(key.fileobj)
                 if key.fileobj is connection:  # who made the call is gone
@@ -117,9 +141,9 @@ def _serve(folder: str, owner: int) -> None:
                 os.close(key.fd)
                 if running.pop(connection.fileno(), None):
                     events.unregister(connection)
-                    connection.send(str(code).encode())
+                    with contextlib.suppress(OSError):  # it has gone in this moment
+                        connection.send(str(code).encode())
                 connection.close()
-    shutil.rmtree(folder)
 
 
 def _is_there(process: int) -> bool:
@@ -137,10 +161,13 @@ def _fork(connection: socket.socket) -> int:
     request, streams, *_ = socket.recv_fds(connection, LARGEST, 3)
     child = os.fork()
     if child == 0:
-        for number, stream in enumerate(streams):
-            os.dup2(stream, number)
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-        os._exit(_run(*json.loads(request)))
+        try:
+            for number, stream in enumerate(streams):
+                os.dup2(stream, number)
+            os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+            os._exit(_run(*json.loads(request)))
+        finally:
+            os._exit(1)
     for stream in streams:
         os.close(stream)
     return child

@@ -84,7 +84,7 @@ def remote_dry_run(workspace: Workspace, job: str, **extra: str) -> subprocess.C
 
 def test_what_takes_a_second_is_not_submitted(workspace):
     done = subprocess.run(
-        [quick_python(), "-c", LOCAL_RULES, ROOT, workspace.config],
+        [quick_python(small=True), "-c", LOCAL_RULES, ROOT, workspace.config],
         cwd=workspace.folder,
         env=environment(),
         capture_output=True,

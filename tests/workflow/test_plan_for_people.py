@@ -36,7 +36,7 @@ SECONDS = 3.0
 
 
 def plan(workspace: Workspace, *arguments: str) -> subprocess.CompletedProcess[str]:
-    python = quick_python()
+    python = quick_python(small=True)
     command = [python, "-c", PLAN, python, "--config", workspace.config, *arguments]
     env = environment(PYTHONPATH=str(ROOT))
     return subprocess.run(command, cwd=workspace.folder, capture_output=True, text=True, check=False, env=env)
