@@ -51,8 +51,8 @@ plan: setup ## Print what would run, why, and the time and disk expected (CONFIG
 monitor: setup ## Watch the session that was started last, from another terminal (Ctrl-C ends the view only)
 	@$(BIN)/python -m workflow.scripts.monitor
 
-# tests/conftest.py has the order: what forks trainings comes first, short tests come last, to fill the processors.
-REAL := --dist loadgroup --no-loadscope-reorder --durations=20 -m "not long" tests/faults tests/e2e tests/workflow
+# tests/conftest.py has the order of the files.
+REAL := --dist loadfile --no-loadscope-reorder --durations=20 -m "not long" tests/faults tests/e2e tests/workflow
 
 test: setup ## Run every test but the ones marked long
 	@$(BIN)/pytest -n auto tests/unit

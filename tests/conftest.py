@@ -171,46 +171,34 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path)
 
 
-LONGEST_FIRST = (
+FORKING = (
     "faults/test_recovery.py",
     "faults/test_damage.py",
     "faults/test_campaign.py",
+    "faults/test_tracking.py",
+    "faults/test_full_disk.py",
+)
+"""`tools.faults.Bench` forks the process of the test, in which no library may have started threads yet."""
+LONGEST = (
     "e2e/test_session.py",
     "faults/test_killed.py",
     "faults/test_storage.py",
-    "faults/test_memory.py",
     "e2e/test_int8.py",
+    "workflow/test_edits.py",
+    "faults/test_memory.py",
+    "e2e/test_compile.py",
+    "e2e/test_bad_input.py",
+    "e2e/test_evaluation.py",
 )
+ORDER = (*FORKING, *LONGEST)
+"""Processes of pytest-xdist take the files in this order, and then all others, which are short and fill them up."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Group the tests that share a fixture of their module, and order them: what forks first, then what takes longest.
-
-    `tools.faults.Bench` forks this process, in which no library may have started threads yet. A process of pytest-xdist
-    takes the groups in their order, so it has done nothing else before. Short tests at the end fill the processors.
-    """
-    for item in items:
-        if (group := _group(item)) is not None:
-            item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=_turn)
 
 
-def _group(item: pytest.Item) -> str | None:
-    """Return the name of the tests that share fixtures of their module, made with the same parameters."""
-    definitions = getattr(item, "_fixtureinfo", None)
-    found = definitions.name2fixturedefs if definitions else {}
-    shared = sorted(name for name, makers in found.items() if makers[-1].scope == "module")
-    parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    of = [f"{name}={parameters[name]}" for name in shared if name in parameters]
-    return " ".join([_place(item), *of]) if shared else None
-
-
-def _place(item: pytest.Item) -> str:
-    return f"{item.path.parent.name}/{item.path.name}"
-
-
-def _turn(item: pytest.Item) -> tuple[bool, int]:
-    place = _place(item)
-    forks = "forking" in getattr(item, "fixturenames", ())
-    return not forks, LONGEST_FIRST.index(place) if place in LONGEST_FIRST else len(LONGEST_FIRST)
+def _turn(item: pytest.Item) -> int:
+    place = f"{item.path.parent.name}/{item.path.name}"
+    assert place in FORKING or "bench" not in getattr(item, "fixturenames", ()), f"{place} is not in FORKING"
+    return ORDER.index(place) if place in ORDER else len(ORDER)

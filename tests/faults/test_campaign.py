@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import signal
 
-import pytest
-
 from tools import faults
 from tools.faults import SETUPS, Kill, differences, outcome, uninterrupted
 
@@ -13,7 +11,6 @@ SHORT = SETUPS[1:4]
 """SGD with an accumulation of 5, AdamW with two data loader processes, an end-to-end head."""
 
 
-@pytest.mark.usefixtures("forking")
 def test_twelve_kills_at_random_instants_change_no_bit(tmp_path, capsys):
     trials = faults.campaign(tmp_path, 12, seed=0, setups=SHORT)
     assert sum(len(trial.kills) for trial in trials) == 12

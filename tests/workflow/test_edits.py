@@ -19,7 +19,7 @@ from workflow.evo.training.recipe import recipe_document
 VARIANTS = ("level2_relu", "mine")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
     return finish(tmp_path_factory.mktemp("finished") / "session")
 
