@@ -41,9 +41,13 @@ def quick_python(small: bool = False) -> str:
     import tempfile
     from pathlib import Path
 
+    import psutil
+
     owner = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
-    folder = Path(tempfile.gettempdir()) / f"quick-python-{os.getuid()}-{owner}"
+    since = psutil.Process(owner).create_time()
+    folder = Path(tempfile.gettempdir()) / f"quick-python-{os.getuid()}-{owner}-{since}"
     folder.mkdir(mode=0o700, exist_ok=True)
+    assert folder.stat().st_uid == os.getuid()
     clients = {name: folder / name for name in ("small", "large")}
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -118,10 +122,14 @@ def _answer(listener: socket.socket, owner: int) -> None:
     gc.collect()
     gc.freeze()
     running: dict[int, tuple[int, socket.socket]] = {}  # process and other end of each call, by file descriptor
+    gone = os.pidfd_open(owner)
     with selectors.DefaultSelector() as events:
         events.register(listener, selectors.EVENT_READ)
-        while _is_there(owner):
-            for key, _ in events.select(timeout=1):
+        events.register(gone, selectors.EVENT_READ)
+        while True:
+            for key, _ in events.select():
+                if key.fileobj == gone:
+                    return
                 if key.fileobj is listener:
                     connection, _ = listener.accept()
                     child = _fork(connection)
@@ -144,14 +152,6 @@ def _answer(listener: socket.socket, owner: int) -> None:
                     with contextlib.suppress(OSError):  # it has gone in this moment
                         connection.send(str(code).encode())
                 connection.close()
-
-
-def _is_there(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def _fork(connection: socket.socket) -> int:
