@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from tests.unit.test_checkpoints import flip_a_bit, truncate
+from tests.unit.damage import flip_a_bit, truncate
 from tools.faults import SETUPS, VARIANT, Kill, differences, outcome, uninterrupted
 from workflow.evo.results.journal import Journal
 from workflow.evo.text.facts import sentence

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from tests.conftest import error_lines
 from tools.faults import AGAIN, EPOCHS, SETUPS, VARIANT, differences, outcome, uninterrupted
 from workflow.evo.results.journal import Journal
 from workflow.evo.text.facts import sentence
@@ -48,7 +49,7 @@ def log(session):
 
 
 def errors(session):
-    return [line for line in log(session).splitlines() if line.startswith("error: ")]
+    return error_lines(log(session))
 
 
 def in_epoch(number, act, name="preprocess_batch"):

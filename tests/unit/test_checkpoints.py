@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.damage import flip_a_bit, truncate
 from workflow.evo.errors import EvoError, UserError
 from workflow.evo.results.journal import Journal
 from workflow.evo.text.facts import fact, sentence
@@ -63,16 +64,6 @@ def test_the_same_epoch_written_again_replaces_the_first(store):
     write(store, 3)
     write(store, 3, finished=True)
     assert store.newest(RECIPE, pytest.fail).finished
-
-
-def truncate(path):
-    path.write_bytes(path.read_bytes()[:-1])
-
-
-def flip_a_bit(path):
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
 
 
 @pytest.mark.parametrize("damage", [truncate, flip_a_bit, lambda path: path.unlink()], ids=["cut", "flipped", "gone"])
