@@ -13,7 +13,7 @@ from typing import Any
 from ..text.language import ENGLISH, LANGUAGES, Language
 from .charts import accuracy, cost, timeline, tradeoff, training
 from .charts.chart import CONFIG, Chart, Palette
-from .columns import COLUMNS
+from .columns import largest
 from .evidence import read_curves, read_operators
 from .scenes import scenes
 from .summary import VariantSummary
@@ -123,17 +123,10 @@ def _body(
             colours={v.name: evidence["palette"].index(v) for v in evidence["variants"]},
             curves=evidence["curves"],
             scenes=pictures,
-            ranges=ranges(laid_out["rows"]),
+            largest=largest(laid_out["rows"]),
             **laid_out,
         )
     )
-
-
-def ranges(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """Return the largest value of each column that has bars, which these are drawn against."""
-    rows = list(rows)
-    keys = [column.key for column in COLUMNS if column.bars]
-    return {key: max((abs(row[key]) for row in rows if row[key] is not None), default=0) for key in keys}
 
 
 @cache
