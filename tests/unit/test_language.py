@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import replace
 
 import pytest
 
-from tests.unit.report_pages import HOSTILE, assert_tables_are_whole
+from tests.unit.report_pages import HOSTILE, assert_tables_are_whole, render
 from tests.unit.synthetic import (
     NPU,
     digest,
@@ -222,6 +223,22 @@ def test_the_schema_the_catalogues_and_the_code_know_the_same_languages():
     assert {path.parts[-3] for path in catalogue_file("en").parents[2].glob("*/LC_MESSAGES/reports.po")} == set(
         LANGUAGES
     ) - {ENGLISH.code}
+
+
+def test_a_further_language_is_one_entry_and_one_catalogue(session, tmp_path, monkeypatch):
+    from workflow.evo.text import language as languages
+
+    folders = tmp_path / "locales"
+    for code in ("ko", "de"):
+        (folders / code / "LC_MESSAGES").mkdir(parents=True)
+        shutil.copy(catalogue_file("ko"), folders / code / "LC_MESSAGES" / "reports.po")
+    catalogue = folders / "de" / "LC_MESSAGES" / "reports.po"
+    catalogue.write_text(catalogue.read_text().replace('msgstr "완료"', 'msgstr "fertig"'))
+    monkeypatch.setattr(languages, "LOCALES", folders)
+    monkeypatch.setitem(LANGUAGES, "de", languages.Locale("Deutsch", "d. MMMM y, HH:mm ZZZZ"))
+    html, _ = render(session)
+    assert '<button type="button" data-language="de" lang="de" aria-pressed="false">Deutsch</button>' in html
+    assert "| fertig |" in session_markdown(compare(session), Language("de"))
 
 
 def test_another_language_makes_the_reports_again_and_nothing_else(tmp_path):
