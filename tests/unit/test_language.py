@@ -51,7 +51,7 @@ ENGLISH_SENTENCE = re.compile(r"\b(the|is|are|of|and|not|with|was|were)\b")
 def session(tmp_path):
     """A session with everything that a report has words for: finished, failed, started and missing variants."""
     found = make_session(tmp_path, language="ko", npu=replace(NPU, max_latency_ms=4.0))
-    finding = {"severity": "warning", "code": "label_zero_area", "message": "boxes have no area", "count": 2}
+    finding = {"severity": "warning", "code": "label_zero_area", "parameters": {}, "count": 2}
     write_shared(found, findings=[{**finding, "examples": ["labels/a.txt (line 3)"]}])
     for name, value in (("level2_relu", 0.40), ("level2_leaky", 0.39), ("level3_relu", 0.30)):
         write_done(found, name, value)
