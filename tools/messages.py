@@ -1,7 +1,7 @@
 """Keep the message catalogues of the reports in step with the code: ``python -m tools.messages``.
 
-The texts are extracted from the Python files and templates by Babel. A catalogue keeps its translations; texts that are
-new stand in it without one, and those that nothing uses any more leave it.
+The texts are extracted from the Python files and templates by Babel. A catalogue keeps its translations; new texts are
+added without one, and those that nothing uses any more are removed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from babel.messages.pofile import write_po
 
 from workflow.evo.config.variants import ROOT
 from workflow.evo.files import write_atomically
-from workflow.evo.reporting.render import TEMPLATES
+from workflow.evo.reporting.templating import TEMPLATES
 from workflow.evo.text.language import ENGLISH, LANGUAGES, catalogue, catalogue_file
 
 WORKFLOW = ROOT / "workflow"
@@ -31,9 +31,7 @@ KEYWORDS: dict[str, Any] = {
     "gettext": None,
     "marked": None,
     "says": None,
-    "Message": None,
     "ngettext": (1, 2),
-    "numbered": (1, 2),
     "says_of": (1, 2),
 }
 """Functions whose arguments are texts of the catalogue."""
@@ -67,17 +65,17 @@ TECHNICAL = frozenset(
         "yolo",
     ]
 )
-"""Words that stand in every language as they are."""
+"""Words that are the same in every language."""
 
 SPOKEN = {"alt", "aria-description", "aria-label", "aria-roledescription", "data-title", "placeholder", "title"}
 """Attributes of HTML that people read or hear."""
 
 VOID = {"area", "br", "col", "hr", "image", "img", "input", "link", "meta", "rect", "use"}
-"""Elements of HTML and SVG that hold no text."""
+"""Elements of HTML and SVG without text."""
 
 
 def extracted() -> Catalog:
-    """Return all texts of the code and the templates, with the files in which they stand."""
+    """Return all texts of the code and the templates, with the files that have them."""
     found = Catalog(project="Ethos Vision Optimizer", charset="utf-8")
     options = {"**.j2": JINJA}
     rows = extract_from_dir(WORKFLOW, METHODS, options, KEYWORDS, comment_tags=("Translators:",))
@@ -130,11 +128,11 @@ def _placeholders(text: str) -> frozenset[str]:
 
 
 def bare_texts(source: str, html: bool) -> list[str]:
-    """Return the words of a template that stand outside the catalogue.
+    """Return the words of a template that are not in the catalogue.
 
     Args:
         source: the template.
-        html: whether it is HTML, whose tags are no words; otherwise Markdown.
+        html: whether it is HTML, whose tags are not words; otherwise Markdown.
     """
     import jinja2
     from jinja2 import nodes
@@ -157,7 +155,7 @@ def bare_texts(source: str, html: bool) -> list[str]:
 
 
 def _without_code(tokens: Iterator[tuple[int, str, str]]) -> Iterator[str]:
-    """Yield the text of a template; in the place of an expression a sign that is no letter."""
+    """Yield the text of a template; in place of an expression a sign that is not a letter."""
     block, translated = [], False
     for _, kind, value in tokens:
         if kind == "data" and not translated:
@@ -233,14 +231,14 @@ def _words(text: str) -> list[str]:
 
 
 def latin_words(texts: Iterable[str]) -> set[str]:
-    """Return the words in Latin letters of texts in Korean, without those that stand in every language."""
+    """Return the words in Latin letters of texts in Korean, without those that are the same in every language."""
     words = {word.strip(".-") for text in texts for word in re.findall(r"[A-Za-z][\w.-]*", text, re.ASCII)}
     return {word for word in words if word.lower() not in TECHNICAL}
 
 
 def templates() -> list[Path]:
     """Return the templates of the reports."""
-    return sorted(TEMPLATES.glob("*.j2"))
+    return sorted(TEMPLATES.rglob("*.j2"))
 
 
 def main() -> None:
@@ -252,7 +250,7 @@ def main() -> None:
         left = problems(extracted(), catalogue(code))
         for line in left:
             print(f"{code}: {line}", file=sys.stderr)
-        print(f"{code}: {catalogue_file(code).relative_to(ROOT)}: {len(left)} texts to translate or mend")
+        print(f"{code}: {catalogue_file(code).relative_to(ROOT)}: {len(left)} texts to translate or fix")
 
 
 if __name__ == "__main__":

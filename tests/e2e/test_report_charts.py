@@ -6,6 +6,7 @@ from tests.unit.synthetic import make_session, write_curves, write_done
 from workflow.evo.reporting.charts.chart import Palette
 from workflow.evo.reporting.compare import compare
 from workflow.evo.reporting.evidence import read_curves
+from workflow.evo.reporting.summary import VariantSummary
 from workflow.evo.reporting.timeline import read_timeline
 from workflow.evo.text.language import ENGLISH
 
@@ -19,17 +20,19 @@ def test_every_chart_is_valid_vega_lite_and_has_a_table_or_stands_beside_one(tmp
 
     from workflow.evo.reporting import page
 
-    variants, boards, root = (summary := compare(session))["variants"], summary["boards"], session.layout.root
-    facts = {
-        "curves": read_curves(root, variants),
-        "operators": [
+    summary, root = compare(session), session.layout.root
+    variants, boards = [VariantSummary(document) for document in summary["variants"]], summary["boards"]
+    evidence = page.Evidence(
+        variants,
+        read_curves(root, variants),
+        [
             {"variant": "level2_relu", "board": boards[0], "part": "neck", "type": "Conv2D", "cycles": 7},
             {"variant": "level2_relu", "board": boards[0], "part": "other", "type": "Add", "cycles": 2},
         ],
-        "timeline": read_timeline(root, variants),
-        "palette": Palette.of(variants),
-    }
-    drawn = page.draw(summary, facts, ENGLISH)
+        read_timeline(root, variants),
+        Palette.of(variants),
+    )
+    drawn = page.draw(summary, evidence, ENGLISH)
     assert set(drawn) == {
         *("pareto", "curve-map50_95", "curve-map50", "curve-box_loss", "curve-cls_loss", "classes-heat"),
         *("pr", "pr-classes", "confusion", "operators", "timeline"),

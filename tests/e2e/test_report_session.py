@@ -27,6 +27,7 @@ from workflow.evo.files import read_json
 from workflow.evo.reporting.compare import compare
 from workflow.evo.reporting.images import embed
 from workflow.evo.results.journal import Journal
+from workflow.evo.text.facts import fact
 from workflow.scripts import compare_variants, render_report
 
 NO_VALUE = re.compile(r"\b(nan|none|null|undefined|inf)\b", re.IGNORECASE)
@@ -143,7 +144,7 @@ def test_hostile_class_names_are_text(session):
     page = Page(html)
     assert "<script" not in html
     assert "script" not in page.tags
-    # accuracy per class as int8, accuracy per class, objects per class
+    # accuracy per class in int8, accuracy per class, objects per class
     assert [row[0] for row in page.rows if row[0] in names] == names * 3
     assert "<script" not in markdown
     assert "| &lt;script&gt;alert(1)&lt;/script&gt; |" in markdown
@@ -202,7 +203,7 @@ def test_incidents_of_an_unfinished_training_are_already_shown(session):
     write_checks(session, "level2_relu")
     journal = Journal(session.layout.variant("level2_relu").checkpoints)
     journal.start_attempt("recipe", 16)
-    journal.incident("crash", "the process was killed")
+    journal.incident("crash", fact("quoted", text="the process was killed"))
     html, _ = render(session)
     text = Page(html).text
     assert "level2_relu : the process was killed" in text
@@ -266,8 +267,8 @@ def test_one_variant_alone_is_not_ranked(tmp_path):
     html, markdown = render(session, curves=True)
     page = Page(html)
     assert (
-        "level2_relu reaches mAP50-95 0.400 on val (as int8 0.395 and 4.27 ms by Vela's estimate on ethos-u55-256); "
-        "no other variant is evaluated, so nothing is ranked." in page.text
+        "level2_relu reaches mAP50-95 0.400 on val (0.395 in int8 and estimated latency 4.27 ms on ethos-u55-256 "
+        "(Vela)); no other variant is evaluated, so there is no ranking." in page.text
     )
     assert "It is the only complete variant that passes the gates" in page.text
     assert "criteria" not in page.ids
@@ -284,7 +285,7 @@ def test_a_tie_names_all_of_its_variants(session):
     assert "level2_relu and level2_leaky share the highest mAP50-95 on val, 0.400." in page.text
     row = next(row for row in page.rows if row[0] == "Highest mAP50-95 on val")
     assert row[1:3] == ["level2_relu and level2_leaky", "0.400"]
-    assert "equal as far as shown" in row[3]
+    assert "equal at the precision shown" in row[3]
     assert "| Highest mAP50-95 on val | level2_relu and level2_leaky (tie) | 0.400 |" in markdown
 
 

@@ -90,9 +90,9 @@ def test_weights_that_find_no_room_are_published_by_the_next_run_without_trainin
 
         original = run._Training._publish
 
-        def publish(training, generation):
+        def publish(training, checkpoint):
             filler.write_bytes(bytes(shutil.disk_usage(folder).free - 64 * KIB))
-            return original(training, generation)
+            return original(training, checkpoint)
 
         run._Training._publish = publish
 

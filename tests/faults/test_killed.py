@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from tests.conftest import Workspace, environment, error_lines, run_script
+from workflow.evo.text.facts import sentence
 
 EPOCHS = 6
 VARIANT = "level4_relu"
@@ -97,7 +98,7 @@ def check_finished(workspace) -> dict:
     assert [entry["epoch"] for entry in training["epochs"]] == list(range(1, EPOCHS + 1))
     assert len(workspace.path(VARIANT, "train", "results.csv").read_text().splitlines()) == EPOCHS + 1
     resumed = [incident for incident in training["incidents"] if incident["kind"] == "resume"]
-    assert resumed and "resumed from the checkpoint of epoch" in resumed[0]["message"]
+    assert resumed and "resumed from the checkpoint of epoch" in sentence(resumed[0])
     return training
 
 

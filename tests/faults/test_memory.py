@@ -10,16 +10,18 @@ import pytest
 
 from tests.conftest import ROOT, Workspace, environment, error_lines, run_script
 from tests.quick_python import quick_python
+from workflow.evo.text.facts import sentence
 
 VARIANT = "level4_relu"
 TOO_MUCH = """
 import sys
+from workflow.evo.text.facts import sentence
 from workflow.evo.host.entry_point import entry_point
 from workflow.evo.training import run
 
 build = run._Training._train
 
-def with_little_memory(self, generation):
+def with_little_memory(self, checkpoint):
     from workflow.evo.training.trainer import VariantTrainer
     prepare = VariantTrainer.preprocess_batch
 
@@ -29,7 +31,7 @@ def with_little_memory(self, generation):
         return prepare(trainer, batch)
 
     VariantTrainer.preprocess_batch = refuse
-    return build(self, generation)
+    return build(self, checkpoint)
 
 run._Training._train = with_little_memory
 from workflow.scripts.train import main
@@ -106,7 +108,7 @@ def test_the_batch_is_halved_until_it_fits_and_finished_epochs_are_kept(train):
     assert [(item["batch_before"], item["batch_after"]) for item in halvings] == [(4, 2), (2, 1)]
     assert (
         "out of memory in epoch 2 at batch 2: continued at batch 1, nominal batch size 4 kept (accumulation 4)"
-        in (halvings[1]["message"])
+        in sentence(halvings[1])
     )
     assert training["arguments"]["nbs"] == 4 and training["arguments"]["batch"] == 1
     assert done.stderr.count("resumed from the checkpoint of epoch 1 of 2") == 2

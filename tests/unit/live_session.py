@@ -12,8 +12,9 @@ import psutil
 from tests.unit.synthetic import write_checks, write_done, write_history, write_shared
 from workflow.evo.config.session import Session
 from workflow.evo.files import write_json
-from workflow.evo.monitoring.pulse import Pulses
-from workflow.evo.monitoring.state import SessionState, VariantState, Watch
+from workflow.evo.monitoring.state import SessionState, VariantState
+from workflow.evo.monitoring.status_reader import StatusReader
+from workflow.evo.monitoring.watch import Watch
 
 NOW = 1_800_000_000.0
 HERE = "boot/pid:[1]"
@@ -33,7 +34,7 @@ class Clock:
 def watch(session: Session, clock: Clock | None = None) -> Watch:
     """Return a watch whose clocks stand still at `NOW`, on the machine `HERE`."""
     clock = clock or Clock()
-    return Watch(session.root, pulses=Pulses(lambda: clock.now, lambda: clock.counted, HERE))
+    return Watch(session.root, status_reader=StatusReader(lambda: clock.now, lambda: clock.counted, HERE))
 
 
 def look(session: Session) -> SessionState:
@@ -107,10 +108,7 @@ def write_status(session: Session, name: str, age: float = 1.0, **changes: Any) 
 def write_finished(session: Session, name: str) -> None:
     """Write everything of a variant, its bundle and report too."""
     write_done(session, name, 0.5)
-    layout = session.layout.variant(name)
-    for board in session.npu.boards:
-        layout.board(board).deploy.mkdir()
-    layout.report.write_text("# report\n")
+    session.layout.variant(name).report.write_text("# report\n")
 
 
 GPU = {

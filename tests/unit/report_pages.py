@@ -10,6 +10,7 @@ from unittest.mock import patch
 from workflow.evo.reporting import page as report_page
 from workflow.evo.reporting.compare import compare
 from workflow.evo.reporting.render import session_markdown
+from workflow.evo.text.facts import sentence
 
 HOSTILE = "<script>alert(1)</script>"
 VOID = {"meta", "link", "img", "br", "input", "hr"}
@@ -83,6 +84,11 @@ def render(session, curves: bool = False) -> tuple[str, str]:
         html = report_page.session_html(summary, session.layout.root)
     html = re.sub(r"<(script|template)\b.*?</\1>", "", html, flags=re.DOTALL)
     return html, session_markdown(summary)
+
+
+def said(facts) -> list[str]:
+    """Return what facts of a summary say in English."""
+    return [sentence(found) for found in facts]
 
 
 def assert_tables_are_whole(markdown: str):

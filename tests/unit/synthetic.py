@@ -107,7 +107,7 @@ def split_metrics(map50_95: float | None, names: Iterable[str] = CLASSES, absent
 
 
 def write_checks(session: Session, name: str, parameters: int | None = None, notes: Iterable[str] = ()):
-    """Write check/model.json, check/activations.json and check/npu.json."""
+    """Write check/model.json, check/activations.json, check/npu.json and check/memory.json."""
     variant = session.variant(name)
     layout = session.layout.variant(name)
     scope = list(LEVEL_SCOPES.get(variant.level, ()))
@@ -147,6 +147,9 @@ def write_checks(session: Session, name: str, parameters: int | None = None, not
     }
     write_json(layout.activations, "activations", activations)
     write_preflight(session, name)
+    nothing = dict.fromkeys(("device", "total_mib", "free_mib", "objects", "fitting_batch"))
+    memory = {"variant": name, "recipe": digest("recipe", name), "skipped": "no GPU", **nothing, "tried": []}
+    write_json(layout.memory, "memory", memory)
 
 
 def expected_activations(variant: Variant) -> dict[str, str]:
@@ -318,10 +321,10 @@ def write_npu(
     Args:
         session: the session.
         name: the variant.
-        val: accuracy as int8 on val.
+        val: accuracy in int8 on val.
         test: the same on test; None without such a split.
         weights: SHA-256 of best.pt.
-        floating: accuracy of best.pt on the same input and every split; as int8 when None.
+        floating: accuracy of best.pt on the same input and every split; that in int8 when None.
         model: SHA-256 of the int8 model.
         names: class names.
         float_operators: operators of metadata.json that still compute in floating point.
@@ -362,6 +365,8 @@ def write_npu(
         "difference": {split: difference(splits[split], references[split]) for split in splits},
     }
     write_json(layout.metrics_int8, "metrics_int8", document)
+    for board in session.npu.boards:
+        layout.board(board).deploy.mkdir(parents=True, exist_ok=True)
 
 
 def write_curves(session: Session, names: Iterable[str] = CLASSES, images: int = 2):

@@ -8,8 +8,9 @@ import pytest
 from tests.unit.synthetic import NPU
 from workflow.evo.config.variants import Variant
 from workflow.evo.errors import EvoError, UserError
-from workflow.evo.npu.gates import gate, refuse_missed
+from workflow.evo.npu.gates import gate, missed_on, refuse_missed
 from workflow.evo.npu.proof import expected_activations, prove
+from workflow.evo.text.misses import missed_gate
 
 LEAKY = Variant("level4_leaky", Path("x.yaml"), 4, "leaky")
 OWN = Variant("mine", Path("x.yaml"))
@@ -32,6 +33,10 @@ def missed(variant=LEAKY, facts=None, **settings):
     return gate(variant, replace(NPU, **settings), check(facts or board()))["missed"]
 
 
+def said(misses):
+    return [str(missed_gate(miss)) for miss in misses]
+
+
 def test_a_variant_within_its_limits_passes():
     verdict = gate(LEAKY, NPU, check(board()))
     assert verdict == {
@@ -49,9 +54,9 @@ def test_a_variant_within_its_limits_passes():
 def test_each_level_has_the_target_of_the_first_session(level, activation, target):
     variant = Variant("v", Path("x.yaml"), level, activation)
     assert missed(variant, board(ops=target)) == []
-    assert missed(variant, board(ops=target - 0.1)) == [
-        f"ethos-u55-256: {target - 0.1:.1f} % of the operators on the NPU, {target} % are asked for"
-    ]
+    found = missed(variant, board(ops=target - 0.1))
+    assert found == [{"board": "ethos-u55-256", "kind": "operators", "found": target - 0.1, "limit": target}]
+    assert said(found) == [f"ethos-u55-256: {target - 0.1:.1f} % of the operators on the NPU, required: {target} %"]
 
 
 def test_the_reference_and_further_models_have_a_limit_only_when_one_is_set():
@@ -61,8 +66,8 @@ def test_the_reference_and_further_models_have_a_limit_only_when_one_is_set():
 
 
 def test_latency_is_named_as_an_estimate():
-    assert missed(facts=board(latency=10.01), max_latency_ms=10.0) == [
-        "ethos-u55-256: 10.01 ms by Vela's estimate, 10 ms are allowed"
+    assert said(missed(facts=board(latency=10.01), max_latency_ms=10.0)) == [
+        "ethos-u55-256: estimated latency 10.01 ms (Vela), limit: 10 ms"
     ]
     assert missed(facts=board(latency=10.0), max_latency_ms=10.0) == []
 
@@ -70,7 +75,7 @@ def test_latency_is_named_as_an_estimate():
 @pytest.mark.parametrize(("kind", "name"), [("sram", "SRAM"), ("flash", "flash"), ("dram", "DRAM")])
 def test_memory_that_does_not_fit_is_named_with_both_figures(kind, name):
     facts = board(**{kind: {"used_kib": 11107.0, "budget_kib": 1126.0, "fits": False}})
-    assert missed(facts=facts) == [f"ethos-u55-256: 11,107 KiB of {name}, the board has 1,126 KiB"]
+    assert said(missed(facts=facts)) == [f"ethos-u55-256: 11,107 KiB of {name}, the board has 1,126 KiB"]
     facts = board(**{kind: {"budget_kib": None, "fits": None}})
     assert missed(facts=facts) == []
 
@@ -89,7 +94,23 @@ def test_a_missed_gate_refuses_the_variant_in_one_line():
 
 def test_only_the_configured_boards_count():
     assert missed(boards=("ethos-u55-256",)) == []
-    assert missed(boards=("ethos-u55-256", "ethos-u65-256")) == ["ethos-u65-256: Vela crashed"]
+    assert missed(boards=("ethos-u55-256", "ethos-u65-256")) == [
+        {
+            "board": "ethos-u65-256",
+            "kind": "failed",
+            "found": {"code": "quoted", "parameters": {"text": "Vela crashed"}},
+            "limit": None,
+        }
+    ]
+    assert said(missed(boards=("ethos-u85-256",))) == ["ethos-u85-256: not compiled yet"]
+
+
+def test_the_misses_of_one_board_are_its_own_and_unknown_before_the_check():
+    verdict = {"gate": gate(LEAKY, replace(NPU, boards=("ethos-u55-256", "ethos-u65-256")), check(board(ops=10.0)))}
+    assert [miss["kind"] for miss in missed_on(verdict, "ethos-u55-256")] == ["operators"]
+    assert [miss["kind"] for miss in missed_on(verdict, "ethos-u65-256")] == ["failed"]
+    assert missed_on(verdict, "ethos-u85-256") == []
+    assert missed_on(None, "ethos-u55-256") is None
 
 
 def test_the_calls_of_a_network_say_which_operators_its_int8_model_has():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
+import shutil
 from dataclasses import replace
 
 import pytest
 
-from tests.unit.report_pages import HOSTILE, assert_tables_are_whole
+from tests.unit.report_pages import HOSTILE, assert_tables_are_whole, render
 from tests.unit.synthetic import (
     NPU,
     digest,
@@ -22,22 +22,28 @@ from tests.unit.synthetic import (
 from workflow.evo.config.session import load_session
 from workflow.evo.errors import UserError
 from workflow.evo.files import load_schema
+from workflow.evo.reporting.columns import session_csv
 from workflow.evo.reporting.compare import compare
-from workflow.evo.reporting.render import session_csv, session_markdown, variant_markdown
+from workflow.evo.reporting.render import session_markdown, variant_markdown
 from workflow.evo.results.journal import Journal
-from workflow.evo.results.known import recognised
 from workflow.evo.session.triggers import report_identity
 from workflow.evo.text import wording
+from workflow.evo.text.facts import fact, sentence
 from workflow.evo.text.language import ENGLISH, LANGUAGES, Language, catalogue_file
 from workflow.evo.text.markdown import Markdown
-from workflow.evo.text.message import Figure, Message, localised, numbered, with_messages
 
 KOREAN = Language("ko")
 BOARD = "ethos-u55-256"
-INCIDENT = (
-    "out of memory in the validation of epoch 3 at batch 16: continued at batch 8, nominal batch size 32 kept "
-    "(accumulation 4)"
+HALVED = fact(
+    "batch_halved",
+    what=fact("memory_out"),
+    place=fact("in_validation", epoch=3),
+    batch=16,
+    half=8,
+    nbs=32,
+    accumulation=4,
 )
+INCIDENT = str(HALVED)
 ENGLISH_SENTENCE = re.compile(r"\b(the|is|are|of|and|not|with|was|were)\b")
 
 
@@ -54,7 +60,7 @@ def session(tmp_path):
     write_checks(found, "level3_leaky")
     journal = Journal(found.layout.variant("level3_leaky").checkpoints)
     journal.start_attempt("recipe", 16)
-    journal.incident("out_of_memory", INCIDENT, batch_before=16, batch_after=8, error="CUDA out of memory")
+    journal.incident("out_of_memory", HALVED, batch_before=16, batch_after=8, error="CUDA out of memory")
     return found
 
 
@@ -111,43 +117,28 @@ def test_what_is_absent_is_a_dash_in_every_language(name):
 # Sentences
 
 
-def test_a_message_is_its_english_text_and_can_be_said_in_korean():
-    message = Message("%(name)s misses a gate: %(missed)s.", name="v", missed=Message("nothing runs on the NPU"))
-    assert message == "v misses a gate: nothing runs on the NPU."
-    assert message.say(KOREAN) == "게이트 미달: v, NPU에서 실행되는 연산자 없음."
+def test_a_fact_is_said_in_korean_with_the_facts_within_it():
+    miss = fact("at_board", board="u55", what=fact("missed_nothing_on_npu"))
+    found = fact("misses_gate", variant="v", missed=miss)
+    assert str(found) == "v misses a gate: u55: nothing runs on the NPU."
+    assert sentence(found, KOREAN) == "게이트 미달: v, u55: NPU에서 실행되는 연산자 없음."
 
 
-def test_a_message_survives_json_with_its_figures_lists_and_forms():
-    singular, plural = "%(names)s is less than %(noise)s behind", "%(names)s are less than %(noise)s behind"
-    for names in (["a"], ["a", "b"]):
-        message = numbered(singular, plural, len(names), names=names, noise=Figure("metric", 0.03))
-        again = Message.of_document(json.loads(json.dumps(message.document())))
-        assert again == message == f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} less than 0.030 behind"
-    nested = Message(
-        "the int8 model has lost more than half of the AP50-95 of: %(classes)s",
-        classes=Figure("joined", [Message("not run yet"), "x"]),
-    )
-    again = Message.of_document(json.loads(json.dumps(nested.document())))
-    assert again.say(KOREAN).endswith(": 아직 실행되지 않음; x")
+def test_a_number_decides_between_two_forms_where_a_language_has_them():
+    for names, verb in ((["a"], "is"), (["a", "b"], "are")):
+        found = fact("no_ranking", number=len(names), variants=names, noise=0.03)
+        assert f"{' and '.join(names)} {verb} less than 0.03 behind" in str(found)
+    assert KOREAN.ngettext("%(num)s such thing", "%(num)s such things", 3) == "%(num)s such things"
 
 
-def test_a_text_that_looks_like_a_format_is_a_parameter_and_no_format():
+def test_a_text_that_looks_like_a_format_is_a_parameter_and_not_a_format():
     for language in (ENGLISH, KOREAN):
-        assert "100 %(x)s %d" in Message("%(name)s misses a gate: %(missed)s.", name="100 %(x)s %d", missed="").say(
-            language
-        )
+        assert "100 %(x)s %d" in sentence(fact("misses_gate", variant="100 %(x)s %d", missed=""), language)
 
 
-def test_only_the_places_of_messages_are_translated():
-    document = with_messages(
-        {"reason": Message("not run yet"), "names": ["not run yet"], "inner": {"a": [Message("none")]}}
-    )
-    document = json.loads(json.dumps(document))
-    found = localised(document, KOREAN)
-    assert found["reason"] == "아직 실행되지 않음"
-    assert found["names"] == ["not run yet"], "a class that is called like a sentence keeps its name"
-    assert found["inner"] == {"a": ["없음"]}
-    assert document["reason"] == "not run yet", "the document is changed"
+def test_a_class_that_is_called_like_a_sentence_keeps_its_name():
+    found = fact("class_lost", name="not run yet", float=0.4, int8=0.1, split="val")
+    assert sentence(found, KOREAN) == "'not run yet' 0.400 → 0.100 (val)"
 
 
 def test_a_text_that_the_catalogue_lacks_stays_english():
@@ -159,42 +150,6 @@ def test_a_text_that_the_catalogue_lacks_stays_english():
 def test_without_parameters_a_text_stays_as_the_catalogue_has_it():
     assert KOREAN.gettext("%(number)s %%") == "%(number)s%%"
     assert KOREAN.ngettext("%(num)s x", "%(num)s xs", 2) == "%(num)s xs"
-
-
-@pytest.mark.parametrize(
-    ("english", "korean"),
-    [
-        (
-            INCIDENT,
-            "메모리 부족(에폭 3 검증), 배치 16: "
-            "배치 8, 명목 배치 크기 32 유지(그래디언트 누적 4) 조건으로 계속했습니다",
-        ),
-        (
-            "continued after epoch 4 under other conditions (batch 8 instead of 16; torch threads 2 instead of 1): "
-            "valid, but not bit for bit what one uninterrupted run gives",
-            "에폭 4 이후 다른 조건에서 학습을 이어 갔습니다(배치 16 → 8; torch 스레드 1 → 2). "
-            "결과는 유효하지만, 중단 없이 학습한 결과와 비트 단위로 같지는 않습니다",
-        ),
-        (
-            "numbers went bad in epoch 2: the loss became box_loss nan in epoch 2; tried once more from the start",
-            "에폭 2에서 수치 이상 발생: 손실 값 이상(에폭 2): box_loss nan. "
-            "다음 지점부터 한 번 더 시도했습니다: 학습 시작 지점",
-        ),
-        (
-            "checkpoint epoch00004 is unusable (damaged last.pt): the one before it is used",
-            "체크포인트 epoch00004 사용 불가(손상된 파일: last.pt): 바로 앞의 체크포인트를 사용했습니다",
-        ),
-    ],
-)
-def test_incidents_that_a_training_wrote_in_english_are_recognised(english, korean):
-    message = recognised(english)
-    assert message == english, "what was recognised is not what stood there"
-    assert message.say(KOREAN) == korean
-
-
-@pytest.mark.parametrize("text", ["CUDA error: device-side assert", "", "a and b", "%(x)s", "(((", "100 %"])
-def test_what_is_not_ours_is_quoted(text):
-    assert recognised(text) is text
 
 
 # Reports
@@ -209,10 +164,9 @@ def test_a_report_in_korean_has_no_english_sentence(session):
         assert_tables_are_whole(text)
         for line in text.splitlines():
             # what earlier steps and other programs call things is data
-            bare = re.sub(r"no GPU: training runs on the CPU|Test CPU, \d \w+", "", line)
+            bare = re.sub(rf"no GPU: training runs on the CPU|Test CPU, \d \w+|{re.escape(INCIDENT)}", "", line)
             assert not ENGLISH_SENTENCE.search(bare), line
     assert "게이트 미달: level2\\_relu" in texts[0].replace("level2_relu", "level2\\_relu")
-    assert "메모리 부족(에폭 3 검증), 배치 16" in texts[0]
 
 
 def test_both_languages_say_the_same_figures(session):
@@ -265,10 +219,26 @@ def test_the_language_is_a_key_of_the_configuration_and_english_by_default():
 
 
 def test_the_schema_the_catalogues_and_the_code_know_the_same_languages():
-    assert tuple(load_schema("config")["properties"]["report"]["properties"]["language"]["enum"]) == LANGUAGES
+    assert tuple(load_schema("config")["properties"]["report"]["properties"]["language"]["enum"]) == tuple(LANGUAGES)
     assert {path.parts[-3] for path in catalogue_file("en").parents[2].glob("*/LC_MESSAGES/reports.po")} == set(
         LANGUAGES
     ) - {ENGLISH.code}
+
+
+def test_a_further_language_is_one_entry_and_one_catalogue(session, tmp_path, monkeypatch):
+    from workflow.evo.text import language as languages
+
+    folders = tmp_path / "locales"
+    for code in ("ko", "de"):
+        (folders / code / "LC_MESSAGES").mkdir(parents=True)
+        shutil.copy(catalogue_file("ko"), folders / code / "LC_MESSAGES" / "reports.po")
+    catalogue = folders / "de" / "LC_MESSAGES" / "reports.po"
+    catalogue.write_text(catalogue.read_text().replace('msgstr "완료"', 'msgstr "fertig"'))
+    monkeypatch.setattr(languages, "LOCALES", folders)
+    monkeypatch.setitem(LANGUAGES, "de", languages.Locale("Deutsch", "d. MMMM y, HH:mm ZZZZ"))
+    html, _ = render(session)
+    assert '<button type="button" data-language="de" lang="de" aria-pressed="false">Deutsch</button>' in html
+    assert "| fertig |" in session_markdown(compare(session), Language("de"))
 
 
 def test_another_language_makes_the_reports_again_and_nothing_else(tmp_path):

@@ -28,8 +28,8 @@ from workflow.evo.config.variants import Variant, model_file
 from workflow.evo.errors import UserError
 from workflow.evo.files import dump_json
 from workflow.evo.host.process import exclusive_lock, lock_holder
-from workflow.evo.monitoring import state
-from workflow.evo.monitoring.state import Watch
+from workflow.evo.monitoring import watch as watch_module
+from workflow.evo.monitoring.watch import Watch
 from workflow.evo.results.collect import collect_variant, files_of_variant
 
 NAME = "level2_relu"
@@ -316,8 +316,8 @@ def test_what_a_summary_reads_is_what_is_watched_for_a_change(session, finished)
 def test_the_configuration_is_read_again_only_when_it_has_changed(session, monkeypatch):
     start(session)
     seen: list[Path] = []
-    original = state.recorded_session
-    monkeypatch.setattr(state, "recorded_session", lambda root: (seen.append(root), original(root))[1])
+    original = watch_module.recorded_session
+    monkeypatch.setattr(watch_module, "recorded_session", lambda root: (seen.append(root), original(root))[1])
     watching = watch(session)
     watching.read()
     watching.read()

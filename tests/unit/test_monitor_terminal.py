@@ -48,9 +48,9 @@ def test_every_variant_has_its_row_with_the_figures_that_matter(busy, width):
 
 def test_a_wide_terminal_shows_batch_jobs_and_accuracy_as_int8(busy):
     text = drawn(busy, 160)
-    assert "mapTexcibr" in text
+    assert "mapgTexcibr" in text
     assert "✓✓✓✓✓✓✓✓✓✓" in text
-    assert "✓✓✓▶······" in text
+    assert "✓✓✓✓▶······" in text
     assert "40/76" in text
     assert ".495" in text
     assert "1.8 GiB" in text

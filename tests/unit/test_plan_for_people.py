@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import time
@@ -12,14 +11,13 @@ import pytest
 
 from tests.unit import synthetic
 from tests.unit.synthetic import digest
-from workflow.evo.config.variants import ROOT
 from workflow.evo.errors import EvoError, UserError
 from workflow.evo.files import read_json, sha256_json, write_json
 from workflow.evo.plan import dry_run as dry_run_module
 from workflow.evo.plan.cost import UNKNOWN, Conditions, disk_to_write, measured, pace
 from workflow.evo.plan.dry_run import Job, command, dry_run, parse
 from workflow.evo.plan.outlook import outlook
-from workflow.evo.plan.reasons import PARAMETERS, recipe_changes, why
+from workflow.evo.plan.reasons import recipe_changes, why
 from workflow.evo.results.history import read_times
 from workflow.evo.results.journal import Journal
 from workflow.evo.session.lifecycle import running
@@ -184,14 +182,6 @@ def test_the_command_ends_with_the_options_that_take_every_word():
 )
 def test_a_reason_is_said_in_plain_words_or_quoted(rule, reason, said):
     assert why(job(rule, reason)) == said
-
-
-def test_every_rule_with_parameters_has_words_for_their_change():
-    rules = {}
-    for path in (ROOT / "workflow" / "rules").glob("*.smk"):
-        for part in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]:
-            rules[part.partition(":")[0]] = "    params:" in part
-    assert {rule for rule, has in rules.items() if has} == set(PARAMETERS) & set(rules)
 
 
 def test_what_changed_of_a_recipe_is_named_with_both_values(session):

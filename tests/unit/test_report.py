@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 from tests.unit import synthetic
+from tests.unit.report_pages import assert_tables_are_whole
 from tests.unit.report_pages import render as both
 from workflow.evo.config.variants import ROOT
-from workflow.evo.reporting import images, render
+from workflow.evo.reporting import columns, images
+from workflow.evo.reporting.columns import COLUMNS
 from workflow.evo.reporting.compare import compare
-from workflow.evo.text.language import ENGLISH
+from workflow.evo.reporting.views import views
+from workflow.evo.text.facts import sentence
 
 
 def test_a_picture_is_as_wide_as_its_share_of_the_page_allows(tmp_path):
@@ -49,8 +53,8 @@ def test_networks_that_detect_nothing_have_no_winner(tmp_path):
         synthetic.write_metrics(session, name, nothing, None, best)
         synthetic.write_npu(session, name, nothing, None, best)
     summary = compare(session)
-    assert summary["headline"]["text"] == (
-        "No variant detects anything yet: mAP50-95 on val is 0.000 for all 2 evaluated."
+    assert sentence(summary["headline"]["fact"]) == (
+        "No variant detects anything yet: mAP50-95 on val is 0.000 for all 2 evaluated variants."
     )
     accuracies = {"val_map50_95", "val_map50", "test_map50_95", "val_recall", "int8_map50_95", "int8_difference"}
     found = {criterion["key"] for criterion in summary["criteria"]}
@@ -63,8 +67,8 @@ def test_tied_variants_are_not_behind_themselves(tmp_path):
     for name, score in zip(session.variant_names[:3], (0.40, 0.40, 0.39), strict=True):
         synthetic.write_done(session, name, score)
     found = compare(session)["headline"]
-    assert found["text"] == "level2_relu and level2_leaky share the highest mAP50-95 on val, 0.400."
-    assert "and level3_relu is less than 0.03 behind." in found["caveat"]
+    assert sentence(found["fact"]) == "level2_relu and level2_leaky share the highest mAP50-95 on val, 0.400."
+    assert "and level3_relu is less than 0.03 behind." in sentence(found["caveat"])
 
 
 def test_a_note_on_several_networks_stands_once(tmp_path):
@@ -81,11 +85,25 @@ def test_a_forecast_of_the_environment_check_is_not_reported(tmp_path):
     summary = compare(session)
     forecast = {"severity": "info", "code": "cpu_training", "message": "expected to take 41.5 h"}
     summary["environment"]["findings"].append(forecast)
-    views = render.views(summary, ENGLISH)
-    assert [finding["message"] for finding in views["remarks"]] == [summary["environment"]["findings"][0]["message"]]
+    remarks = views(summary)["remarks"]
+    assert [finding["message"] for finding in remarks] == [summary["environment"]["findings"][0]["message"]]
     for text in both(session):
         assert "41.5" not in text
         assert summary["environment"]["findings"][0]["message"] in text
+
+
+def test_a_further_column_is_one_entry(tmp_path, monkeypatch):
+    session = synthetic.make_session(tmp_path)
+    synthetic.write_done(session, "level2_relu", 0.4)
+    added = columns.Column("layers", lambda v, _: v.document["model"]["layers"] if v.document["model"] else None)
+    shown = replace(added, table=columns.MAIN, title="Layers", figure="count", bars=True)
+    for column, titles in ((added, 0), (shown, 1)):
+        monkeypatch.setattr(columns, "COLUMNS", (*COLUMNS, column))
+        header, first, *_ = columns.session_csv(compare(session)).splitlines()
+        assert (header.rpartition(",")[2], first.rpartition(",")[2]) == ("layers", "23")
+        html, markdown = both(session)
+        assert (html.count(">Layers<"), markdown.count("| Layers |")) == (titles, titles)
+        assert_tables_are_whole(markdown)
 
 
 def test_the_reports_start_without_heavy_imports():

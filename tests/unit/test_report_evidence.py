@@ -14,7 +14,9 @@ from workflow.evo.reporting.compare import compare
 from workflow.evo.reporting.evidence import part_of, read_curves
 from workflow.evo.reporting.page import embedded_json, policy
 from workflow.evo.reporting.scenes import scenes
+from workflow.evo.reporting.summary import VariantSummary
 from workflow.evo.reporting.timeline import WAITING, marks, read_timeline
+from workflow.evo.text.facts import sentence
 
 LAYERS = [
     {"index": 0, "module": "Conv", "part": "backbone"},
@@ -39,10 +41,14 @@ def test_an_operator_belongs_to_the_part_that_its_name_tells(operator, part):
     assert part_of(operator, LAYERS) == part
 
 
+def variants_of(session):
+    return [VariantSummary(document) for document in compare(session)["variants"]]
+
+
 def test_curves_of_other_weights_are_not_shown(session):
     write_done(session, "level2_relu", 0.4)
     write_curves(session)
-    variants = compare(session)["variants"]
+    variants = variants_of(session)
     assert list(read_curves(session.layout.root, variants)) == ["level2_relu"]
     path = session.layout.variant("level2_relu").curves
     path.write_text(path.read_text().replace(json.loads(path.read_text())["weights_sha256"], "0" * 64))
@@ -64,7 +70,7 @@ def test_the_timeline_has_jobs_pauses_and_incidents(session):
     benchmark(session, "validate_model/level2_relu", 10, begin - 60)
     benchmark(session, "train/level2_relu", 600, begin + 5525)
     benchmark(session, "compile_npu/level2_relu.ethos-u55-256", 5, begin + 5530)
-    variants = compare(session)["variants"]
+    variants = variants_of(session)
     bars = read_timeline(session.layout.root, variants)
     assert [(bar.row, bar.stage, bar.start - begin, bar.end - begin) for bar in bars] == [
         (None, "check_dataset", -120, -100),
@@ -73,7 +79,7 @@ def test_the_timeline_has_jobs_pauses_and_incidents(session):
         ("level2_relu", "train", 0, 5525),
         ("level2_relu", "compile_npu", 5525, 5530),
     ]
-    assert [(mark.row, mark.time - begin, mark.message) for mark in marks(variants)] == [
+    assert [(mark.row, mark.time - begin, sentence(mark.incident)) for mark in marks(variants)] == [
         ("level2_relu", 600, "out of memory")
     ]
 
@@ -83,13 +89,13 @@ def test_a_damaged_benchmark_is_no_job(session, seconds):
     path = session.layout.root / "benchmarks" / "check_dataset.tsv"
     path.parent.mkdir(parents=True)
     path.write_text(f"s\n{seconds}\n")
-    assert read_timeline(session.layout.root, compare(session)["variants"]) == []
+    assert read_timeline(session.layout.root, variants_of(session)) == []
 
 
 def test_no_image_outside_of_the_data_folder_is_opened(session, tmp_path):
     write_done(session, "level2_relu", 0.4)
     write_curves(session)
-    variants, data = compare(session)["variants"], session.layout.data
+    variants, data = variants_of(session), session.layout.data
     curves = read_curves(session.layout.root, variants)
     assert [scene.name for scene in scenes(curves, data)] == ["0.png", "1.png"]
     assert [box.label for box in scenes(curves, data)[0].found["level2_relu"]] == ["red cell"]
@@ -100,7 +106,7 @@ def test_no_image_outside_of_the_data_folder_is_opened(session, tmp_path):
 
 
 def test_many_variants_are_coloured_by_their_activation():
-    variants = [{"variant": f"v{i}", "activation": ("relu", "leaky")[i % 2], "model": None} for i in range(20)]
+    variants = [VariantSummary({"variant": f"v{i}", "activation": ("relu", "leaky")[i % 2]}) for i in range(20)]
     few, many = Palette.of(variants[:6]), Palette.of(variants)
     assert (few.field, len(few.domain)) == ("variant", 6)
     assert (many.field, many.domain) == ("activation", ["relu", "leaky"])

@@ -3,12 +3,11 @@
 import csv
 import io
 import re
-import shutil
 from dataclasses import replace
 
 import pytest
 
-from tests.unit.report_pages import HOSTILE, Page, assert_tables_are_whole, render
+from tests.unit.report_pages import HOSTILE, Page, assert_tables_are_whole, render, said
 from tests.unit.synthetic import (
     NPU,
     digest,
@@ -19,12 +18,13 @@ from tests.unit.synthetic import (
     write_npu,
     write_preflight,
     write_shared,
-    write_training,
 )
 from workflow.evo.files import write_json
+from workflow.evo.reporting.columns import session_csv
 from workflow.evo.reporting.compare import compare
-from workflow.evo.reporting.render import session_csv, session_markdown, variant_markdown
-from workflow.evo.results.collect import STAGES, collect_variant
+from workflow.evo.reporting.render import session_markdown, variant_markdown
+from workflow.evo.results.collect import collect_variant
+from workflow.evo.text.facts import sentence
 from workflow.evo.text.wording import kibibytes, latency, percent, placed, signed, used
 
 NAME = "level3_leaky"
@@ -54,13 +54,7 @@ def report(session, name=NAME) -> str:
 
 def status(session, name=NAME) -> tuple[str, str, str | None]:
     summary = collect_variant(session, name)
-    return summary["status"], summary["stage"], summary["reason"]
-
-
-def write_log(session, rule: str, text: str, name: str):
-    path = session.layout.root / "logs" / rule / f"{name}.log"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    return summary["status"], summary["stage"], summary["reason"] and sentence(summary["reason"])
 
 
 def criteria(session) -> dict[str, dict]:
@@ -74,7 +68,7 @@ def rows(session) -> dict[str, dict[str, str]]:
 def test_a_finished_variant_shows_its_compiled_model_and_its_int8_accuracy(session):
     write_done(session, NAME, 0.4)
     text = report(session)
-    assert status(session) == ("done", "evaluate_int8", None)
+    assert status(session) == ("done", "bundle_deploy", None)
     for row in (
         "| Operators on the NPU | 179 of 179, 100.0 % | 179 of 179, 100.0 % |",
         "| MACs on the NPU | 100.0 % | 100.0 % |",
@@ -95,7 +89,7 @@ def test_a_finished_variant_shows_its_compiled_model_and_its_int8_accuracy(sessi
 def test_what_vela_estimates_stands_apart_and_is_called_an_estimate(session):
     write_done(session, NAME, 0.4)
     text = report(session)
-    counted, _, estimated = text.partition("| Vela's estimate, not measured | Trained | Untrained |")
+    counted, _, estimated = text.partition("| Estimated by Vela, not measured | Trained | Untrained |")
     assert "Cycles" not in counted and "4.27 ms" not in counted
     assert "| Cycles | 2,134,502 | 2,134,502 |\n| Latency | 4.27 ms | 4.27 ms |" in estimated
     assert "ethos-u55-256, Ethos_U55_High_End_Embedded, Shared_Sram, 500 MHz, Vela 5.2.0" in estimated
@@ -109,7 +103,7 @@ def test_no_report_says_that_nothing_is_estimated(session):
     for words in (text, " ".join(markdown.split())):
         assert "nothing estimated" not in words
         assert "is measured; a dash" not in words
-        assert re.search(r"cycles and latency on an NPU are Vela's estimate,? .*measured nowhere", words)
+        assert re.search(r"cycles and latency on an NPU are estimated by Vela\b.* not measured", words)
     assert re.findall(r'<t[hd] class="n[^"]*estimate[^"]*">[^<]*4\.27 ms', html), "the latency is not marked"
     assert not re.findall(r'<td class="(?![^"]*estimate)[^"]*">4\.27 ms', html.partition('id="npu"')[2])
 
@@ -152,14 +146,14 @@ def test_operators_on_the_cpu_are_listed_with_their_reasons(session):
     assert "| Operators on the CPU | 2 | 0 |" in text
     assert r"| SOFTMAX | model/softmax\|x | has no \`axis\` |" in text
     assert "| GATHER | model/gather | no reason given |" in text
-    assert "The time of the operators that are left to the CPU is not in the estimate." in text
+    assert "The estimate excludes the time of the operators on the CPU." in text
     html, markdown = render(session)
     page = Page(html)
     assert ["SOFTMAX", "model/softmax|x", "has no `axis`"] in page.rows
     assert ["GATHER", "model/gather", "no reason given"] in page.rows
-    assert "2 left to the CPU" in page.text
+    assert "2 on the CPU" in page.text
     assert f"| {NAME} | {BOARD} | SOFTMAX | model/softmax\\|x | has no \\`axis\\` |" in markdown
-    assert "no: without those on the CPU" in markdown
+    assert "no, excluding those on the CPU" in markdown
     assert_tables_are_whole(text)
     assert_tables_are_whole(markdown)
 
@@ -169,8 +163,8 @@ def test_an_estimate_without_the_cpu_is_said_to_be_and_wins_nothing(session):
     write_done(session, "level2_leaky", 0.3)
     rewrite(session, boards={BOARD: {"cpu": CPU, "cycles": 1000}})
     summary = compare(session)
-    assert summary["headline"]["text"].endswith(
-        "0.00 ms by Vela's estimate on ethos-u55-256, without the operators left to the CPU."
+    assert sentence(summary["headline"]["fact"]).endswith(
+        "estimated latency 0.00 ms on ethos-u55-256 (Vela), without the operators on the CPU."
     )
     assert NAME not in criteria(session)["vela_latency_ms"]["variants"]
 
@@ -183,15 +177,15 @@ def test_a_model_of_which_nothing_runs_on_the_npu_has_no_latency(session):
     assert "| Latency | — | 4.27 ms |" in text
     assert "| SRAM | — | 119 of 4,096 KiB, fits |" in text
     assert "**Nothing runs on the NPU.**" in text
-    assert "is not in the estimate" not in text
+    assert "The estimate excludes" not in text
     html, markdown = render(session)
     assert "nothing runs on the NPU" in markdown
     assert "without the CPU" not in html
     assert Page(html).variant(NAME)[4:9] == ["0.400", "+0.000", "0.0 %", "—", "—"]
     assert rows(session)[NAME]["vela_latency_ms"] == rows(session)[NAME]["sram_kib"] == ""
     summary = compare(session)
-    assert summary["headline"]["text"] == (
-        "level3_leaky has the highest mAP50-95 on val, 0.400, 0.100 ahead of level2_relu; as int8 0.400."
+    assert sentence(summary["headline"]["fact"]) == (
+        "level3_leaky has the highest mAP50-95 on val, 0.400, 0.100 ahead of level2_relu; 0.400 in int8."
     )
     assert "vela_latency_ms" not in criteria(session), "one value is no comparison"
 
@@ -205,104 +199,13 @@ def test_two_boards_have_two_tables_and_the_first_one_decides(two_boards):
     summary = compare(two_boards)
     assert summary["boards"] == [BOARD, SECOND]
     found = criteria(two_boards)["vela_latency_ms"]
-    assert found["title"] == "Lowest latency on ethos-u55-256, Vela's estimate"
-    assert (found["variants"], found["text"]) == (["level2_leaky"], "1.60 ms")
+    assert sentence(found["title"]) == "Lowest estimated latency on ethos-u55-256 (Vela)"
+    assert (found["variants"], found["value"], found["figure"]) == (["level2_leaky"], 1.6, "latency")
     assert {row["board"] for row in rows(two_boards).values() if row["status"] == "done"} == {BOARD}
     html, markdown = render(two_boards)
     assert len([row for row in Page(html).rows if row[:2] == ["level2_relu", SECOND]]) == 1
     assert f"| level2_relu | {SECOND} | trained |" in markdown
     assert_tables_are_whole(markdown)
-
-
-def test_every_configured_board_has_to_be_compiled(two_boards):
-    write_done(two_boards, NAME, 0.4)
-    two_boards.layout.variant(NAME).board(SECOND).compatibility.unlink()
-    assert status(two_boards) == ("missing", "compile_npu", f"{SECOND}: not run yet")
-    write_log(two_boards, "compile_npu", "error: Vela ran out of memory\n", f"{NAME}.{SECOND}")
-    assert status(two_boards) == ("failed", "compile_npu", f"{SECOND}: Vela ran out of memory")
-    assert list(collect_variant(two_boards, NAME)["npu"]) == [BOARD]
-
-
-@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "compile_npu"])
-def test_each_stage_without_a_result_is_named_with_the_error_of_its_log(session, stage):
-    write_done(session, NAME, 0.4)
-    getattr(session.layout.variant(NAME), STAGES[stage][0]).unlink()
-    assert status(session)[:2] == ("missing", stage)
-    write_log(session, stage, "error: out of luck\n", NAME)
-    assert status(session) == ("failed", stage, "out of luck")
-
-
-def test_a_stage_that_failed_is_named_before_one_that_has_only_not_run(session):
-    write_done(session, NAME, 0.4)
-    shutil.rmtree(session.layout.variant(NAME).npu)
-    session.layout.variant(NAME).metrics.unlink()
-    assert status(session) == ("missing", "evaluate", "not run yet")
-    write_log(session, "export_int8", "error: the int8 model has 2 SILU\n", NAME)
-    assert status(session) == ("failed", "export_int8", "the int8 model has 2 SILU")
-
-
-def test_a_session_trained_before_the_npu_stages_is_missing_at_the_export(session):
-    write_shared(session)
-    write_done(session, NAME, 0.4)
-    shutil.rmtree(session.layout.variant(NAME).npu)
-    session.layout.variant(NAME).npu_check.unlink()
-    summary = collect_variant(session, NAME)
-    assert status(session) == ("missing", "export_int8", "not run yet")
-    assert summary["preflight"] is summary["npu"] is summary["int8"] is summary["export"] is None
-    text = report(session)
-    assert "\nNot compiled.\n" in text
-    assert "| val | 0.400 |" in text
-    html, markdown = render(session)
-    assert "No variant is complete yet; the accuracy of level3_leaky is measured." in Page(html).text
-    assert not {"npu", "int8"} & set(Page(html).ids)
-    assert_tables_are_whole(markdown)
-
-
-def test_a_damaged_result_fails_its_stage(two_boards):
-    write_done(two_boards, NAME, 0.4)
-    two_boards.layout.variant(NAME).board(SECOND).compatibility.write_text("{")
-    found = status(two_boards)
-    assert found[:2] == ("failed", "compile_npu")
-    assert found[2].startswith(f"{SECOND}: ") and "damaged or not of this version" in found[2]
-
-
-def test_int8_metrics_of_another_model_are_not_shown(session):
-    write_done(session, NAME, 0.4)
-    metrics = session.layout.variant(NAME).metrics_int8.read_text()
-    session.layout.variant(NAME).metrics_int8.write_text(metrics.replace(digest("int8", NAME), "0" * 64))
-    assert status(session) == (
-        "failed",
-        "evaluate_int8",
-        "metrics_int8.json is of another model than metadata.json: run snakemake again",
-    )
-    summary = collect_variant(session, NAME)
-    assert summary["int8"] is None
-    assert summary["export"] and summary["npu"], "the model itself is as it should be"
-    assert "0.395" not in report(session)
-
-
-def test_a_model_compiled_from_another_one_is_not_shown(two_boards):
-    write_done(two_boards, NAME, 0.4)
-    path = two_boards.layout.variant(NAME).board(SECOND).compatibility
-    path.write_text(path.read_text().replace(digest("int8", NAME), "0" * 64))
-    assert status(two_boards) == (
-        "failed",
-        "compile_npu",
-        f"{SECOND}: compatibility.json is of another model than metadata.json: run snakemake again",
-    )
-    assert list(collect_variant(two_boards, NAME)["npu"]) == [BOARD]
-
-
-def test_nothing_that_is_made_of_other_weights_is_shown_after_a_new_training(session):
-    write_done(session, NAME, 0.4)
-    write_training(session, NAME, weights={"best": digest("new"), "last": digest("new last")})
-    summary = collect_variant(session, NAME)
-    assert status(session)[:2] == ("failed", "evaluate")
-    assert summary["metrics"] is summary["export"] is summary["npu"] is summary["int8"] is None
-    assert summary["preflight"], "the untrained network is the same"
-    html, _ = render(session)
-    assert "4.27 ms" not in Page(html).text
-    assert {rows(session)[NAME][column] for column in ("int8_map50_95", "vela_cycles", "board")} == {""}
 
 
 def test_a_class_that_int8_loses_is_marked_and_fails_the_variant(session):
@@ -314,7 +217,7 @@ def test_a_class_that_int8_loses_is_marked_and_fails_the_variant(session):
     assert status(session) == (
         "failed",
         "evaluate_int8",
-        "the int8 model has lost more than half of the AP50-95 of: 'platelet' 0.400 to 0.100 (val)",
+        "the int8 model lost more than half of the AP50-95 of: 'platelet' 0.400 to 0.100 (val)",
     )
     text = report(session)
     assert "| platelet | 0.400 | 0.100 | -0.300 | **collapsed** |" in text
@@ -341,11 +244,11 @@ def test_the_int8_file_has_a_row_in_the_proof_of_activations(session):
     html, markdown = render(session)
     assert f"| {row}" in report(session)
     assert f"| {NAME} | {row}" in markdown
-    assert "The operators of the int8 file are as promised." in report(session)
-    assert [row[-1] for row in Page(html).rows if "LOGISTIC" in row[-1]] == ["as promisedLEAKY_RELU 45, LOGISTIC 12"]
+    assert "The operators of the int8 file are as expected." in report(session)
+    assert [row[-1] for row in Page(html).rows if "LOGISTIC" in row[-1]] == ["as expectedLEAKY_RELU 45, LOGISTIC 12"]
     summary = collect_variant(session, NAME)
     summary["export"]["activations"]["found"]["LEAKY_RELU"] = 44
-    assert "The operators of the int8 file are NOT as promised." in variant_markdown(summary)
+    assert "The operators of the int8 file are NOT as expected." in variant_markdown(summary)
 
 
 def test_float_operators_left_in_the_int8_file_are_named(session):
@@ -358,13 +261,13 @@ def test_a_missed_gate_is_read_first_and_stands_beside_its_board(tmp_path):
     write_shared(session)
     write_done(session, NAME, 0.4)
     write_preflight(session, NAME, boards=[BOARD], failed={SECOND: "Vela crashed"})
-    missed = ["4.27 ms by Vela's estimate, 3 ms are allowed", "Vela crashed"]
-    assert compare(session)["warnings"] == [
+    missed = ["estimated latency 4.27 ms (Vela), limit: 3 ms", "the compiler failed: Vela crashed"]
+    assert said(compare(session)["warnings"]) == [
         f"{NAME} misses a gate: {BOARD}: {missed[0]}.",
         f"{NAME} misses a gate: {SECOND}: {missed[1]}.",
     ]
     assert status(session)[0] == "done"
-    assert f"\n{SECOND}: the compiler failed for the untrained network: Vela crashed\n" in report(session)
+    assert f"\n{SECOND}: the compiler failed on the untrained network: Vela crashed\n" in report(session)
     html, markdown = render(session)
     gates = {row[1]: row[-1] for row in Page(html).rows if row[0] == NAME and row[1] in (BOARD, SECOND)}
     assert gates == {BOARD: f"missed: {missed[0]}", SECOND: f"missed: {missed[1]}"}
@@ -374,7 +277,7 @@ def test_a_missed_gate_is_read_first_and_stands_beside_its_board(tmp_path):
 
 def test_a_trained_model_that_outgrows_its_board_is_warned_about(session):
     rewrite(session, boards={BOARD: {"flash_kib": 4572.2, "sram_kib": 5000}})
-    assert compare(session)["warnings"] == [
+    assert said(compare(session)["warnings"]) == [
         f"{NAME} needs 5,000 KiB of SRAM, {BOARD} has 4,096 KiB.",
         f"{NAME} needs 4,573 KiB of flash, {BOARD} has 4,572 KiB.",
     ]
@@ -384,14 +287,14 @@ def test_a_trained_model_that_outgrows_its_board_is_warned_about(session):
 def test_estimates_and_calibrations_of_different_settings_do_not_compare(session):
     for name in ("level2_relu", NAME):
         write_done(session, name, 0.4)
-    assert compare(session)["warnings"] == []
+    assert said(compare(session)["warnings"]) == []
     layout = session.layout.variant(NAME)
     text = layout.board(BOARD).compatibility.read_text()
     layout.board(BOARD).compatibility.write_text(text.replace("Vela 5.2.0", "Vela 5.1.0"))
     layout.npu_metadata.write_text(layout.npu_metadata.read_text().replace('"images": 128', '"images": 64'))
-    assert compare(session)["warnings"] == [
-        "The variants were calibrated on different samples: their int8 accuracies do not compare.",
-        "The variants were compiled differently for ethos-u55-256: Vela's estimates do not compare.",
+    assert said(compare(session)["warnings"]) == [
+        "The variants were calibrated on different samples: their int8 accuracies are not comparable.",
+        "The variants were compiled with different settings for ethos-u55-256: Vela's estimates are not comparable.",
     ]
 
 
@@ -429,8 +332,8 @@ def test_each_criterion_of_the_npu_has_its_own_winner(session):
         "sram_kib": ["level3_relu"],
         "flash_kib": ["level2_leaky"],
     }
-    assert all(BOARD in found[key]["title"] for key in ("vela_latency_ms", "sram_kib", "flash_kib"))
-    assert "estimate" in found["vela_latency_ms"]["title"]
+    assert all(BOARD in sentence(found[key]["title"]) for key in ("vela_latency_ms", "sram_kib", "flash_kib"))
+    assert found["vela_latency_ms"]["estimate"]
 
 
 def test_the_csv_has_the_unrounded_figures_of_the_first_board(session):
@@ -467,7 +370,7 @@ def test_hostile_names_of_operators_and_classes_are_text(session):
     html, markdown = render(session)
     page = Page(html)
     assert ["<b>GATHER</b>", f"a|b{HOSTILE}", reason] in page.rows
-    assert [row[0] for row in page.rows if row[0] == HOSTILE] == [HOSTILE] * 2  # as int8, and as float
+    assert [row[0] for row in page.rows if row[0] == HOSTILE] == [HOSTILE] * 2  # in int8, and in float
     assert "script" not in page.tags and page.handlers == []
     for words in (html, text, markdown):
         assert "<script" not in words

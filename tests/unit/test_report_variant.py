@@ -21,6 +21,7 @@ from workflow.evo.files import write_atomically
 from workflow.evo.reporting.render import variant_markdown
 from workflow.evo.results.collect import collect_variant
 from workflow.evo.results.journal import Journal
+from workflow.evo.text.facts import fact, sentence
 from workflow.evo.text.markdown import escape, link_target
 
 NAME = "level3_relu"
@@ -84,7 +85,7 @@ def test_a_crash_stands_with_its_last_line(session):
 def test_a_long_error_is_cut_and_its_colours_are_removed(session):
     findings = "".join(f"line {number}\n" for number in range(8))
     write_log(session, "validate_model", f"\x1b[31merror: bad file\x1b[0m\n{findings}")
-    assert collect_variant(session, NAME)["reason"] == "bad file; line 0; line 1; … and 6 more"
+    assert sentence(collect_variant(session, NAME)["reason"]) == "bad file; line 0; line 1; … and 6 more"
 
 
 def test_a_failed_shared_check_is_why_a_variant_is_not_trained(session):
@@ -113,12 +114,14 @@ def test_an_unfinished_training_says_how_far_it_is(session):
     paths = session.layout.variant(NAME)
     journal = Journal(paths.checkpoints)
     journal.start_attempt("recipe", 16)
-    journal.incident("out_of_memory", "batch 16 did not fit, going on with 8")
+    journal.incident("out_of_memory", fact("quoted", text="batch 16 did not fit, going on with 8"))
     write_history(paths.checkpoints / "work" / "results.csv", 3)
     summary = collect_variant(session, NAME)
     assert summary["status"] == "missing"
     assert summary["history"]["epoch"] == [1, 2, 3]
-    assert "attempt 1, 3 epochs so far, not finished; last incident: batch 16 did not fit" in summary["reason"]
+    assert "attempt 1, 3 epochs so far, not finished; last incident: batch 16 did not fit" in sentence(
+        summary["reason"]
+    )
     assert "out of memory: batch 16 did not fit, going on with 8" in variant_markdown(summary).replace("\\", "")
 
 
@@ -135,8 +138,8 @@ def test_trained_weights_with_other_activations_fail_the_variant(session):
     found = {"backbone": {"SiLU": 27}, "neck": {"ReLU": 18}, "detect": {"SiLU": 12}}
     write_done(session, NAME, 0.4, activations={"verified": False, "found": found})
     text = report(session)
-    assert "Status: **failed** at `train`: best.pt does not have the activations that its level promises" in text
-    assert "and NOT in the trained weights" in text
+    assert "Status: **failed** at `train`: best.pt does not have the activations that its level requires" in text
+    assert "but NOT in the trained weights" in text
 
 
 def test_metrics_without_a_value_are_dashes(session):

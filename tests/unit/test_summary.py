@@ -5,6 +5,7 @@ import io
 
 import pytest
 
+from tests.unit.report_pages import said
 from tests.unit.synthetic import (
     digest,
     finish,
@@ -15,10 +16,13 @@ from tests.unit.synthetic import (
     write_training,
 )
 from workflow.evo.files import read_json, write_atomically, write_json
-from workflow.evo.reporting.compare import CRITERIA, CSV_COLUMNS, NOISE, compare
-from workflow.evo.reporting.render import session_csv
+from workflow.evo.reporting.columns import COLUMNS, session_csv
+from workflow.evo.reporting.compare import compare
+from workflow.evo.reporting.criteria import CRITERIA
+from workflow.evo.reporting.decision import NOISE
 from workflow.evo.results.collect import collect_variant
 from workflow.evo.results.history import read_history
+from workflow.evo.text.facts import fact, sentence
 from workflow.evo.text.wording import duration, flat, listed, sites
 
 
@@ -71,7 +75,7 @@ def test_the_csv_has_one_row_per_variant(session, make):
     make(session)
     found = rows(session)
     assert [row["variant"] for row in found] == list(session.variant_names)
-    assert list(found[0]) == list(CSV_COLUMNS)
+    assert list(found[0]) == [column.key for column in COLUMNS]
     assert not {"nan", "none", "null"} & {value.lower() for row in found for value in row.values()}
 
 
@@ -99,27 +103,32 @@ def test_the_best_variant_is_ranked_only_beyond_the_noise(session):
     headline = compare(session)["headline"]
     assert (headline["best"], headline["map50_95"], headline["lead"]) == ("level2_leaky", 0.42, 0.04)
     assert headline["within_noise"] == []
-    assert headline["text"] == (
+    assert sentence(headline["fact"]) == (
         "level2_leaky has the highest mAP50-95 on val, 0.420, 0.040 ahead of level4_leaky; "
-        "as int8 0.415 and 4.27 ms by Vela's estimate on ethos-u55-256."
+        "0.415 in int8 and estimated latency 4.27 ms on ethos-u55-256 (Vela)."
     )
     assert (headline["int8_map50_95"], headline["board"]) == (0.415, "ethos-u55-256")
     assert headline["vela_latency_ms"] == pytest.approx(4.269004)
-    assert headline["caveat"].startswith(f"With one seed per variant, differences below {NOISE} are not a ranking")
+    assert sentence(headline["caveat"]).startswith(
+        f"With one seed per variant, differences below {NOISE} are not a ranking"
+    )
 
 
 def test_close_variants_are_named_and_not_ranked(session):
     finish(session, (0.30, 0.42, 0.35, 0.36, 0.40, 0.41))
     headline = compare(session)["headline"]
     assert headline["within_noise"] == ["level4_leaky", "level4_relu"]
-    assert "This is not a ranking" in headline["caveat"]
-    assert "level4_leaky and level4_relu are less than 0.03 behind" in headline["caveat"]
+    assert "This is not a ranking" in sentence(headline["caveat"])
+    assert "level4_leaky and level4_relu are less than 0.03 behind" in sentence(headline["caveat"])
 
 
 def test_equal_variants_share_the_headline_and_the_criterion(session):
     finish(session, (0.4, 0.4, 0.2, 0.2, 0.2, None))
     summary = compare(session)
-    assert summary["headline"]["text"] == "level2_relu and level2_leaky share the highest mAP50-95 on val, 0.400."
+    assert (
+        sentence(summary["headline"]["fact"])
+        == "level2_relu and level2_leaky share the highest mAP50-95 on val, 0.400."
+    )
     assert summary["headline"]["lead"] == 0
     criteria = {criterion["key"]: criterion for criterion in summary["criteria"]}
     assert criteria["val_map50_95"]["variants"] == ["level2_relu", "level2_leaky"]
@@ -163,7 +172,9 @@ def test_incidents_of_a_session_name_their_variant(session):
     finish(session)
     assert compare(session)["incidents"] == []
     write_done(session, "level3_relu", 0.35, incidents=[incident])
-    assert compare(session)["incidents"] == [{"variant": "level3_relu", **incident}]
+    quoted = fact("quoted", text="killed").document()
+    expected = {"variant": "level3_relu", "time": incident["time"], "kind": "crash", **quoted}
+    assert compare(session)["incidents"] == [expected]
 
 
 def test_variants_of_different_experiments_are_warned_about(session):
@@ -177,10 +188,10 @@ def test_variants_of_different_experiments_are_warned_about(session):
         model_fingerprint=digest("network", "level2_relu"),
         arguments={**session.train, "optimizer": "MuSGD", "seed": 1},
     )
-    assert compare(session)["warnings"] == [
+    assert said(compare(session)["warnings"]) == [
         "level2_relu and level3_relu are the same network.",
-        "The variants were trained on different data: their figures are not of one experiment.",
-        "The variants were trained with different seeds: their figures are not of one experiment.",
+        "The variants were trained on different data: their results are not one experiment.",
+        "The variants were trained with different seeds: their results are not one experiment.",
     ]
 
 

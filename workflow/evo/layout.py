@@ -88,6 +88,11 @@ class VariantLayout:
         return self.train / ".checkpoints"
 
     @property
+    def unfinished_csv(self) -> Path:
+        """The ``results.csv`` of a training that is not published yet."""
+        return self.checkpoints / "work" / "results.csv"
+
+    @property
     def status(self) -> Path:
         """How far the training is, renewed every other second while it runs."""
         return self.checkpoints / "status.json"
@@ -165,6 +170,11 @@ class SessionLayout:
         return self.root / "logs"
 
     @property
+    def benchmarks(self) -> Path:
+        """Wall time and memory of each job, as Snakemake writes them."""
+        return self.root / "benchmarks"
+
+    @property
     def environment(self) -> Path:
         return self.root / "environment.json"
 
@@ -192,6 +202,10 @@ class SessionLayout:
         return self.data / "digits"
 
     @property
+    def digits_yaml(self) -> Path:
+        return self.digits / "data.yaml"
+
+    @property
     def tracking(self) -> Path:
         """MLflow's own store, when it is asked for."""
         return self.root / "tracking"
@@ -199,6 +213,18 @@ class SessionLayout:
     @property
     def report(self) -> Path:
         return self.root / "report.html"
+
+    @property
+    def markdown(self) -> Path:
+        return self.root / "report.md"
+
+    @property
+    def csv(self) -> Path:
+        return self.root / "summary.csv"
+
+    @property
+    def summary(self) -> Path:
+        return self.root / "summary.json"
 
     def variant(self, name: str) -> VariantLayout:
         return VariantLayout(self.root, name)

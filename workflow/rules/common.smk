@@ -22,7 +22,6 @@ from workflow.evo.session.triggers import (
     board_identity,
     export_identity,
     is_made_of,
-    memory_is_checked,
     preflight_identity,
     report_identity,
     tree_hash,
@@ -135,7 +134,7 @@ def get_checks(wildcards):
         return []
     shared = [SESSION.layout.environment, SESSION.layout.fingerprint, SESSION.layout.dataset_yaml]
     own = [layout.model, layout.activations, layout.npu_check]
-    memory = [layout.memory] if memory_is_checked(SESSION) else []
+    memory = [layout.memory] if SESSION.may_use_gpu else []
     return [path.as_posix() for path in (*shared, *own, *memory)]
 
 

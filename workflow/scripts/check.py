@@ -9,9 +9,10 @@ from workflow.evo.config.session import Session
 from workflow.evo.config.variants import Variant
 from workflow.evo.files import read_json
 from workflow.evo.host.entry_point import entry_point
-from workflow.evo.npu.gates import gate, refuse_missed
+from workflow.evo.npu.gates import gate, missed_on, refuse_missed
 from workflow.evo.session.command_line import parse_session
 from workflow.evo.text import wording
+from workflow.evo.text.misses import verdict
 
 WIDTH = 170  # columns where no terminal tells: a log, a pipe
 
@@ -58,7 +59,7 @@ def table(session: Session, found: list[tuple[Variant, dict[str, Any] | None]]) 
             continue
         gated = {"gate": gate(variant, session.npu, check)}
         for name in session.npu.boards:
-            result.add_row(variant.name, name, wording.verdict(gated, name), *_figures(check["boards"].get(name)))
+            result.add_row(variant.name, name, verdict(missed_on(gated, name)), *_figures(check["boards"].get(name)))
     for name in session.npu.boards:
         board = load_board(name)
         result.caption += f"\n{name}: {board.system_config}, {board.memory_mode}, {board.clock_mhz:g} MHz."

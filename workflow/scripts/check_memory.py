@@ -33,7 +33,7 @@ def main() -> None:
     session, variant = parse_variant("check_memory", __doc__)
     console = Console(variant.name)
     try:
-        with lease(session.train.get("device"), console.say) as gpu, tempfile.TemporaryDirectory() as settings:
+        with lease(session.train.get("device"), console.log) as gpu, tempfile.TemporaryDirectory() as settings:
             ultralytics_env.prepare(Path(settings))
             guard_ultralytics()
             tracking.allow(())
@@ -43,7 +43,7 @@ def main() -> None:
         raise
     layout = session.layout.variant(variant.name)
     write_json(layout.memory, "memory", {"variant": variant.name, **document})
-    console.say(summary(document))
+    console.log(summary(document))
 
 
 def check(session: Session, variant: Variant, console: Console, *, leased: bool) -> dict[str, Any]:
@@ -56,13 +56,13 @@ def check(session: Session, variant: Variant, console: Console, *, leased: bool)
     recipe = recipe_document(session, variant, data.training, len(data.names))
     identity = standing_recipe(session, variant, recipe)
     nothing = dict.fromkeys(("device", "total_mib", "free_mib", "objects", "fitting_batch"))
-    gpu = None if str(session.train.get("device")) in {"cpu", "mps"} else memory.gpu()
+    gpu = memory.gpu() if session.may_use_gpu else None
     if gpu is None:
         return {"recipe": identity, "skipped": "no GPU to try it on", **nothing, "tried": []}
     arguments = trainer_arguments(
         session, variant, batch=session.train["batch"], save_dir=session.layout.root, leased=leased
     )
-    train = memory.train_one_epoch(load_definition(variant.yaml), console.say)
+    train = memory.train_one_epoch(load_definition(variant.yaml), console.log)
     tried = memory.probe(arguments, train, session.layout.view)
     if not tried[-1]["fits"]:
         raise EvoError(

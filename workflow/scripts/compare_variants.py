@@ -5,10 +5,12 @@ from __future__ import annotations
 from workflow.evo.files import write_atomically, write_json
 from workflow.evo.host.entry_point import entry_point
 from workflow.evo.printable import tell
+from workflow.evo.reporting.columns import session_csv
 from workflow.evo.reporting.compare import compare
 from workflow.evo.reporting.page import session_html
-from workflow.evo.reporting.render import session_csv, session_markdown
+from workflow.evo.reporting.render import session_markdown
 from workflow.evo.session.command_line import parse_session
+from workflow.evo.text.facts import sentence
 from workflow.evo.text.language import Language
 
 
@@ -24,7 +26,7 @@ def main() -> None:
     write_atomically(root / "report.md", session_markdown(summary, language))
     write_atomically(root / "summary.csv", session_csv(summary))
     write_json(root / "summary.json", "session_summary", summary)
-    tell(f"compare_variants: {summary['headline']['text']}")
+    tell(f"compare_variants: {sentence(summary['headline']['fact'])}")
     tell(f"compare_variants: wrote {root / 'report.html'}")
 
 

@@ -13,7 +13,7 @@ from workflow.evo.config.session import load_session_files
 from workflow.evo.errors import UserError
 from workflow.evo.files import dump_json
 from workflow.evo.host.entry_point import entry_point
-from workflow.evo.monitoring.state import Watch
+from workflow.evo.monitoring.watch import Watch
 from workflow.evo.session.command_line import session_parser
 
 INTERVAL = 2.0

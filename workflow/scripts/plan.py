@@ -19,7 +19,7 @@ from workflow.evo.plan.dry_run import Job, command, dry_run
 from workflow.evo.plan.outlook import GROUPS, Outlook, outlook
 from workflow.evo.plan.reasons import why
 from workflow.evo.printable import printable
-from workflow.evo.results.collect import read_if_there
+from workflow.evo.results.read import read_if_there
 from workflow.evo.session.capacity import Capacity, capacity
 from workflow.evo.session.command_line import session_parser
 from workflow.evo.session.identities import identities

@@ -8,6 +8,7 @@ from workflow.evo.printable import tell
 from workflow.evo.reporting.render import variant_markdown
 from workflow.evo.results.collect import collect_variant
 from workflow.evo.session.command_line import parse_variant
+from workflow.evo.text.facts import sentence
 from workflow.evo.text.language import Language
 
 
@@ -21,7 +22,7 @@ def main() -> None:
     layout = session.layout.variant(variant.name)
     write_atomically(layout.report, variant_markdown(summary, Language(session.language)))
     write_json(layout.summary, "summary", summary)
-    reason = f" at {summary['stage']}: {summary['reason']}" if summary["reason"] else ""
+    reason = f" at {summary['stage']}: {sentence(summary['reason'])}" if summary["reason"] else ""
     tell(f"render_report: {variant.name} is {summary['status']}{reason}; wrote {layout.report}")
 
 

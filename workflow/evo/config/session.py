@@ -96,6 +96,11 @@ class Session:
         )
 
     @property
+    def may_use_gpu(self) -> bool:
+        """Whether a training may run on a GPU: not where everything is told to run on the CPU or on Apple's MPS."""
+        return str(self.train.get("device")) not in {"cpu", "mps"}
+
+    @property
     def variant_names(self) -> list[str]:
         return [variant.name for variant in self.variants]
 

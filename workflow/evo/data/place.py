@@ -49,7 +49,7 @@ def refuse_misplaced(session: Session) -> None:
             )
         _refuse_file(folder)
     if session.data is None:
-        _refuse_foreign_digits(layout.digits / "data.yaml")
+        _refuse_foreign_digits(layout.digits_yaml)
     else:
         _refuse_own_results(session, session.data)
 

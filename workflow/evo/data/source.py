@@ -18,7 +18,7 @@ CACHE = Path(".snakemake") / "evo"
 
 def dataset_yaml(session: Session) -> Path:
     """Return the dataset YAML of a session: the configured one, or that of the embedded digits."""
-    return session.data or session.layout.digits / "data.yaml"
+    return session.data or session.layout.digits_yaml
 
 
 def hash_cache(session: Session) -> Path:

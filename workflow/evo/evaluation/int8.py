@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import EvoError
 from ..files import sha256_file
 from ..host.progress import track
-from ..text.message import Figure, Message
+from ..text.facts import Fact, fact
 from .decode import decode
 from .detector import dataset_splits, load_detector, use_names
 from .interpreter import Int8Model
@@ -149,16 +149,10 @@ def difference(int8: Mapping[str, Any], floating: Mapping[str, Any]) -> dict[str
     return {**totals, "per_class": per_class}
 
 
-def lost_classes(document: Mapping[str, Any]) -> list[Message]:
+def lost_classes(document: Mapping[str, Any]) -> list[Fact]:
     """Return the collapsed classes of a ``metrics_int8.json`` with their AP50-95: ``'cat' 0.400 to 0.100 (val)``."""
     return [
-        Message(
-            "'%(name)s' %(float)s to %(int8)s (%(split)s)",
-            name=name,
-            float=Figure("metric", entry["float"]),
-            int8=Figure("metric", entry["int8"]),
-            split=split,
-        )
+        fact("class_lost", name=name, float=entry["float"], int8=entry["int8"], split=split)
         for split, changes in document["difference"].items()
         for name, entry in changes["per_class"].items()
         if entry["collapsed"]
@@ -174,7 +168,7 @@ def check_collapse(document: Mapping[str, Any], model: Path) -> None:
     if lost := lost_classes(document):
         raise EvoError(
             f"quantisation loses more than half of the AP50-95 of {len(lost)} class{'es' if len(lost) > 1 else ''}: "
-            + ", ".join(lost),
+            + ", ".join(map(str, lost)),
             where=model,
             hint="raise npu.calibration_images, and see that the training images show what is to be found",
         )

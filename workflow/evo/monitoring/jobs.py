@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 
 from ..config.session import Session
-from ..layout import VariantLayout
-from ..results.collect import PER_BOARD, STAGES
-from ..results.logs import benchmark_file, log_file, logged_error
-from .pulse import STALE_SECONDS, Pulse
+from ..results.benchmarks import wall_seconds
+from ..results.logs import logged_error
+from ..results.stages import benchmark_file, log_file, shared_stages, variant_stages
+from .status_reader import STALE_SECONDS, Sign
 from .words import clock_time, plain
 
 DONE, RUNNING, FAILED, INTERRUPTED, WAITING = "done", "running", "failed", "interrupted", "waiting"
@@ -60,42 +58,32 @@ class Run:
 def session_jobs(session: Session, run: Run) -> list[Job]:
     """Return the jobs that the variants share, in order."""
     layout = session.layout
-    outputs = {"check_environment": layout.environment}
-    if session.data is None:
-        outputs["draw_digits"] = layout.digits / "data.yaml"
-    outputs |= {"check_dataset": layout.fingerprint, "compare_variants": layout.report}
-    return [_job(layout.root, rule, None, None, output, run) for rule, output in outputs.items()]
+    return [_job(layout.root, s.rule, None, None, s.output(layout), run) for s in shared_stages(session)]
 
 
-def variant_jobs(session: Session, name: str, pulse: Pulse | None, run: Run) -> list[Job]:
-    """Return the jobs of one variant in order; ``pulse`` is that of its training."""
-    layout = session.layout.variant(name)
+def variant_jobs(session: Session, name: str, sign: Sign | None, run: Run) -> list[Job]:
+    """Return the jobs of one variant in order; ``sign`` is that of its training."""
     jobs = []
-    for rule, board, output in _outputs(layout, session.npu.boards):
-        job = _job(layout.root, rule, name, board, output, run)
-        jobs.append(_with_pulse(job, pulse, run) if rule == "train" and pulse else job)
+    for rule, board, output in _outputs(session, name):
+        job = _job(session.layout.root, rule, name, board, output, run)
+        jobs.append(_with_sign(job, sign, run) if rule == "train" and sign else job)
     return jobs
 
 
-@cache
-def _outputs(layout: VariantLayout, boards: tuple[str, ...]) -> tuple[tuple[str, str | None, Path], ...]:
-    """Return rule, board and file of each job of a variant."""
-    return tuple(_each_output(layout, boards))
-
-
-def _each_output(layout: VariantLayout, boards: tuple[str, ...]) -> Iterator[tuple[str, str | None, Path]]:
-    for rule, (attribute, _) in STAGES.items():
-        for board in boards if rule in PER_BOARD else (None,):
-            yield rule, board, getattr(layout.board(board) if board else layout, attribute)
-    for board in boards:
-        yield "bundle_deploy", board, layout.board(board).deploy
-    yield "render_report", None, layout.report
+def _outputs(session: Session, name: str) -> Iterator[tuple[str, str | None, Path]]:
+    """Yield rule, board and file of each job of a variant."""
+    trained = session.layout.variant(name).training.exists()
+    for stage, board in variant_stages(session):
+        output = stage.output(session.layout, name, board)
+        if stage.rule == "check_memory" and trained and not output.exists():
+            continue  # it is for a training to come
+        yield stage.rule, board, output
 
 
 def _job(root: Path, rule: str, variant: str | None, board: str | None, output: Path, run: Run) -> Job:
     """Judge a job. Snakemake removes its output before it starts it, and each start empties its log."""
     if output.exists():
-        return Job(rule, board, DONE, seconds=_benchmark(benchmark_file(root, rule, variant, board)))
+        return Job(rule, board, DONE, seconds=wall_seconds(benchmark_file(root, rule, variant, board)))
     log = log_file(root, rule, variant, board)
     try:
         spoke = log.stat().st_mtime
@@ -113,21 +101,11 @@ def _job(root: Path, rule: str, variant: str | None, board: str | None, output: 
     return Job(rule, board, INTERRUPTED, f"no result, and no word since {clock_time(spoke, run.now)}")
 
 
-def _with_pulse(job: Job, pulse: Pulse, run: Run) -> Job:
-    if pulse.alive:
-        return replace(job, state=RUNNING, words=pulse.evidence)
-    if job.state in {DONE, FAILED} or run.begins_anew(pulse.seen):
+def _with_sign(job: Job, sign: Sign, run: Run) -> Job:
+    if sign.alive:
+        return replace(job, state=RUNNING, words=sign.evidence)
+    if job.state in {DONE, FAILED} or run.begins_anew(sign.seen):
         return job
-    since = clock_time(pulse.seen, pulse.seen + pulse.age_s)
-    state = FAILED if pulse.status["phase"] == "failed" else INTERRUPTED
-    return replace(job, state=state, words=plain(f"not running since {since}: {pulse.evidence}"))
-
-
-def _benchmark(path: Path) -> float | None:
-    """Return the seconds of the first run in a benchmark of Snakemake; None without a readable one."""
-    try:
-        header, first = path.read_text().splitlines()[:2]
-        seconds = float(dict(zip(header.split("\t"), first.split("\t"), strict=False))["s"])
-        return seconds if math.isfinite(seconds) and seconds >= 0 else None
-    except (OSError, ValueError, KeyError):
-        return None
+    since = clock_time(sign.seen, sign.seen + sign.age_s)
+    state = FAILED if sign.status["phase"] == "failed" else INTERRUPTED
+    return replace(job, state=state, words=plain(f"not running since {since}: {sign.evidence}"))

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..errors import EvoError, UserError
 from ..files import dump_json
-from .state import Watch
+from .watch import Watch
 
 STATIC = Path(__file__).parent / "static"
 PAGES = {

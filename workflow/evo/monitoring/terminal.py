@@ -14,6 +14,7 @@ from rich.text import Text
 
 from ..host.console import duration
 from ..printable import printable
+from ..results.stages import BY_RULE, SESSION, STAGES
 from ..text.wording import DASH, metric
 from .jobs import DONE, FAILED, INTERRUPTED, RUNNING, WAITING, Job
 from .state import NEW, STOPPED, Gpu, SessionState, Training, VariantState
@@ -31,19 +32,6 @@ URGENCY = (RUNNING, FAILED, STOPPED, WAITING, NEW, DONE)
 
 STYLES = {RUNNING: "cyan", DONE: "green", FAILED: "bold red", STOPPED: "yellow", WAITING: "dim", NEW: "dim"}
 GLYPHS = {DONE: "✓", RUNNING: "▶", FAILED: "✗", INTERRUPTED: "‖", STOPPED: "‖", WAITING: "·", NEW: "·"}
-RULES = {
-    "validate_model": ("m", "model"),
-    "verify_activations": ("a", "activations"),
-    "preflight_npu": ("p", "preflight"),
-    "train": ("T", "train"),
-    "evaluate": ("e", "evaluate"),
-    "export_int8": ("x", "export"),
-    "compile_npu": ("c", "compile"),
-    "evaluate_int8": ("i", "int8"),
-    "bundle_deploy": ("b", "bundle"),
-    "render_report": ("r", "report"),
-}
-"""Rules of a variant: the letter that heads its column in the strip of jobs, and a word that a narrow column holds."""
 
 
 def frame(state: SessionState, width: int, height: int | None = None) -> RenderableType:
@@ -136,7 +124,7 @@ def _variants(variants: Sequence[VariantState], wide: bool) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), expand=False, header_style="bold")
     table.add_column("variant", overflow="ellipsis", no_wrap=True, max_width=24 if wide else 13)
     if wide:
-        table.add_column("".join(RULES[job.rule][0] for job in variants[0].jobs), no_wrap=True)
+        table.add_column("".join(BY_RULE[job.rule].letter for job in variants[0].jobs), no_wrap=True)
     table.add_column("stage", overflow="ellipsis", no_wrap=True, min_width=13, max_width=26 if wide else 13)
     for head in ("epoch", *(("batch",) if wide else ()), "box", "cls", "dfl/l1", *(("mAP50",) if wide else ())):
         table.add_column(head, justify="right", no_wrap=True)
@@ -188,7 +176,7 @@ def _stage(variant: VariantState, wide: bool) -> str:
 
 
 def _word(rule: str) -> str:
-    return RULES[rule][1] if rule in RULES else rule  # a check that the variants share
+    return BY_RULE[rule].label
 
 
 def _strip(jobs: tuple[Job, ...]) -> Text:
@@ -238,7 +226,7 @@ def _legend(wide: bool) -> Text:
         "s/ep: seconds an epoch, mean of five · img/s: trained in this epoch · left: estimate · try: attempts"
     )
     if wide:
-        names = ", ".join(f"{letter} {rule}" for rule, (letter, _) in RULES.items())
+        names = ", ".join(f"{stage.letter} {stage.label}" for stage in STAGES if stage.scope != SESSION)
         text += (
             " · best: mAP50-95 of best.pt, int8: of the quantised model · CPU and memory: of the training process · "
             f"bad: incidents\n{names}"

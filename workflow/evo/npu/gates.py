@@ -1,22 +1,44 @@
-"""What a variant has to keep to before it may train: the gates of the configuration, on the configured boards.
+"""The gates that a variant has to pass before it may train: those of the configuration, on the configured boards.
 
 ``check/npu.json`` holds facts only, for every board there is, so that another gate or board in a configuration makes
-nothing again: the gates are applied where the facts are read.
+nothing again: the gates are applied where the facts are read. What a board misses stays data; `workflow.evo.text`
+makes a sentence of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..config.session import NpuSettings
 from ..config.variants import OPS_TARGETS, Variant
 from ..errors import UserError
-from ..text.message import Figure, Message
+from ..text.facts import fact, is_fact
+from ..text.misses import missed_gate
+
+
+@dataclass(frozen=True)
+class Miss:
+    """A gate that a board misses.
+
+    Attributes:
+        board: name of the board.
+        kind: ``operators``, ``latency``, ``nothing_on_npu``, ``sram``, ``flash``, ``dram``, ``not_compiled`` or
+            ``failed``: the compiler failed.
+        found: percent of the operators, milliseconds or KiB by kind; the error of the compiler, as the document of a
+            fact, where it failed; otherwise None.
+        limit: what the gate or the board allows, in the unit of ``found``; None where there is no figure.
+    """
+
+    board: str
+    kind: str
+    found: float | dict[str, Any] | None = None
+    limit: float | None = None
 
 
 def gate(variant: Variant, settings: NpuSettings, check: Mapping[str, Any]) -> dict[str, Any]:
-    """Hold what the compiler said against the gates of the configuration.
+    """Check what the compiler found against the gates of the configuration.
 
     Args:
         variant: its level and activation have a target of their own.
@@ -24,18 +46,14 @@ def gate(variant: Variant, settings: NpuSettings, check: Mapping[str, Any]) -> d
         check: ``check/npu.json`` of the variant.
 
     Returns:
-        ``{"mode", "passed", "limits", "missed"}``; ``missed`` has one sentence per gate that a board misses.
+        ``{"mode", "passed", "limits", "missed"}``; ``missed`` has the document of each `Miss`.
     """
     least = settings.min_ops_percent
     if least is None and variant.level is not None:
         least = OPS_TARGETS.get(variant.level, {}).get(str(variant.activation))
-    missed = []
-    for name in settings.boards:
-        if name not in check["boards"]:
-            sentences = [check["failed"].get(name, Message("not compiled yet"))]
-        else:
-            sentences = _missed(check["boards"][name], least, settings.max_latency_ms)
-        missed += [Message("%(board)s: %(missed)s", board=name, missed=sentence) for sentence in sentences]
+    missed = [
+        asdict(miss) for board in settings.boards for miss in _misses(board, check, least, settings.max_latency_ms)
+    ]
     return {
         "mode": settings.gate,
         "passed": not missed,
@@ -44,39 +62,31 @@ def gate(variant: Variant, settings: NpuSettings, check: Mapping[str, Any]) -> d
     }
 
 
-def _missed(facts: Mapping[str, Any], least: float | None, most_ms: float | None) -> list[Message]:
-    """Return a sentence per gate that one board misses."""
-    found = []
+def _misses(board: str, check: Mapping[str, Any], least: float | None, most_ms: float | None) -> Iterator[Miss]:
+    """Yield the gates that one board misses."""
+    if board not in check["boards"]:
+        if board not in check["failed"]:
+            yield Miss(board, "not_compiled")
+        else:
+            why = check["failed"][board]
+            yield Miss(board, "failed", why if is_fact(why) else fact("quoted", text=why).document())
+        return
+    facts = check["boards"][board]
     if least is not None and facts["ops_percent"] < least:
-        found.append(
-            Message(
-                "%(found)s of the operators on the NPU, %(asked)s %% are asked for",
-                found=Figure("percent", facts["ops_percent"]),
-                asked=f"{least:g}",
-            )
-        )
+        yield Miss(board, "operators", facts["ops_percent"], least)
     latency = facts["estimate"]["latency_ms"]
     if latency is None:
-        found.append(Message("nothing runs on the NPU"))
+        yield Miss(board, "nothing_on_npu")
     elif most_ms is not None and latency > most_ms:
-        found.append(
-            Message(
-                "%(found)s by Vela's estimate, %(allowed)s ms are allowed",
-                found=Figure("latency", latency),
-                allowed=f"{most_ms:g}",
-            )
-        )
+        yield Miss(board, "latency", latency, most_ms)
     for kind, memory in facts["memory"].items():
         if memory["fits"] is False:
-            found.append(
-                Message(
-                    "%(found)s of %(memory)s, the board has %(budget)s",
-                    found=Figure("kibibytes", memory["used_kib"]),
-                    memory=kind if kind == "flash" else kind.upper(),
-                    budget=Figure("kibibytes", memory["budget_kib"]),
-                )
-            )
-    return found
+            yield Miss(board, kind, memory["used_kib"], memory["budget_kib"])
+
+
+def missed_on(check: Mapping[str, Any] | None, board: str) -> list[dict[str, Any]] | None:
+    """Return the misses of one board from ``{"gate": …}`` of `gate`; None where nothing was checked."""
+    return None if check is None else [miss for miss in check["gate"]["missed"] if miss["board"] == board]
 
 
 def refuse_missed(variant: Variant, verdict: Mapping[str, Any]) -> None:
@@ -87,9 +97,9 @@ def refuse_missed(variant: Variant, verdict: Mapping[str, Any]) -> None:
     """
     if verdict["passed"] or verdict["mode"] == "warn":
         return
-    more = len(verdict["missed"]) - 1
+    first, *more = verdict["missed"]
     raise UserError(
-        f"{variant.name} misses {f'{more + 1} gates' if more else 'a gate'}: {verdict['missed'][0]}",
+        f"{variant.name} misses {f'{len(more) + 1} gates' if more else 'a gate'}: {missed_gate(first)}",
         where="npu",
         hint="change the model, the boards or the gate, or set npu.gate to 'warn'",
     )

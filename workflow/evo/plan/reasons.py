@@ -6,28 +6,12 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..results.stages import BY_RULE
 from .dry_run import Job
 
 DERIVED = "Input files updated by another job"
 INTERRUPTED = ("Incomplete output files", "Forced execution")
 """What is incomplete is forced (``rerun-incomplete`` of the default profile); nothing else is, in a plan."""
-PARAMETERS = {
-    "check_environment": "the training arguments changed",
-    "draw_digits": "the settings of the drawn digits changed",
-    "check_dataset": "the dataset changed",
-    "check_memory": "what the training depends on changed",
-    "validate_model": "the network in the model file, or the number of classes, changed",
-    "verify_activations": "the pretrained weights changed",
-    "preflight_npu": "train.imgsz, a board, the exporters or the compiler changed",
-    "train": "what the training depends on changed",
-    "export_int8": "npu.calibration_images, the class names or the exporters changed",
-    "compile_npu": "the board's settings or the compiler's version changed",
-    "evaluate": "evaluate.splits, an evaluated split or the class names changed",
-    "evaluate_int8": "evaluate.splits, an evaluated split or the class names changed",
-    "render_report": "the report's own code, or boards and gates, changed",
-    "compare_variants": "the variants, the report's own code, or boards and gates, changed",
-}
-"""What the parameters of each rule stand for: what changed when Snakemake says that they did."""
 MAX_CHANGES = 6
 """Changed settings that are named; the others are counted."""
 
@@ -41,7 +25,7 @@ def why(job: Job) -> str | None:
         if cause == "Missing output files":
             said.append(f"{', '.join(job.missing)} missing")
         elif cause == "Params have changed since last execution":
-            said.append(PARAMETERS.get(job.rule, f"{cause}: {detail}"))
+            said.append(BY_RULE[job.rule].params if job.rule in BY_RULE else f"{cause}: {detail}")
         elif cause == "Set of input files has changed since last execution":
             said.append("it is made of other files than before")
         elif cause in INTERRUPTED:

@@ -9,42 +9,41 @@ from pathlib import Path
 from typing import Any
 
 from ..layout import VariantLayout
-from ..results.collect import read_if_there
-from .compare import value_at
+from ..results.read import read_if_there
+from .summary import VariantSummary
 
 OTHER = "other"
-"""The part of an operator whose name does not tell where in the network it belongs."""
+"""The part of an operator whose name does not show where in the network it is."""
 
 HEAD = ("serving_default_output", "Sequential_")
 """Beginnings of operator names of the detection head: outputs of the model, and the branches that feed them."""
 
 
-def read_curves(root: Path, variants: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def read_curves(root: Path, variants: Iterable[VariantSummary]) -> dict[str, dict[str, Any]]:
     """Return ``curves.json`` by variant, where it is of the same weights as the metrics that the summary shows."""
     found = {}
     for variant in variants:
-        document, _ = read_if_there(VariantLayout(root, variant["variant"]).curves, "curves")
-        weights = value_at(variant, ("metrics", "evaluation", "weights_sha256"))
-        if document and document["weights_sha256"] == weights:
-            found[variant["variant"]] = document
+        document, _ = read_if_there(VariantLayout(root, variant.name).curves, "curves")
+        if document and document["weights_sha256"] == variant.evaluated_weights:
+            found[variant.name] = document
     return found
 
 
-def read_operators(root: Path, variants: Iterable[Mapping[str, Any]], boards: Iterable[str]) -> list[dict[str, Any]]:
+def read_operators(root: Path, variants: Iterable[VariantSummary], boards: Iterable[str]) -> list[dict[str, Any]]:
     """Return cycles by Vela's estimate per variant, board, part of the network and type of operator."""
     rows = []
     for variant in variants:
-        layout = VariantLayout(root, variant["variant"])
+        layout = VariantLayout(root, variant.name)
         model, _ = read_if_there(layout.model, "model")
-        layers = value_at(model, ("definition", "layers")) or []
+        layers = model["definition"]["layers"] if model else []
         for board in boards:
-            if value_at(variant, ("npu", board)) is None:
+            if variant.trained(board).document is None:
                 continue
             cycles: Counter[tuple[str, str]] = Counter()
             for operator in _operators(layout.board(board).operators):
                 cycles[part_of(operator["name"], layers), operator["type"]] += int(operator["estimated_cycles"] or 0)
             rows += [
-                {"variant": variant["variant"], "board": board, "part": part, "type": kind, "cycles": number}
+                {"variant": variant.name, "board": board, "part": part, "type": kind, "cycles": number}
                 for (part, kind), number in cycles.items()
                 if number
             ]
@@ -61,7 +60,7 @@ def _operators(path: Path) -> list[dict[str, str]]:
 
 
 def part_of(operator: str, layers: Iterable[Mapping[str, Any]]) -> str:
-    """Return the part of the network that an operator belongs to, as its name tells.
+    """Return the part of the network that an operator belongs to, by its name.
 
     Args:
         operator: name of the operator's output, ``…/ultralytics.nn.modules.block.C2f_8/…``; of a fused one the names

@@ -6,25 +6,42 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..text.language import ENGLISH, Language
-from ..text.message import localised
-from . import render
+from ..text.language import ENGLISH, LANGUAGES, Language
 from .charts import accuracy, cost, timeline, tradeoff, training
 from .charts.chart import CONFIG, Chart, Palette
-from .compare import float_accuracy, value_at
-from .decision import decide, sentences
+from .columns import largest
 from .evidence import read_curves, read_operators
 from .scenes import scenes
-from .timeline import marks, read_timeline
+from .summary import VariantSummary
+from .templating import TEMPLATES, environment_of
+from .timeline import Bar, marks, read_timeline
+from .views import views
 
 STATIC = Path(__file__).resolve().parent / "static"
 
-NAMES = {"en": "English", "ko": "한국어"}
-"""What the page can be read in, each by its own name."""
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the page draws, the same in every language.
+
+    Attributes:
+        variants: of the session.
+        curves: ``curves.json`` by variant.
+        operators: cycles per variant, board, part and type of operator.
+        bars: the jobs of the session.
+        palette: what colours distinguish.
+    """
+
+    variants: list[VariantSummary]
+    curves: dict[str, dict[str, Any]]
+    operators: list[dict[str, Any]]
+    bars: list[Bar]
+    palette: Palette
 
 
 def session_html(summary: Mapping[str, Any], root: Path, language: Language = ENGLISH) -> str:
@@ -32,31 +49,30 @@ def session_html(summary: Mapping[str, Any], root: Path, language: Language = EN
 
     Args:
         summary: a document of ``session_summary.schema.json``.
-        root: the session's folder, below which curves, operators, benchmarks and images lie.
-        language: the one that the page opens in, one of `NAMES`; the others lie in it.
+        root: the session's folder, with curves, operators, benchmarks and images below it.
+        language: the one that the page opens in, the others are in it too.
     """
     from markupsafe import Markup
 
     root = Path(root)
-    variants, boards = summary["variants"], summary["boards"]
-    facts = {
-        "curves": read_curves(root, variants),
-        "operators": read_operators(root, variants, boards),
-        "timeline": read_timeline(root, variants),
-        "palette": Palette.of(variants),
-    }
-    pictures = scenes(facts["curves"], root / "data")
+    variants = [VariantSummary(document) for document in summary["variants"]]
+    evidence = Evidence(
+        variants,
+        read_curves(root, variants),
+        read_operators(root, variants, summary["boards"]),
+        read_timeline(root, variants),
+        Palette.of(variants),
+    )
+    pictures = scenes(evidence.curves, root / "data")
     datasets: dict[str, Any] = {}
     specs, bodies = {}, {}
-    for name in (language.code, *(other for other in NAMES if other != language.code)):
-        spoken = Language(name)
-        said = localised(summary, spoken)
-        drawn = draw(said, facts, spoken)
+    for name in (language.code, *(other for other in LANGUAGES if other != language.code)):
+        drawn = draw(summary, evidence, Language(name))
         specs[name] = {chart.id: _shared(chart.spec, datasets) for chart in drawn.values()}
-        bodies[name] = _body(said, facts, drawn, pictures, spoken)
+        bodies[name] = _body(summary, evidence, drawn, pictures, Language(name))
     scripts = [_library(), (STATIC / "tablesort.js").read_text(), (STATIC / "report.js").read_text()]
     document = {
-        "variants": [v["variant"] for v in variants],
+        "variants": [v.name for v in variants],
         "config": CONFIG,
         "datasets": datasets,
         "charts": specs,
@@ -65,10 +81,10 @@ def session_html(summary: Mapping[str, Any], root: Path, language: Language = EN
         _environment(language)
         .get_template("report.html.j2")
         .render(
-            s=localised(summary, language),
+            s=summary,
             language=language.code,
             bodies={name: Markup(body) for name, body in bodies.items()},
-            style=Markup((render.TEMPLATES / "style.css").read_text()),
+            style=Markup((TEMPLATES / "style.css").read_text()),
             scripts=[Markup(script) for script in scripts],
             policy=policy(scripts),
             data=Markup(embedded_json(document)),
@@ -77,111 +93,64 @@ def session_html(summary: Mapping[str, Any], root: Path, language: Language = EN
     )
 
 
-def draw(summary: Mapping[str, Any], facts: Mapping[str, Any], language: Language) -> dict[str, Chart]:
+def draw(summary: Mapping[str, Any], evidence: Evidence, language: Language) -> dict[str, Chart]:
     """Return the charts that there is anything to draw for, by id, in one language."""
     import altair.utils.schemapi
 
     with altair.utils.schemapi.debug_mode(False):  # a test validates the charts; here it would take most of the time
-        return {chart.id: chart for chart in _drawn(summary, facts, language) if chart}
+        return {chart.id: chart for chart in _drawn(summary, evidence, language) if chart}
 
 
-def _drawn(summary: Mapping[str, Any], facts: Mapping[str, Any], language: Language) -> list[Chart | None]:
-    variants, boards, palette = summary["variants"], summary["boards"], facts["palette"]
-    measured = [v for v in variants if v["metrics"]]
+def _drawn(summary: Mapping[str, Any], evidence: Evidence, language: Language) -> list[Chart | None]:
+    variants, boards, palette = evidence.variants, summary["boards"], evidence.palette
+    measured = [v for v in variants if v.document["metrics"]]
     return [
-        tradeoff.pareto(variants, boards, decide(variants, boards[0]), palette, language),
-        *training.training_curves([v for v in variants if v["history"]], palette, language),
+        tradeoff.pareto(variants, boards, summary["decision"]["accurate"], palette, language),
+        *training.training_curves([v for v in variants if v.document["history"]], palette, language),
         accuracy.classes(measured, language),
         accuracy.precision_recall(measured, palette, language),
-        accuracy.precision_recall_classes(facts["curves"], language),
-        accuracy.confusion(facts["curves"], language),
-        cost.operators(facts["operators"], boards, language),
-        timeline.timeline(facts["timeline"], marks(variants), [v["variant"] for v in variants], language),
+        accuracy.precision_recall_classes(evidence.curves, language),
+        accuracy.confusion(evidence.curves, language),
+        cost.operators(evidence.operators, boards, language),
+        timeline.timeline(evidence.bars, marks(variants), [v.name for v in variants], language),
     ]
 
 
 def _shared(spec: dict[str, Any], datasets: dict[str, Any]) -> dict[str, Any]:
-    """Return a specification without its data, which goes to ``datasets``: equal data of several charts stands once."""
+    """Return a specification without its data, which goes to ``datasets``, once for all charts that share it."""
     datasets.update(spec.get("datasets", {}))
     return {key: value for key, value in spec.items() if key != "datasets"}
 
 
 def _body(
     summary: Mapping[str, Any],
-    facts: Mapping[str, Any],
+    evidence: Evidence,
     drawn: Mapping[str, Chart],
     pictures: Iterable,
     language: Language,
 ) -> str:
-    variants, board, palette = summary["variants"], summary["boards"][0], facts["palette"]
-    decision, rows = decide(variants, board), grid(variants, board, language)
+    laid_out = views(summary)
     return (
         _environment(language)
         .get_template("report_body.html.j2")
         .render(
             s=summary,
-            languages=NAMES,
+            languages={code: locale.name for code, locale in LANGUAGES.items()},
             drawn=drawn.get,
             curve_charts=[chart for name, chart in drawn.items() if name.startswith("curve-")],
-            decision=decision,
-            sentences=sentences(decision, language),
-            colours={v["variant"]: palette.index(v) for v in variants},
-            curves=facts["curves"],
+            chosen=next((row for row in laid_out["rows"] if row["variant"] == summary["decision"]["chosen"]), None),
+            colours={v.name: evidence.palette.index(v) for v in evidence.variants},
+            curves=evidence.curves,
             scenes=pictures,
-            rows=rows,
-            ranges=ranges(rows),
-            **render.views(summary, language),
+            largest=largest(laid_out["rows"]),
+            **laid_out,
         )
     )
 
 
-GRID = {
-    "level": ("level",),
-    "float": ("float",),
-    "int8": ("int8", "val", "map50_95"),
-    "difference": ("int8", "difference", "val", "map50_95"),
-    "placed": ("facts", "ops_percent"),
-    "cycles": ("facts", "estimate", "cycles"),
-    "latency": ("facts", "estimate", "latency_ms"),
-    "sram": ("facts", "memory", "sram", "used_kib"),
-    "flash": ("facts", "memory", "flash", "used_kib"),
-    "seconds": ("training", "seconds"),
-}
-"""Columns of the table of variants that hold numbers, and where they stand; ``facts`` are of the first board, ``float``
-is what `float_accuracy` returns."""
-
-
-def grid(variants: Iterable[Mapping[str, Any]], board: str, language: Language) -> list[dict[str, Any]]:
-    """Return one row of the table per variant: the figures by column, None where one is not known.
-
-    What the compiler makes of a variant that is not compiled after training is left out here: it stands under its
-    own heading, named untrained.
-    """
-    rows = []
-    for variant in variants:
-        view = {**variant, "facts": value_at(variant, ("npu", board)), "float": float_accuracy(variant)}
-        figures = {column: value_at(view, path) for column, path in GRID.items()}
-        rows.append(
-            {
-                "v": variant,
-                "facts": view["facts"],
-                "gate": render.wording.verdict(variant["preflight"], board, language),
-                "passed": render.wording.passes(variant["preflight"], board),
-                **figures,
-            }
-        )
-    return rows
-
-
-def ranges(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """Return the largest value of each column of `grid`, which its colour bars are drawn against."""
-    rows = list(rows)
-    return {column: max((abs(row[column]) for row in rows if row[column] is not None), default=0) for column in GRID}
-
-
 @cache
 def _environment(language: Language) -> Any:
-    found = render.environment_of(language, autoescape=True)
+    found = environment_of(language, autoescape=True)
     found.filters["zip_self"] = lambda values: [(value, value) for value in values]
     return found
 
@@ -192,7 +161,8 @@ def _library() -> str:
     import vl_convert
 
     notice = f"/* Vega, Vega-Lite and vega-embed\n{(STATIC / 'vega.LICENSE').read_text()}*/\n"
-    return notice + vl_convert.javascript_bundle().replace("</script", "<\\/script")
+    bundle = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # optional, unlike in its stub
+    return notice + bundle.replace("</script", "<\\/script")
 
 
 def policy(scripts: Iterable[str]) -> str:
@@ -203,7 +173,7 @@ def policy(scripts: Iterable[str]) -> str:
 
 
 def embedded_json(document: Any) -> str:
-    """Return JSON that cannot end the script element it stands in, whatever texts it holds."""
+    """Return JSON that cannot end the script element around it, whatever texts it contains."""
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")

@@ -10,7 +10,7 @@ from typing import Any
 from .images import embed
 
 BUDGET = 900_000
-"""Bytes of JPEG that all images share; each stands in the page once, whatever the number of variants."""
+"""Bytes of JPEG that all images share; each is embedded once, whatever the number of variants."""
 
 
 @dataclass(frozen=True)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ..results.collect import SHARED_CHECKS, STAGES
-from .compare import value_at
+from ..results.benchmarks import span
+from ..results.stages import CHECKS, SESSION, STAGES, benchmark_file, boards_of
+from .summary import VariantSummary
 
-SHARED = ("draw_digits", *SHARED_CHECKS)
+SHARED = tuple(stage.rule for stage in STAGES if stage.scope == SESSION and stage.group == CHECKS)
 """Rules that run once per session and before any variant."""
-
-PER_VARIANT = (*STAGES, "bundle_deploy", "render_report")
-"""Rules that run for a variant; some of them for each board."""
 
 WAITING = "waiting"
 """The stage of a bar in which no job of the variant ran."""
@@ -44,61 +41,49 @@ class Bar:
 
 @dataclass(frozen=True)
 class Mark:
-    """An incident at a moment, in seconds since 1970."""
+    """An incident of a training, at a moment in seconds since 1970."""
 
     row: str
     time: float
-    kind: str
-    message: str
+    incident: Mapping[str, Any]
 
 
-def read_timeline(root: Path, variants: Iterable[Mapping[str, Any]]) -> list[Bar]:
+def read_timeline(root: Path, variants: Iterable[VariantSummary]) -> list[Bar]:
     """Return the jobs whose time is known, in the order of their start.
 
     The end of a job is when Snakemake wrote its benchmark, its start that minus the wall time. A training that was
     interrupted spans all its attempts.
     """
-    variants, folder = list(variants), Path(root) / "benchmarks"
-    bars = [Bar(None, stage, *span) for stage in SHARED if (span := _span(folder / f"{stage}.tsv"))]
+    bars = [Bar(None, rule, *found) for rule in SHARED if (found := span(benchmark_file(root, rule)))]
     for variant in variants:
         own = [
-            Bar(variant["variant"], stage, *span)
-            for stage in PER_VARIANT
-            for path in sorted((folder / stage).glob("*.tsv"))
-            if path.name.split(".")[0] == variant["variant"] and (span := _span(path))
+            Bar(variant.name, stage.rule, *found)
+            for stage in STAGES
+            if stage.scope != SESSION
+            for board in boards_of(stage, variant.document["boards"])
+            if (found := span(benchmark_file(root, stage.rule, variant.name, board)))
         ]
         own = _with_training(variant, own)
-        bars += own + _pauses(variant["variant"], own)
+        bars += own + _pauses(variant.name, own)
     return sorted(bars, key=lambda bar: (bar.start, bar.end))
 
 
-def marks(variants: Iterable[Mapping[str, Any]]) -> list[Mark]:
+def marks(variants: Iterable[VariantSummary]) -> list[Mark]:
     """Return the incidents of the trainings whose time is known."""
     return [
-        Mark(variant["variant"], moment, str(incident["kind"]), str(incident["message"]))
+        Mark(variant.name, moment, incident)
         for variant in variants
-        for incident in variant["incidents"]
+        for incident in variant.document["incidents"]
         if (moment := _moment(incident["time"])) is not None
     ]
 
 
-def _span(path: Path) -> tuple[float, float] | None:
-    """Return start and end of a job from its benchmark; None without a readable one."""
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            seconds = float(next(csv.DictReader(stream, delimiter="\t"))["s"])
-        end = path.stat().st_mtime
-    except (OSError, StopIteration, KeyError, TypeError, ValueError, csv.Error):
-        return None
-    return (end - seconds, end) if 0 <= seconds <= end else None
-
-
-def _with_training(variant: Mapping[str, Any], bars: list[Bar]) -> list[Bar]:
+def _with_training(variant: VariantSummary, bars: list[Bar]) -> list[Bar]:
     """Let the training begin where its first attempt did: its benchmark is of the last one."""
-    started, finished = (_moment(value_at(variant, ("training", key))) for key in ("started", "finished"))
+    started, finished = map(_moment, (variant.training.started, variant.training.finished))
     if started is None or finished is None:
         return bars
-    last = next((bar for bar in bars if bar.stage == "train"), Bar(variant["variant"], "train", started, finished))
+    last = next((bar for bar in bars if bar.stage == "train"), Bar(variant.name, "train", started, finished))
     whole = Bar(last.row, "train", min(started, last.start), max(finished, last.end))
     return [*(bar for bar in bars if bar.stage != "train"), whole]
 

@@ -2,257 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..config.session import Session
-from ..errors import EvoError
-from ..files import read_json
-from ..layout import VariantLayout
-from ..evaluation.int8 import lost_classes
-from ..npu.gates import gate
-from .journal import Journal
 from ..config.variants import ROOT, Variant
-from .history import read_history
-from .known import recognised
-from .logs import log_file, logged_error
-from ..text.message import Figure, Message, with_messages
-
-STAGES = {
-    "validate_model": ("model", "model"),
-    "verify_activations": ("activations", "activations"),
-    "preflight_npu": ("npu_check", "npu"),
-    "train": ("training", "training"),
-    "evaluate": ("metrics", "metrics"),
-    "export_int8": ("npu_metadata", "npu_metadata"),
-    "compile_npu": ("compatibility", "compatibility"),
-    "evaluate_int8": ("metrics_int8", "metrics_int8"),
-}
-"""The stages of a variant in order: rule, attribute of its `VariantLayout` (of the `BoardLayout` where the rule runs
-once per board), schema of the file it writes."""
-
-PER_BOARD = {"compile_npu"}
-"""Stages that run once for each board."""
-
-SHARED_CHECKS = ("check_environment", "check_dataset")
-
-
-@dataclass(frozen=True)
-class Result:
-    """What one stage left.
-
-    Attributes:
-        stage: name of the rule.
-        board: the board it ran for; None where it runs once per variant.
-        document: what stands in its file; None when there is no such file, or a damaged one.
-        damage: what is wrong with the file.
-    """
-
-    stage: str
-    board: str | None
-    document: dict[str, Any] | None
-    damage: str | None
-
-    def say(self, text: str) -> str:
-        return Message("%(board)s: %(text)s", board=self.board, text=text) if self.board else text
+from ..layout import VariantLayout
+from ..npu.gates import gate
+from .journal import Journal, with_fact
+from .read import read_results, training_history
+from .stages import BEFORE_TRAINING, log_file, shared_stages, variant_stages
+from .status import stale_results, status
 
 
 def collect_variant(session: Session, name: str) -> dict[str, Any]:
     """Return a document of ``summary.schema.json`` for the variant ``name``, whatever exists of it.
-
-    ``status`` is ``done``; ``failed`` when a stage left an error or its result contradicts another; ``missing`` when
-    a stage has not run or not finished. ``stage`` is then the first stage without a good result, ``reason`` says why.
 
     Raises:
         UserError: the session has no such variant.
     """
     variant = session.variant(name)
     paths = session.layout.variant(name)
-    results = _read(paths, session.npu.boards)
-    stale = _stale(results)
-    status, stage, reason = _status(session, name, results, stale)
-    found = {(r.stage, r.board): r.document for r in results if (r.stage, r.board) not in stale}
-    documents = {stage: found.get((stage, None)) for stage in STAGES}
+    results = read_results(session, name)
+    stale = stale_results(results)
+    state, stage, reason = status(session, name, results, stale)
+    found = {result.key: result.document for result in results if result.key not in stale}
     compiled = {board: found.get(("compile_npu", board)) for board in session.npu.boards}
-    training = documents["train"]
-    incidents = training["incidents"] if training else Journal(paths.checkpoints).incidents()
-    summary = {
+    training = found.get(("train", None))
+    incidents = map(with_fact, training["incidents"]) if training else Journal(paths.checkpoints).incidents()
+    return {
         "session": session.name,
         "variant": name,
         "level": variant.level,
         "activation": variant.activation,
         "yaml": _short(variant.yaml),
-        "status": status,
+        "status": state,
         "stage": stage,
-        "reason": reason,
-        "model": _model(documents["validate_model"]),
-        "activations": _without(documents["verify_activations"], "schema_version", "variant"),
+        "reason": reason and reason.document(),
+        "model": _without(found.get(("validate_model", None)), "schema_version", "definition"),
+        "activations": _without(found.get(("verify_activations", None)), "schema_version", "variant"),
         "boards": list(session.npu.boards),
-        "preflight": _preflight(session, variant, documents["preflight_npu"]),
+        "preflight": _preflight(session, variant, found.get(("preflight_npu", None))),
         "training": _training(training),
-        "history": _history(paths),
-        "metrics": _without(documents["evaluate"], "schema_version", "made_of"),
-        "export": _export(documents["export_int8"]),
+        "history": training_history(paths),
+        "metrics": _without(found.get(("evaluate", None)), "schema_version", "made_of"),
+        "export": _without(found.get(("export_int8", None)), "schema_version", "variant", "made_of"),
         "npu": {board: _without(facts, "schema_version") for board, facts in compiled.items() if facts} or None,
-        "int8": _without(documents["evaluate_int8"], "schema_version", "made_of"),
-        "incidents": [{**incident, "message": recognised(incident["message"])} for incident in incidents],
+        "int8": _without(found.get(("evaluate_int8", None)), "schema_version", "made_of"),
+        "incidents": list(incidents),
         "plots": _plots(session, paths),
     }
-    return with_messages(summary)
 
 
 def files_of_variant(session: Session, name: str) -> list[Path]:
     """Return every file that `collect_variant` reads, there or not: what it says changes with these only."""
     paths, root = session.layout.variant(name), session.layout.root
-    files = [session.layout.config, paths.results_csv, paths.plots]
-    files += [paths.checkpoints / file for file in ("run.json", "incidents.jsonl", "work/results.csv")]
-    for stage, (attribute, _) in STAGES.items():
-        for board in session.npu.boards if stage in PER_BOARD else (None,):
-            files.append(getattr(paths.board(board) if board else paths, attribute))
-            files.append(log_file(root, stage, name, board))
-    return [*files, *(log_file(root, check) for check in SHARED_CHECKS)]
-
-
-def _read(paths: VariantLayout, boards: Iterable[str]) -> list[Result]:
-    """Return what each stage left, in the order of the stages and boards."""
-    results = []
-    for stage, (attribute, schema) in STAGES.items():
-        for board in tuple(boards) if stage in PER_BOARD else (None,):
-            path = getattr(paths.board(board) if board else paths, attribute)
-            results.append(Result(stage, board, *read_if_there(path, schema)))
-    return results
-
-
-def read_if_there(path: Path, schema: str) -> tuple[dict[str, Any] | None, str | None]:
-    """Return ``(document, None)``, ``(None, None)`` without a file, or ``(None, what is wrong with it)``."""
-    if not Path(path).is_file():
-        return None, None
-    try:
-        return read_json(path, schema), None
-    except EvoError as error:
-        return None, str(error)
-
-
-def _status(
-    session: Session, name: str, results: list[Result], stale: Mapping[tuple[str, str | None], str]
-) -> tuple[str, str, str | None]:
-    for result in results:
-        if result.damage:
-            return "failed", result.stage, result.say(result.damage)
-    for result in results:
-        contradiction = _broken_promise(result) or stale.get((result.stage, result.board))
-        if contradiction:
-            return "failed", result.stage, result.say(contradiction)
-    absent = [result for result in results if result.document is None]
-    if not absent:
-        return "done", results[-1].stage, None
-    trained = any(result.stage == "train" and result.document for result in results)
-    candidates = absent if trained else absent[:1]  # what follows the training runs side by side
-    for result in candidates:
-        if error := logged_error(log_file(session.layout.root, result.stage, name, result.board)):
-            return "failed", result.stage, result.say(error)
-    # A variant that was trained before there was a preflight does not wait for it.
-    first = next((result for result in candidates if result.stage != "preflight_npu"), candidates[0])
-    if first.stage in {"preflight_npu", "train"}:
-        for check in SHARED_CHECKS:
-            if error := logged_error(log_file(session.layout.root, check)):
-                return "failed", check, error
-    if first.stage == "train":
-        return "missing", first.stage, _unfinished(session.layout.variant(name))
-    return "missing", first.stage, first.say(Message("not run yet"))
-
-
-def _unfinished(paths: VariantLayout) -> Message:
-    journal = Journal(paths.checkpoints)
-    if not journal.run:
-        return Message("not run yet")
-    incidents, epochs = journal.incidents(), _history(paths).get("epoch")
-    return Message(
-        "started %(moment)s, attempt %(attempt)s%(progress)s, not finished%(last)s",
-        moment=Figure("date_time", journal.run["started"]),
-        attempt=journal.run["attempts"],
-        progress=Message(", %(epochs)s epochs so far", epochs=epochs[-1]) if epochs else "",
-        last=Message("; last incident: %(incident)s", incident=recognised(incidents[-1]["message"]))
-        if incidents
-        else "",
-    )
-
-
-def _history(paths: VariantLayout) -> dict[str, list[float | None]]:
-    """Return the course of the training, also of one that is still running or was interrupted."""
-    return read_history(paths.results_csv) or read_history(paths.checkpoints / "work" / "results.csv")
-
-
-def _broken_promise(result: Result) -> Message | None:
-    """Return what a result says against itself; its figures are shown nevertheless."""
-    if result.stage == "train" and result.document and not result.document["activations"]["verified"]:
-        found = result.document["activations"]["found"]
-        rows = [Message("%(part)s has %(sites)s", part=part, sites=Figure("sites", found[part])) for part in found]
-        return Message(
-            "best.pt does not have the activations that its level promises: %(parts)s", parts=Figure("joined", rows)
-        )
-    if result.stage == "evaluate_int8" and result.document and (lost := lost_classes(result.document)):
-        return Message(
-            "the int8 model has lost more than half of the AP50-95 of: %(classes)s", classes=Figure("joined", lost)
-        )
-    return None
-
-
-def _stale(results: list[Result]) -> dict[tuple[str, str | None], Message]:
-    """Return, by stage and board, the results that are of another file than the one there is. None of them is shown."""
-    documents = {(result.stage, result.board): result.document for result in results}
-    training, metrics, export, int8 = (
-        documents[stage, None] for stage in ("train", "evaluate", "export_int8", "evaluate_int8")
-    )
-    best = training["weights"]["best"] if training else None
-    model = export["sha256"] if export else None
-
-    def other_weights(file: str) -> Message:
-        return Message("%(file)s is of other weights than training.json: run snakemake again", file=file)
-
-    def other_model(file: str) -> Message:
-        return Message("%(file)s is of another model than metadata.json: run snakemake again", file=file)
-
-    compiled = {key: document for key, document in documents.items() if key[0] == "compile_npu" and document}
-    found = {}
-    if best and metrics and metrics["evaluation"]["weights_sha256"] != best:
-        found["evaluate", None] = other_weights("metrics.json")
-    if model:
-        for key, document in compiled.items():
-            if document["sha256"]["source"] != model:
-                found[key] = other_model("compatibility.json")
-    if model and int8 and int8["evaluation"]["weights_sha256"] != model:
-        found["evaluate_int8", None] = other_model("metrics_int8.json")
-    elif best and int8 and int8["float"]["evaluation"]["weights_sha256"] != best:
-        found["evaluate_int8", None] = other_weights("metrics_int8.json")
-        if model:  # it was evaluated beside those weights: it is made of them, and so is what was compiled of it
-            found["export_int8", None] = other_weights("metadata.json")
-            found = {key: other_weights("compatibility.json") for key in compiled} | found
-    return found
+    files = [session.layout.config, paths.results_csv, paths.plots, paths.unfinished_csv]
+    files += [paths.checkpoints / file for file in ("run.json", "incidents.jsonl")]
+    for stage, board in variant_stages(session):
+        if stage.fails_variant:
+            files += [stage.output(session.layout, name, board), log_file(root, stage.rule, name, board)]
+    return [*files, *(log_file(root, s.rule) for s in shared_stages(session) if s.rule in BEFORE_TRAINING)]
 
 
 def _preflight(session: Session, variant: Variant, document: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Return ``npu.json`` with the verdict of the session's gates on it."""
     if document is None:
         return None
-    return {**_without(document, "schema_version", "variant"), "gate": gate(variant, session.npu, document)}
-
-
-def _model(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return ``model.json`` without the definition itself."""
-    if document is None:
-        return None
-    return {**_without(document, "schema_version", "definition"), "notes": [recognised(n) for n in document["notes"]]}
-
-
-def _export(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return ``metadata.json`` with its reasons."""
-    if document is None:
-        return None
-    left = [{**operator, "why": recognised(operator["why"])} for operator in document["float_operators"]]
-    return {**_without(document, "schema_version", "variant", "made_of"), "float_operators": left}
+    facts = {key: value for key, value in document.items() if key not in {"schema_version", "variant"}}
+    return {**facts, "gate": gate(variant, session.npu, document)}
 
 
 def _training(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -260,7 +79,8 @@ def _training(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if document is None:
         return None
     total = round(sum(epoch["seconds"] for epoch in document["epochs"]), 3)
-    return {**_without(document, "schema_version", "variant", "incidents", "conditions"), "epochs_seconds": total}
+    kept = _without(document, "schema_version", "variant", "incidents", "conditions")
+    return {**(kept or {}), "epochs_seconds": total}
 
 
 def _without(document: Mapping[str, Any] | None, *keys: str) -> dict[str, Any] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 from pathlib import Path
 
 from ..printable import printable
@@ -16,22 +15,6 @@ MAX_LENGTH = 2000
 """Characters of a line that are quoted."""
 
 _CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
-
-
-@cache  # the live page asks for each of them at every look
-def log_file(root: Path, rule: str, variant: str | None = None, board: str | None = None) -> Path:
-    """Return the log of a rule: ``{root}/logs/{rule}.log``, ``…/{rule}/{variant}.log``, ``…/{variant}.{board}.log``."""
-    logs = Path(root) / "logs"
-    if variant is None:
-        return logs / f"{rule}.log"
-    return logs / rule / (f"{variant}.{board}.log" if board else f"{variant}.log")
-
-
-@cache
-def benchmark_file(root: Path, rule: str, variant: str | None = None, board: str | None = None) -> Path:
-    """Return the benchmark that Snakemake writes when a rule has succeeded: named as its `log_file`."""
-    log = log_file(root, rule, variant, board)
-    return Path(root) / "benchmarks" / log.relative_to(Path(root) / "logs").with_suffix(".tsv")
 
 
 def logged_error(path: Path) -> str | None:

@@ -72,11 +72,6 @@ def _variant_of(parts: tuple[str, ...]) -> str | None:
     return report[1] if report else None
 
 
-def memory_is_checked(session: Session) -> bool:
-    """Return whether `check_memory` belongs to the plan: not where everything is told to run on the CPU."""
-    return str(session.train.get("device")) != "cpu"
-
-
 @cache
 def board_identity(name: str) -> dict[str, Any]:
     """Return what a compilation depends on besides the model: the board's settings and the compiler's version."""

@@ -2,7 +2,7 @@
 
 What a stage finds is data until somebody reads it: a code, and parameters with units. One table has a sentence for each
 code (`workflow.evo.text.sentences`), in English and through the message catalogue in every language; a terminal and a
-report say the same fact by the same entry. No decision reads a sentence.
+report word the same fact by the same entry. No decision reads a sentence.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def of_document(document: Mapping[str, Any]) -> Fact:
 
 
 def sentence(found: Fact | Mapping[str, Any], language: Language = ENGLISH) -> str:
-    """Return what a fact, or the JSON document of one, says in a language.
+    """Return the sentence of a fact, or of the JSON document of one, in a language.
 
     A code that this version does not know is shown with its parameters as they are.
     """
@@ -76,7 +76,7 @@ def sentence(found: Fact | Mapping[str, Any], language: Language = ENGLISH) -> s
 
 
 def _said(value: Any, figure: str | None, language: Language) -> Any:
-    """Return a parameter as it stands in a sentence: a list enumerated, a number as its figure has it."""
+    """Return a parameter as its sentence has it: a list enumerated, a number as its figure writes it."""
     if isinstance(value, (list, tuple)):
         value = [_said(item, None, language) for item in value]
         return wording.FIGURES[figure or "listed"](value, language)

@@ -1,24 +1,39 @@
 """The languages of the reports: texts from a message catalogue, numbers and dates as Babel writes them for a locale.
 
-English texts stand in the code and the templates and are the keys of the catalogue (``make messages`` updates it).
-Logs and errors are English whatever the language of the reports is.
+English texts are in the code and the templates and are the keys of the catalogue (``make messages`` updates it).
+Logs and errors are in English whatever the language of the reports.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import gettext
+import io
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 LOCALES = Path(__file__).resolve().parent.parent.parent / "locales"
-LANGUAGES = ("en", "ko")
-"""Languages that a report may be written in; the texts in the code are of the first one."""
 
-DATE_TIME = {"en": "d MMM y, HH:mm ZZZZ", "ko": "y년 M월 d일 HH:mm ZZZZ"}
-"""Patterns of Unicode TS 35: the day, the time on a clock of 24 hours, and the zone as ``GMT+09:00``."""
+
+class Locale(NamedTuple):
+    """How a language is named and writes dates.
+
+    Attributes:
+        name: of the language, in the language itself.
+        date_time: pattern of Unicode TS 35: day, time on a clock of 24 hours, and zone as ``GMT+09:00``.
+    """
+
+    name: str
+    date_time: str
+
+
+LANGUAGES = {
+    "en": Locale("English", "d MMM y, HH:mm ZZZZ"),
+    "ko": Locale("한국어", "y년 M월 d일 HH:mm ZZZZ"),
+}
+"""Languages that a report may be written in, by code. The texts in the code are English."""
 
 
 @dataclass(frozen=True)
@@ -34,21 +49,16 @@ class Language:
     def gettext(self, message: str, /, **parameters: Any) -> str:
         """Return a text of the catalogue, the English one where it has none.
 
-        Parameters are put where the text names them, ``%(name)s``, and a percent sign in such a text is ``%%``.
-        Without any the text is returned as it stands there: a caller such as Jinja puts them in.
+        Parameters are inserted where the text names them, ``%(name)s``; a percent sign in such a text is ``%%``.
+        Without parameters the text is returned as the catalogue has it: a caller such as Jinja inserts them.
         """
-        text = self._texts.get(message, (message,))[0]
+        text = translations(self.code).gettext(message)
         return text % parameters if parameters else text
 
     def ngettext(self, singular: str, plural: str, number: int, /, **parameters: Any) -> str:
-        """Return the form of a text that goes with ``number``, as `gettext` does; ``%(num)s`` stands for it."""
-        forms = self._texts.get(singular, (singular, plural))
-        text = forms[0 if number == 1 or len(forms) == 1 else 1]
+        """Return the form of a text that goes with ``number``, as `gettext` does; ``%(num)s`` is the number."""
+        text = translations(self.code).ngettext(singular, plural, number)
         return text % {"num": number, **parameters} if parameters else text
-
-    @property
-    def _texts(self) -> Mapping[str, tuple[str, ...]]:
-        return _texts(self.code)
 
     def decimal(self, value: float, pattern: str) -> str:
         """Return a number by a pattern of Unicode TS 35, such as ``#,##0.0``."""
@@ -60,19 +70,19 @@ class Language:
         """Return a moment of ISO 8601 to the minute, with its offset: ``24 Nov 2026, 12:26 GMT+09:00``."""
         from babel.dates import format_datetime
 
-        return format_datetime(datetime.fromisoformat(moment), DATE_TIME[self.code], locale=self.code)
+        return format_datetime(datetime.fromisoformat(moment), LANGUAGES[self.code].date_time, locale=self.code)
 
 
 ENGLISH = Language("en")
 
 
 def marked(text: str) -> str:
-    """Return the text: it stands in a table, belongs to the catalogue, and is translated where it is used."""
+    """Return the text: it belongs to the catalogue, and is translated where it is used."""
     return text
 
 
 def catalogue_file(code: str) -> Path:
-    """Return where the catalogue of a language lies."""
+    """Return the path of the catalogue of a language."""
     return LOCALES / code / "LC_MESSAGES" / "reports.po"
 
 
@@ -86,14 +96,13 @@ def catalogue(code: str) -> Any:
 
 
 @cache
-def _texts(code: str) -> Mapping[str, tuple[str, ...]]:
-    """Return the translated texts by their English one (of several forms: the singular)."""
+def translations(code: str) -> gettext.NullTranslations:
+    """Return the texts of a language; none for English. A text that is untranslated or fuzzy stays English."""
     if code == ENGLISH.code:
-        return {}
-    found = {}
-    for message in catalogue(code):
-        key = message.id[0] if message.pluralizable else message.id
-        forms = message.string if message.pluralizable else (message.string,)
-        if key and all(forms) and not message.fuzzy:
-            found[key] = tuple(forms)
-    return found
+        return gettext.NullTranslations()
+    from babel.messages.mofile import write_mo
+
+    stream = io.BytesIO()
+    write_mo(stream, catalogue(code))
+    stream.seek(0)
+    return gettext.GNUTranslations(stream)

@@ -1,4 +1,4 @@
-"""Text inside Markdown: class names, paths and messages stand there as they are, not as markup."""
+"""Text inside Markdown: class names, paths and messages appear as they are, never as markup."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SPECIAL = re.compile(r"([\\`*\[\]|~$#])|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])")
 
 
 class Markdown(str):
-    """Text that is Markdown already and is inserted as it is; what ``%`` puts into it is escaped."""
+    """Text that is Markdown already and is inserted as it is; what ``%`` inserts is escaped."""
 
     __slots__ = ()
 
@@ -22,7 +22,7 @@ class Markdown(str):
 def escape(value: Any) -> str:
     """Return a value as Markdown text on one line, safe in a table cell; None is a dash.
 
-    An underscore within a word is no markup and stays, so that ``level2_relu`` can be read in the source.
+    An underscore within a word is not markup and stays, so that ``level2_relu`` can be read in the source.
     """
     if value is None:
         return DASH

@@ -26,7 +26,7 @@ def translate(environment: Any, gettext: Callable[[str], str], ngettext: Callabl
 
     Args:
         environment: the `jinja2.Environment`.
-        gettext: returns a text as it stands in the catalogue, parameters not put in.
+        gettext: returns a text as the catalogue has it, without its parameters.
         ngettext: the same for a singular, a plural and a number.
     """
     environment.add_extension("jinja2.ext.i18n")

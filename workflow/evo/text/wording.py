@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from typing import Any
 
 from .language import ENGLISH, Language, marked
@@ -12,12 +11,12 @@ from .language import ENGLISH, Language, marked
 DASH = "—"
 
 STATUS = {"done": marked("done"), "failed": marked("failed"), "missing": marked("missing")}
-"""What becomes of a variant."""
+"""Status of a variant."""
 
 SEVERITY = {"fatal": marked("fatal"), "warning": marked("warning"), "info": marked("info")}
 """Severities of findings."""
 
-KINDS = {
+INCIDENTS = {
     "recipe": marked("another recipe"),
     "restart": marked("restart"),
     "resume": marked("resumption"),
@@ -108,6 +107,11 @@ def listed(words: Iterable[str], language: Language = ENGLISH) -> str:
     return language.gettext("%(words)s and %(last)s", words=", ".join(words[:-1]), last=words[-1])
 
 
+def number(value: float | None, language: Language = ENGLISH) -> str:
+    """Return a number with as many decimals as it has, at most three: ``97``, ``0.03``."""
+    return DASH if value is None else language.decimal(value, "#,##0.###")
+
+
 def joined(parts: Iterable[str], language: Language = ENGLISH) -> str:
     """Return parts of a sentence one after the other: ``a; b``."""
     return "; ".join(parts)
@@ -127,7 +131,7 @@ def placed(facts: Mapping[str, Any] | None, language: Language = ENGLISH) -> str
 
 
 def used(memory: Mapping[str, Any] | None, language: Language = ENGLISH) -> str:
-    """Return a kind of memory against what the board has of it: ``118 of 4,096 KiB, fits``."""
+    """Return how much of a memory is used, of how much the board has: ``118 of 4,096 KiB, fits``."""
     if memory is None or memory["used_kib"] is None:
         return DASH
     if memory["budget_kib"] is None:
@@ -148,24 +152,6 @@ def preset(facts: Mapping[str, Any] | None) -> str:
         f"{facts['accelerator']}, {estimate['system_config']}, {estimate['memory_mode']}, "
         f"{estimate['clock_mhz']:g} MHz, {estimate['by']}"
     )
-
-
-def verdict(check: Mapping[str, Any] | None, board: str, language: Language = ENGLISH) -> str:
-    """Return what the gates say of one configured board: ``passed``, or each gate that it misses."""
-    if check is None:
-        return DASH
-    missed = _missed(check, board)
-    return language.gettext("missed: %(gates)s", gates=joined(missed)) if missed else language.gettext("passed")
-
-
-def passes(check: Mapping[str, Any] | None, board: str) -> bool | None:
-    """Return whether one configured board misses no gate; None where it has not been checked."""
-    return None if check is None else not _missed(check, board)
-
-
-def _missed(check: Mapping[str, Any], board: str) -> list[str]:
-    prefix = f"{board}: "
-    return [sentence.removeprefix(prefix) for sentence in check["gate"]["missed"] if sentence.startswith(prefix)]
 
 
 def sites(counts: Mapping[str, Any] | Any, language: Language = ENGLISH) -> str:
@@ -203,13 +189,14 @@ def severity(word: str, language: Language = ENGLISH) -> str:
 
 
 def kind(word: str, language: Language = ENGLISH) -> str:
-    """Return the kind of an incident; one that is not known here as it stands in the journal."""
-    return language.gettext(KINDS[word]) if word in KINDS else word
+    """Return the kind of an incident; an unknown one as it is in the journal."""
+    return language.gettext(INCIDENTS[word]) if word in INCIDENTS else word
 
 
 FIGURES: dict[str, Callable[..., str]] = {
     "metric": metric,
     "count": count,
+    "number": number,
     "milliseconds": milliseconds,
     "latency": latency,
     "signed": signed,
@@ -222,33 +209,4 @@ FIGURES: dict[str, Callable[..., str]] = {
     "joined": joined,
     "sites": sites,
 }
-"""What a sentence of the reports may hold: name, and function of a value and a language."""
-
-
-def filters(language: Language) -> dict[str, Callable[..., Any]]:
-    """Return the filters of the report templates, each with the language of the report."""
-    spoken = {
-        **FIGURES,
-        "ms": milliseconds,
-        "kib": kibibytes,
-        "mib": mebibytes,
-        "placed": placed,
-        "used": used,
-        "status": status,
-        "severity": severity,
-        "kind": kind,
-        "winners": _winners,
-    }
-    return {
-        **{name: partial(function, language=language) for name, function in spoken.items()},
-        "preset": preset,
-        "hash": short_hash,
-        "flat": flat,
-    }
-
-
-def _winners(criterion: Mapping[str, Any], language: Language = ENGLISH) -> str:
-    """Return the best variants of a criterion: their names, or ``all 6``."""
-    if criterion["all"]:
-        return language.gettext("all %(number)s", number=len(criterion["variants"]))
-    return listed(criterion["variants"], language)
+"""How a parameter of a sentence may be written: name, and function of a value and a language."""

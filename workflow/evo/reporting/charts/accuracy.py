@@ -1,4 +1,4 @@
-"""Accuracy per class, precision over recall, and what is taken for what."""
+"""Accuracy per class, precision over recall, and the confusion matrix."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 from ...text import wording
 from ...text.language import Language
-from ..compare import value_at
-from .chart import TABULATED, Chart, Palette, activation, data, emphasis, finish, legend, tip
+from ..summary import VariantSummary
+from .chart import TABULATED, Chart, Palette, data, emphasis, finish, legend, tip
 
 
 def _heat(base: Any, value: str, figure: str, form: str, written: bool) -> list[Any]:
@@ -25,19 +25,19 @@ def _heat(base: Any, value: str, figure: str, form: str, written: bool) -> list[
     return [cells, base.mark_text(fontSize=11).encode(text=alt.Text(f"{figure}:Q", format=form), color=ink)]
 
 
-def classes(variants: Iterable[Mapping[str, Any]], language: Language) -> Chart | None:
-    """Average precision per class and variant, as float and as int8."""
+def classes(variants: list[VariantSummary], language: Language) -> Chart | None:
+    """Average precision per class and variant, in float and in int8."""
     import altair as alt
 
     _ = language.gettext
     rows: list[dict[str, Any]] = []
-    variants = [v for v in variants if v["metrics"]]
     for variant in variants:
-        for name, entry in variant["metrics"]["val"]["per_class"].items():
-            rows.append({"variant": variant["variant"], "class": name, "kind": "float", "value": entry["map50_95"]})
-        for name, entry in (value_at(variant, ("int8", "val", "per_class")) or {}).items():
-            rows.append({"variant": variant["variant"], "class": name, "kind": "int8", "value": entry["map50_95"]})
-    rows = [row for row in rows if row["value"] is not None]
+        for kind, accuracy in (("float", variant.val), ("int8", variant.int8_val)):
+            rows += [
+                {"variant": variant.name, "class": name, "kind": kind, "value": entry["map50_95"]}
+                for name, entry in accuracy.per_class.items()
+                if entry["map50_95"] is not None
+            ]
     if not rows:
         return None
     names = list(dict.fromkeys(row["class"] for row in rows))
@@ -45,7 +45,7 @@ def classes(variants: Iterable[Mapping[str, Any]], language: Language) -> Chart 
         alt.Chart(data(rows))
         .transform_filter("datum.kind == kind")
         .encode(
-            x=alt.X("variant:N", sort=[v["variant"] for v in variants], title=None, axis=_across(len(variants))),
+            x=alt.X("variant:N", sort=[v.name for v in variants], title=None, axis=_across(len(variants))),
             y=alt.Y("class:N", sort=names, title=None, axis=alt.Axis(labelLimit=130)),
             tooltip=[
                 tip(alt, "variant", _("Variant")),
@@ -59,7 +59,7 @@ def classes(variants: Iterable[Mapping[str, Any]], language: Language) -> Chart 
         "classes-heat",
         _("mAP50-95 on val per class"),
         _(
-            "Heat map: classes down, variants across; the stronger, the higher the average precision. The table below "
+            "Heat map: classes down, variants across; the darker, the higher the average precision. The table below "
             "has all figures."
         ),
         finish(alt.layer(*layers), max(120, 26 * len(names)), alt.param(name="kind", value="float")),
@@ -97,25 +97,31 @@ def _precision_over_recall(
     )
 
 
-def precision_recall(variants: Iterable[Mapping[str, Any]], palette: Palette, language: Language) -> Chart | None:
+def _nearest(values: list[float], wanted: float) -> int:
+    """Return the index of the value that is nearest to ``wanted``."""
+    distances = [abs(value - wanted) for value in values]
+    return distances.index(min(distances))
+
+
+def precision_recall(variants: Iterable[VariantSummary], palette: Palette, language: Language) -> Chart | None:
     """Precision over recall at IoU 0.5, the mean over the classes, one line per variant."""
 
     _ = language.gettext
     rows, table, shown = [], [], (0.0, 0.25, 0.5, 0.75, 0.9)
     for variant in variants:
-        curve = value_at(variant, ("metrics", "val", "curves"))
+        curve = variant.val.curves
         if not curve or not curve["recall"]:
             continue
         rows.append(
             {
-                "variant": variant["variant"],
-                "activation": activation(variant),
+                "variant": variant.name,
+                "activation": variant.group,
                 "recall": curve["recall"],
                 "precision": curve["precision"],
             }
         )
-        nearest = [min(range(len(curve["recall"])), key=lambda i, at=at: abs(curve["recall"][i] - at)) for at in shown]
-        table.append([variant["variant"], *(wording.metric(curve["precision"][i], language) for i in nearest)])
+        nearest = [_nearest(curve["recall"], at) for at in shown]
+        table.append([variant.name, *(wording.metric(curve["precision"][i], language) for i in nearest)])
     if not rows:
         return None
     lines = _precision_over_recall(
@@ -158,12 +164,13 @@ def precision_recall_classes(curves: Mapping[str, Mapping[str, Any]], language: 
 
 
 def confusion(curves: Mapping[str, Mapping[str, Any]], language: Language) -> Chart | None:
-    """What one variant takes for what, the one that the page shows, as shares of the true class."""
+    """The confusion matrix of one variant, the one that the page shows, as shares of the actual class."""
     import altair as alt
 
     _ = language.gettext
     background = _("background")
-    rows, labels = [], []
+    rows: list[dict[str, Any]] = []
+    labels: list[str] = []
     for name, document in curves.items():
         split = document["val"]
         names = [*split["classes"], background]
@@ -192,37 +199,37 @@ def confusion(curves: Mapping[str, Mapping[str, Any]], language: Language) -> Ch
                 "true:N",
                 sort=labels,
                 scale=alt.Scale(domain=labels),
-                title=_("True class"),
+                title=_("Actual"),
                 axis=alt.Axis(labelAngle=-40, labelLimit=90),
             ),
             y=alt.Y(
                 "predicted:N",
                 sort=labels,
                 scale=alt.Scale(domain=labels),
-                title=_("Found as"),
+                title=_("Predicted"),
                 axis=alt.Axis(labelLimit=90),
             ),
             tooltip=[
-                tip(alt, "true", _("True class")),
-                tip(alt, "predicted", _("Found as")),
+                tip(alt, "true", _("Actual")),
+                tip(alt, "predicted", _("Predicted")),
                 tip(alt, "count", _("Boxes"), ",d"),
-                tip(alt, "share", _("Share of the true class"), ".1%"),
+                tip(alt, "share", _("Share of the actual class"), ".1%"),
             ],
         )
     )
     wrong = sorted((r for r in rows if r["true"] != r["predicted"]), key=lambda r: -r["count"])[:20]
     return Chart(
         "confusion",
-        _("What is taken for what"),
+        _("Confusion matrix"),
         _(
-            "Confusion matrix of one variant on val: true classes across, what they are found as down; the stronger, "
-            "the larger the share."
+            "Confusion matrix of one variant on val: actual classes across, predicted classes down; the darker, the "
+            "larger the share."
         ),
         finish(
             alt.layer(*_heat(base, "share", "count", ",d", len(labels) <= 16)),
             max(200, 24 * len(labels)),
             alt.param(name="shown", value=next(iter(curves))),
         ),
-        [_("Variant"), _("True class"), _("Found as"), _("Boxes")],
+        [_("Variant"), _("Actual"), _("Predicted"), _("Boxes")],
         [[r["variant"], r["true"], r["predicted"], wording.count(r["count"], language)] for r in wrong],
     )

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...text import wording
-from ..compare import value_at
+from ..summary import VariantSummary
 
 SERIES_COLOURS = 10
 """The style sheet defines ``--series-0`` to ``--series-9``."""
 
 COLOURED = 8
-"""Variants that colours can tell apart; of more, the colour says the activation."""
+"""Largest number of variants with a colour each; of more, colours distinguish the activations."""
 
 TABULATED = 12
 """Variants up to which there is room for the name or the figure of each."""
@@ -48,10 +47,10 @@ class Chart:
         id: names it in the page.
         title: what it shows.
         description: what a reader who cannot see it should know.
-        spec: Vega-Lite; data that several charts share stands in it once per chart.
-        head: titles of the columns of the table that says the same.
+        spec: Vega-Lite; data that several charts share is in each of them.
+        head: titles of the columns of the table with the same figures.
         rows: its cells.
-        legend: colour and name of what the colours tell apart; empty where they are the variants'.
+        legend: colour and name of each series; empty where the series are the variants.
     """
 
     id: str
@@ -65,21 +64,21 @@ class Chart:
 
 @dataclass(frozen=True)
 class Palette:
-    """How variants are told apart: by their own colour while there are few, by their activation otherwise."""
+    """What colours distinguish: the variants while there are few, their activations otherwise."""
 
     field: str
     domain: list[str]
 
     @classmethod
-    def of(cls, variants: Iterable[Mapping[str, Any]]) -> Palette:
+    def of(cls, variants: Iterable[VariantSummary]) -> Palette:
         variants = list(variants)
         if len(variants) <= COLOURED:
-            return cls("variant", [v["variant"] for v in variants])
-        return cls("activation", list(dict.fromkeys(activation(v) for v in variants)))
+            return cls("variant", [v.name for v in variants])
+        return cls("activation", list(dict.fromkeys(v.group for v in variants)))
 
-    def index(self, variant: Mapping[str, Any]) -> int:
+    def index(self, variant: VariantSummary) -> int:
         """Return which of the series colours a variant has."""
-        value = variant["variant"] if self.field == "variant" else activation(variant)
+        value = variant.name if self.field == "variant" else variant.group
         return self.domain.index(value) % SERIES_COLOURS
 
     @property
@@ -96,17 +95,13 @@ class Palette:
 
     @property
     def legend(self) -> list[tuple[str, str]]:
-        """What the colours say where they are not the variants'."""
+        """Colour and name of each series; empty where the series are the variants."""
         return [] if self.field == "variant" else legend(self.domain)
 
 
 def legend(names: Iterable[str]) -> list[tuple[str, str]]:
     """Return the series colours in order, each with its name."""
     return [(f"var(--series-{index % SERIES_COLOURS})", name) for index, name in enumerate(names)]
-
-
-def activation(variant: Mapping[str, Any]) -> str:
-    return str(variant["activation"] or value_at(variant, ("model", "activation")) or wording.DASH)
 
 
 PICKED = "length(chosen) == 0 || indexof(chosen, datum.variant) >= 0"

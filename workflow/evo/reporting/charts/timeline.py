@@ -3,47 +3,30 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
+from ...results.stages import BY_RULE, GROUPS
 from ...text import wording
+from ...text.facts import sentence
 from ...text.language import Language
 from ..timeline import WAITING, Bar, Mark
 from .chart import Chart, data, emphasis, finish, tip
 
+COLOURS = dict(
+    zip(GROUPS, (f"var(--series-{number})" for number in (7, 0, 2, 4, 3)), strict=True),
+    **{WAITING: "var(--rule)"},
+)
+"""Colour of each group of stages, in their order, and of the time in between."""
 
-def stage_names(language: Language) -> dict[str, str]:
-    """Return what the stages of the timeline are called, in their order."""
+
+def group_names(language: Language) -> dict[str, str]:
+    """Return what the groups of stages are called, in their order."""
     _ = language.gettext
-    return {
-        "checks": _("checks"),
-        "train": _("training"),
-        "evaluate": _("evaluation"),
-        "int8": _("int8: export, compile, evaluate"),
-        "report": _("bundle and report"),
-        WAITING: _("waiting, no job of it runs"),
-    }
+    return {**{group: _(name) for group, name in GROUPS.items()}, WAITING: _("waiting: none of its jobs runs")}
 
 
-STAGES = {
-    "checks": "var(--series-7)",
-    "train": "var(--series-0)",
-    "evaluate": "var(--series-2)",
-    "int8": "var(--series-4)",
-    "report": "var(--series-3)",
-    WAITING: "var(--rule)",
-}
-"""Stages of the timeline in their order, and the colour of each."""
-
-STAGE_OF = {
-    "train": "train",
-    "evaluate": "evaluate",
-    "export_int8": "int8",
-    "compile_npu": "int8",
-    "evaluate_int8": "int8",
-    "bundle_deploy": "report",
-    "render_report": "report",
-    WAITING: WAITING,
-}
-"""Stage of the timeline by rule; every other rule is a check."""
+def _group(rule: str) -> str:
+    return BY_RULE[rule].group if rule in BY_RULE else WAITING
 
 
 def timeline(bars: list[Bar], marks: list[Mark], order: list[str], language: Language) -> Chart | None:
@@ -56,13 +39,13 @@ def timeline(bars: list[Bar], marks: list[Mark], order: list[str], language: Lan
     begin = min(bar.start for bar in bars)
     length = max([bar.end for bar in bars] + [mark.time for mark in marks]) - begin
     unit, scale = (_("hours"), 3600) if length > 3 * 3600 else (_("minutes"), 60)
-    session, names = _("session"), stage_names(language)
-    stages = [names[stage] for stage in STAGES]
-    drawn = [
+    session, names = _("session"), group_names(language)
+    stages = [names[group] for group in COLOURS]
+    drawn: list[dict[str, Any]] = [
         {
             "variant": bar.row or session,
             "job": bar.stage if bar.stage != WAITING else names[WAITING],
-            "stage": names[STAGE_OF.get(bar.stage, "checks")],
+            "stage": names[_group(bar.stage)],
             "start": round((bar.start - begin) / scale, 4),
             "end": round((bar.end - begin) / scale, 4),
             "lasts": wording.duration(bar.end - bar.start, language),
@@ -74,8 +57,8 @@ def timeline(bars: list[Bar], marks: list[Mark], order: list[str], language: Lan
         {
             "variant": mark.row,
             "start": round((mark.time - begin) / scale, 4),
-            "kind": wording.kind(mark.kind, language),
-            "message": mark.message,
+            "kind": wording.kind(mark.incident["kind"], language),
+            "message": sentence(mark.incident, language),
             "at": _clock(mark.time),
         }
         for mark in marks
@@ -92,7 +75,7 @@ def timeline(bars: list[Bar], marks: list[Mark], order: list[str], language: Lan
             x=alt.X("start:Q", title=title, axis=alt.Axis(tickCount=8)),
             x2="end:Q",
             y=y,
-            color=alt.Color("stage:N", scale=alt.Scale(domain=stages, range=list(STAGES.values())), legend=None),
+            color=alt.Color("stage:N", scale=alt.Scale(domain=stages, range=list(COLOURS.values())), legend=None),
             opacity=emphasis(1, 0.25),
             tooltip=[
                 tip(alt, "variant", _("Variant")),
@@ -124,7 +107,7 @@ def timeline(bars: list[Bar], marks: list[Mark], order: list[str], language: Lan
         finish(alt.layer(*layers), max(120, 26 * len(rows))),
         [_("Variant"), _("Job"), _("Started, UTC"), _("Wall time")],
         [[row["variant"], row["job"], row["at"], row["lasts"]] for row in drawn],
-        [(colour, names[stage]) for stage, colour in STAGES.items()],
+        [(colour, names[stage]) for stage, colour in COLOURS.items()],
     )
 
 

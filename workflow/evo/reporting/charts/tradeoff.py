@@ -3,47 +3,51 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ...text import wording
 from ...text.language import Language
-from ..compare import NOISE, value_at
-from ..decision import Decision
-from .chart import TABULATED, Chart, Palette, activation, data, emphasis, finish, tip
+from ...text.misses import verdict
+from ..decision import NOISE
+from ..summary import VariantSummary
+from .chart import TABULATED, Chart, Palette, data, emphasis, finish, tip
 
 
 def pareto(
-    variants: Iterable[Mapping[str, Any]], boards: list[str], decision: Decision, palette: Palette, language: Language
+    variants: list[VariantSummary], boards: list[str], accurate: str | None, palette: Palette, language: Language
 ) -> Chart | None:
-    """Accuracy as int8 against latency on each board, SRAM as size; None where there are no two variants to compare."""
+    """Accuracy in int8 against latency on each board, SRAM as size; None where there are no two variants to compare.
+
+    ``accurate`` names the most accurate variant of the decision, whose noise is drawn as a band.
+    """
     import altair as alt
 
     _ = language.gettext
-    rows, limits = [], []
+    rows: list[dict[str, Any]] = []
+    limits: list[dict[str, Any]] = []
     for board in boards:
-        points = []
+        points: list[dict[str, Any]] = []
         for variant in variants:
-            facts, accuracy = value_at(variant, ("npu", board)), value_at(variant, ("int8", "val", "map50_95"))
-            milliseconds = value_at(facts, ("estimate", "latency_ms"))
-            if variant["status"] != "done" or accuracy is None or milliseconds is None:
+            compiled, accuracy = variant.trained(board), variant.int8_val.map50_95
+            if not variant.done or accuracy is None or compiled.latency_ms is None:
                 continue
             points.append(
                 {
-                    "variant": variant["variant"],
-                    "level": str(variant["level"] if variant["level"] is not None else wording.DASH),
-                    "activation": activation(variant),
+                    "variant": variant.name,
+                    "level": str(wording.DASH if variant.document["level"] is None else variant.document["level"]),
+                    "activation": variant.group,
                     "board": board,
-                    "latency": milliseconds,
+                    "latency": compiled.latency_ms,
                     "accuracy": accuracy,
-                    "float": value_at(variant, ("int8", "float", "val", "map50_95")),
-                    "sram": facts["memory"]["sram"]["used_kib"],
-                    "flash": facts["memory"]["flash"]["used_kib"],
-                    "whole": facts["estimate"]["covers_all_operators"],
-                    "gates": wording.verdict(variant["preflight"], board, language),
+                    "float": variant.float_val.map50_95,
+                    "sram": compiled.used_kib("sram"),
+                    "flash": compiled.used_kib("flash"),
+                    "whole": compiled.whole_latency_ms is not None,
+                    "gates": verdict(variant.missed(board), language),
                 }
             )
-            limit = value_at(variant, ("preflight", "gate", "limits", "max_latency_ms"))
+            limit = variant.latency_limit_ms
             if limit is not None and {"board": board, "limit": limit} not in limits:
                 limits.append({"board": board, "limit": limit})
         middle = sum(point["latency"] for point in points) / max(1, len(points))
@@ -54,16 +58,16 @@ def pareto(
     if len({row["variant"] for row in rows}) < 2:
         return None
 
-    board = alt.param(name="board", value=boards[0])
+    shown = alt.param(name="board", value=boards[0])
     here = "datum.board == board"
     x = alt.X(
         "latency:Q",
-        title=_("Latency, ms (Vela's estimate)"),
+        title=_("Estimated latency, ms (Vela)"),
         scale=alt.Scale(zero=False, nice=False, padding=26),
         axis=alt.Axis(tickCount=8),
     )
     y = alt.Y(
-        "accuracy:Q", title=_("mAP50-95 on val as int8 (measured)"), scale=alt.Scale(zero=False, nice=True, padding=18)
+        "accuracy:Q", title=_("int8 mAP50-95 on val (measured)"), scale=alt.Scale(zero=False, nice=True, padding=18)
     )
     base = alt.Chart(data(rows)).transform_filter(here)
     front = (
@@ -71,7 +75,7 @@ def pareto(
         .mark_line(strokeDash=[4, 3], strokeWidth=1.4, color="var(--muted)", interpolate="step-after")
         .encode(x=x, y=y, order="latency:Q")
     )
-    points = base.mark_point(filled=True, strokeWidth=2).encode(
+    marks = base.mark_point(filled=True, strokeWidth=2).encode(
         x=x,
         y=y,
         color=palette.colour,
@@ -94,19 +98,18 @@ def pareto(
             tip(alt, "variant", _("Variant")),
             tip(alt, "level", _("Level")),
             tip(alt, "activation", _("Activation")),
-            tip(alt, "accuracy", _("mAP50-95 as int8, measured"), ".3f"),
-            tip(alt, "float", _("mAP50-95 as float, measured"), ".3f"),
-            tip(alt, "latency", _("Latency in ms, Vela's estimate"), ".2f"),
+            tip(alt, "accuracy", _("int8 mAP50-95, measured"), ".3f"),
+            tip(alt, "float", _("float mAP50-95, measured"), ".3f"),
+            tip(alt, "latency", _("Latency in ms, estimated by Vela"), ".2f"),
             tip(alt, "sram", _("SRAM in KiB, allocated"), ",.0f"),
             tip(alt, "flash", _("Flash in KiB, counted"), ",.0f"),
             tip(alt, "gates", _("Gates")),
         ],
     )
-    layers = (
-        [front, points] if all(any(row["front"] for row in rows if row["board"] == b) for b in boards) else [points]
-    )
-    if decision.accurate is not None:
-        band = [{"low": decision.accurate.int8 - NOISE, "high": decision.accurate.int8}]
+    layers = [front, marks] if all(any(row["front"] for row in rows if row["board"] == b) for b in boards) else [marks]
+    best = next((v.int8_val.map50_95 for v in variants if v.name == accurate), None)
+    if best is not None:
+        band = [{"low": best - NOISE, "high": best}]
         noise = (
             alt.Chart(data(band))
             .mark_rect(opacity=0.13, color="var(--muted)")
@@ -125,17 +128,17 @@ def pareto(
         "pareto",
         _("Accuracy against latency"),
         _(
-            "Scatter plot: to the left is faster by Vela's estimate, higher up is more accurate as int8. The dashed "
-            "steps join the variants that no other beats in both."
+            "Scatter plot: further left is faster by Vela's estimate, further up is more accurate in int8. The dashed "
+            "line is the Pareto front: variants that no other beats in both."
         ),
-        finish(chart, 400, board),
+        finish(chart, 400, shown),
         [
             _("Variant"),
             _("Board"),
-            _("mAP50-95 as int8"),
-            _("Latency, Vela's estimate"),
+            _("int8 mAP50-95"),
+            _("Latency, estimated by Vela"),
             _("SRAM"),
-            _("Not beaten in both"),
+            _("On the Pareto front"),
         ],
         [
             [

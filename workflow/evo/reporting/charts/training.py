@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from ...text import wording
 from ...text.language import Language
-from ..compare import value_at
-from .chart import Chart, Palette, activation, data, emphasis, finish, tip
+from ..summary import VariantSummary
+from .chart import Chart, Palette, data, emphasis, finish, tip
 
 SERIES = ("map50_95", "map50", "box_loss", "cls_loss")
 """Series of a training that are drawn; the first two are of val, the others of train."""
 
 
-def training_curves(variants: Iterable[Mapping[str, Any]], palette: Palette, language: Language) -> list[Chart]:
+def training_curves(variants: Iterable[VariantSummary], palette: Palette, language: Language) -> list[Chart]:
     """One chart per series of the trainings, the epoch of the best weights marked."""
     import altair as alt
 
@@ -29,16 +28,16 @@ def training_curves(variants: Iterable[Mapping[str, Any]], palette: Palette, lan
     for series in SERIES:
         rows, table = [], []
         for variant in variants:
-            history = variant["history"]
+            history = variant.document["history"]
             known = [value for value in history.get(series, ()) if value is not None]
             if not known:
                 continue
-            best = value_at(variant, ("training", "best_epoch"))
+            best = variant.training.best_epoch
             values = [value if value is None else round(value, 4) for value in history[series]]
             rows.append(
                 {
-                    "variant": variant["variant"],
-                    "activation": activation(variant),
+                    "variant": variant.name,
+                    "activation": variant.group,
                     "best": best,
                     "epoch": history["epoch"],
                     "value": values,
@@ -47,7 +46,7 @@ def training_curves(variants: Iterable[Mapping[str, Any]], palette: Palette, lan
             standing = values[history["epoch"].index(best)] if best in history["epoch"] else None
             table.append(
                 [
-                    variant["variant"],
+                    variant.name,
                     str(best or wording.DASH),
                     wording.metric(standing, language),
                     wording.metric(known[-1], language),

@@ -69,7 +69,7 @@
     return draw(language);
   }
 
-  function speak(language) {
+  function translate(language) {
     if (!bodies[language]) {
       bodies[language] = [...document.getElementById(`report-${language}`).content.cloneNode(true).childNodes];
     }
@@ -92,7 +92,7 @@
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (!button) return;
-    if (button.dataset.language) speak(button.dataset.language);
+    if (button.dataset.language) translate(button.dataset.language);
     if ("clear" in button.dataset) { picked.clear(); show(); }
   });
 

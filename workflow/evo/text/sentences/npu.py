@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
-from .sentence import Sentence
+from .sentence import says
 
-SENTENCES: dict[str, Sentence] = {}
+SENTENCES = {
+    # Gates that a board misses, `missed_` and the kind of the miss (`workflow.evo.npu.gates`).
+    "missed_operators": says(
+        "%(found)s of the operators on the NPU, required: %(limit)s %%", found="percent", limit="number"
+    ),
+    "missed_latency": says("estimated latency %(found)s (Vela), limit: %(limit)s ms", found="latency", limit="number"),
+    "missed_nothing_on_npu": says("nothing runs on the NPU"),
+    "missed_sram": says("%(found)s of SRAM, the board has %(limit)s", found="kibibytes", limit="kibibytes"),
+    "missed_flash": says("%(found)s of flash, the board has %(limit)s", found="kibibytes", limit="kibibytes"),
+    "missed_dram": says("%(found)s of DRAM, the board has %(limit)s", found="kibibytes", limit="kibibytes"),
+    "missed_not_compiled": says("not compiled yet"),
+    "missed_failed": says("the compiler failed: %(found)s"),
+}

@@ -18,7 +18,7 @@ class Sentence:
         text: in English, as in the message catalogue, with ``%(name)s`` for each parameter; the singular of two forms.
         plural: the other form, or None.
         number: the parameter that decides between the two.
-        figures: how a parameter is written, by name: one of ``wording.FIGURES``. Others stand as they are.
+        figures: how a parameter is written, by name: one of ``wording.FIGURES``. Others are inserted as they are.
     """
 
     text: str

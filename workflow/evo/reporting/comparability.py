@@ -1,0 +1,53 @@
+"""What makes the variants of a session less comparable, or less usable, than they look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ..text.facts import Fact, fact
+from ..text.misses import missed_gate
+from .summary import VariantSummary
+
+EQUAL: dict[str, Callable[[VariantSummary], Any]] = {
+    "different_data": lambda v: v.training.data_hash,
+    "different_seeds": lambda v: v.training.arguments.get("seed"),
+    "different_epochs": lambda v: v.training.arguments.get("epochs"),
+    "different_image_sizes": lambda v: v.training.arguments.get("imgsz"),
+    "different_optimizers": lambda v: v.training.arguments.get("optimizer"),
+    "different_nominal_batches": lambda v: v.training.arguments.get("nbs"),
+    "different_hosts": lambda v: v.host,
+    "different_calibrations": lambda v: v.calibration,
+}
+"""What has to be equal for finished variants to compare, by the code of the warning for a difference."""
+
+
+def warnings(variants: Iterable[VariantSummary], board: str) -> list[Fact]:
+    """Return what differs between the finished variants of a session, and what each variant is too large for."""
+    variants = list(variants)
+    finished = [v for v in variants if v.done]
+    by_network: dict[str | None, list[str]] = {}
+    for variant in finished:
+        by_network.setdefault(variant.training.model_fingerprint, []).append(variant.name)
+    found = [fact("same_network", variants=names) for names in by_network.values() if len(names) > 1]
+    found += [fact(code) for code, of in EQUAL.items() if len({str(of(v)) for v in finished}) > 1]
+    if len({v.trained(board).assumptions for v in finished}) > 1:
+        found.append(fact("different_compilations", board=board))
+    return [*found, *(obstacle for variant in variants for obstacle in _obstacles(variant))]
+
+
+def _obstacles(variant: VariantSummary) -> list[Fact]:
+    """Return the gates that a variant misses, and the memories that it outgrew by training."""
+    preflight, npu = variant.document["preflight"], variant.document["npu"]
+    found = [
+        fact("misses_gate", variant=variant.name, missed=missed_gate(miss))
+        for miss in (preflight["gate"]["missed"] if preflight else ())
+    ]
+    for board in npu or ():
+        untrained = variant.untrained(board).memory
+        for kind, memory in variant.trained(board).memory.items():
+            before = untrained[kind]
+            if memory and memory["fits"] is False and not (before and before["fits"] is False):
+                figures = {"found": memory["used_kib"], "limit": memory["budget_kib"]}
+                found.append(fact(f"exceeds_{kind}", variant=variant.name, board=board, **figures))
+    return found
