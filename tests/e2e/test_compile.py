@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
-from tests.conftest import ROOT, TINY, environment
+from tests.conftest import TINY, run_script
 from tests.unit import vela_models
 from workflow.evo.config.boards import BOARDS, board_names, load_board
 from workflow.evo.config.variants import model_file
@@ -97,16 +96,8 @@ def place(tmp_path, model) -> Path:
 
 
 def script(place: Path, board: str, variant: str = VARIANT) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "workflow.scripts.compile_npu", "--config", "session.yaml"]
-    return subprocess.run(
-        [*command, "--variant", variant, "--board", board],
-        cwd=place,
-        env=environment(PYTHONPATH=str(ROOT)),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    options = ["--config", "session.yaml", "--variant", variant, "--board", board]
+    return run_script("compile_npu", *options, folder=place)
 
 
 def test_the_script_writes_its_three_files(place):

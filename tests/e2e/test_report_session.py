@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.conftest import session
 from tests.unit.report_pages import HOSTILE, Page, assert_tables_are_whole, render
 from tests.unit.synthetic import (
     CLASSES,
     digest,
+    finish,
     make_session,
     split_metrics,
     write_checks,
@@ -22,15 +22,13 @@ from tests.unit.synthetic import (
     write_shared,
     write_training,
 )
-from tests.unit.test_summary import finish
 from workflow.evo.config.variants import Variant
 from workflow.evo.files import read_json
 from workflow.evo.reporting.compare import compare
 from workflow.evo.reporting.images import embed
 from workflow.evo.results.journal import Journal
+from workflow.evo.text.facts import fact
 from workflow.scripts import compare_variants, render_report
-
-__all__ = ["session"]  # a fixture
 
 NO_VALUE = re.compile(r"\b(nan|none|null|undefined|inf)\b", re.IGNORECASE)
 
@@ -205,7 +203,7 @@ def test_incidents_of_an_unfinished_training_are_already_shown(session):
     write_checks(session, "level2_relu")
     journal = Journal(session.layout.variant("level2_relu").checkpoints)
     journal.start_attempt("recipe", 16)
-    journal.incident("crash", "the process was killed")
+    journal.incident("crash", fact("quoted", text="the process was killed"))
     html, _ = render(session)
     text = Page(html).text
     assert "level2_relu : the process was killed" in text

@@ -34,10 +34,16 @@ from workflow.evo.text.markdown import Markdown
 
 KOREAN = Language("ko")
 BOARD = "ethos-u55-256"
-INCIDENT = (
-    "out of memory in the validation of epoch 3 at batch 16: continued at batch 8, nominal batch size 32 kept "
-    "(accumulation 4)"
+HALVED = fact(
+    "batch_halved",
+    what=fact("memory_out"),
+    place=fact("in_validation", epoch=3),
+    batch=16,
+    half=8,
+    nbs=32,
+    accumulation=4,
 )
+INCIDENT = str(HALVED)
 ENGLISH_SENTENCE = re.compile(r"\b(the|is|are|of|and|not|with|was|were)\b")
 
 
@@ -54,7 +60,7 @@ def session(tmp_path):
     write_checks(found, "level3_leaky")
     journal = Journal(found.layout.variant("level3_leaky").checkpoints)
     journal.start_attempt("recipe", 16)
-    journal.incident("out_of_memory", INCIDENT, batch_before=16, batch_after=8, error="CUDA out of memory")
+    journal.incident("out_of_memory", HALVED, batch_before=16, batch_after=8, error="CUDA out of memory")
     return found
 
 

@@ -143,12 +143,12 @@ def test_a_session_whose_folder_is_something_else_is_refused(tmp_path, plant):
 def test_who_waits_for_a_lock_gives_up_when_asked_to_stop(tmp_path):
     told = []
 
-    def heed():
+    def check_stop():
         if told:
             raise Preempted("stopped")
 
     with holder(tmp_path / "lock") as first:
-        with pytest.raises(Preempted), exclusive_lock(tmp_path / "lock", "it", told.append, 30, heed=heed):
+        with pytest.raises(Preempted), exclusive_lock(tmp_path / "lock", "it", told.append, 30, check_stop=check_stop):
             pass
         assert told == [f"waiting for process {first.pid} to let go of it"]
 
@@ -159,10 +159,10 @@ def test_who_waits_for_a_lock_gives_up_when_asked_to_stop(tmp_path):
 def test_a_stop_before_the_training_began_is_heeded_by_its_name():
     request = object.__new__(StopRequest)  # no handlers in the process of the tests
     request.signal = None
-    request.heed()
+    request.check()
     request.signal = signal.SIGTERM
     with pytest.raises(Preempted) as stopped:
-        request.heed()
+        request.check()
     assert stopped.value.exit_code == 75
     assert str(stopped.value) == (
         "stopped by SIGTERM before the training began; what was finished earlier is kept"
@@ -300,10 +300,10 @@ TALKER = """
 import os, sys
 from workflow.evo.host.console import Console
 console = Console("level2_relu")
-console.say("first")
+console.log("first")
 print("of a library", file=sys.stderr, flush=True)
 sys.stdin.readline()
-console.say("second")
+console.log("second")
 console.give_back()
 os.write(2, b"given back\\n")
 """

@@ -10,7 +10,7 @@ from ..config.session import Session
 from ..results.benchmarks import wall_seconds
 from ..results.logs import logged_error
 from ..results.stages import benchmark_file, log_file, shared_stages, variant_stages
-from .pulse import STALE_SECONDS, Pulse
+from .status_reader import STALE_SECONDS, Sign
 from .words import clock_time, plain
 
 DONE, RUNNING, FAILED, INTERRUPTED, WAITING = "done", "running", "failed", "interrupted", "waiting"
@@ -61,12 +61,12 @@ def session_jobs(session: Session, run: Run) -> list[Job]:
     return [_job(layout.root, s.rule, None, None, s.output(layout), run) for s in shared_stages(session)]
 
 
-def variant_jobs(session: Session, name: str, pulse: Pulse | None, run: Run) -> list[Job]:
-    """Return the jobs of one variant in order; ``pulse`` is that of its training."""
+def variant_jobs(session: Session, name: str, sign: Sign | None, run: Run) -> list[Job]:
+    """Return the jobs of one variant in order; ``sign`` is that of its training."""
     jobs = []
     for rule, board, output in _outputs(session, name):
         job = _job(session.layout.root, rule, name, board, output, run)
-        jobs.append(_with_pulse(job, pulse, run) if rule == "train" and pulse else job)
+        jobs.append(_with_sign(job, sign, run) if rule == "train" and sign else job)
     return jobs
 
 
@@ -101,11 +101,11 @@ def _job(root: Path, rule: str, variant: str | None, board: str | None, output: 
     return Job(rule, board, INTERRUPTED, f"no result, and no word since {clock_time(spoke, run.now)}")
 
 
-def _with_pulse(job: Job, pulse: Pulse, run: Run) -> Job:
-    if pulse.alive:
-        return replace(job, state=RUNNING, words=pulse.evidence)
-    if job.state in {DONE, FAILED} or run.begins_anew(pulse.seen):
+def _with_sign(job: Job, sign: Sign, run: Run) -> Job:
+    if sign.alive:
+        return replace(job, state=RUNNING, words=sign.evidence)
+    if job.state in {DONE, FAILED} or run.begins_anew(sign.seen):
         return job
-    since = clock_time(pulse.seen, pulse.seen + pulse.age_s)
-    state = FAILED if pulse.status["phase"] == "failed" else INTERRUPTED
-    return replace(job, state=state, words=plain(f"not running since {since}: {pulse.evidence}"))
+    since = clock_time(sign.seen, sign.seen + sign.age_s)
+    state = FAILED if sign.status["phase"] == "failed" else INTERRUPTED
+    return replace(job, state=state, words=plain(f"not running since {since}: {sign.evidence}"))

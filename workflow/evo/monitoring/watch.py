@@ -17,8 +17,8 @@ from ..results.read import read_if_there
 from ..text.facts import sentence
 from ..training.progress import seconds_per_epoch
 from .jobs import DONE, FAILED, INTERRUPTED, RUNNING, WAITING, Job, Run, session_jobs, variant_jobs
-from .pulse import Pulse, Pulses
 from .state import NEW, STOPPED, Gpu, SessionState, Training, VariantState
+from .status_reader import Sign, StatusReader
 from .words import iso_time, plain
 
 
@@ -28,12 +28,12 @@ class Watch:
     Args:
         root: the session's results folder.
         session: stands for ``config.json`` while there is none.
-        pulses: reads the signs of life.
+        status_reader: reads the signs of life.
     """
 
-    def __init__(self, root: Path, session: Session | None = None, pulses: Pulses | None = None):
+    def __init__(self, root: Path, session: Session | None = None, status_reader: StatusReader | None = None):
         self.root, self._session = Path(root), session
-        self.pulses = pulses or Pulses()
+        self.status_reader = status_reader or StatusReader()
         self._summaries: dict[str, tuple[Any, dict[str, Any]]] = {}
         self._files: dict[str, list[str]] = {}  # what each summary is made from
         self._recorded: tuple[Any, Session] | None = None  # the session, and of which config.json it is
@@ -45,7 +45,7 @@ class Watch:
             UserError: ``root`` holds no session.
         """
         session = self._current()
-        layout, now = session.layout, self.pulses.clock()
+        layout, now = session.layout, self.status_reader.clock()
         started = layout.lock.stat().st_mtime if layout.lock.is_file() else None
         run = Run(lock_holder(layout.lock), started, now)
         shared = session_jobs(session, run)
@@ -96,9 +96,9 @@ class Watch:
             self._files.clear()
         return self._recorded[1]
 
-    def _look(self, session: Session, name: str, run: Run) -> tuple[Pulse | None, list[Job], dict[str, Any]]:
-        pulse, _ = self.pulses.read(session.layout.variant(name).status)
-        return pulse, variant_jobs(session, name, pulse, run), self._summary(session, name)
+    def _look(self, session: Session, name: str, run: Run) -> tuple[Sign | None, list[Job], dict[str, Any]]:
+        sign, _ = self.status_reader.read(session.layout.variant(name).status)
+        return sign, variant_jobs(session, name, sign, run), self._summary(session, name)
 
     def _summary(self, session: Session, name: str) -> dict[str, Any]:
         """Return `collect_variant`, read again when one of the files that it reads has changed."""
@@ -134,7 +134,7 @@ def _state(active: bool, shared: list[Job], counts: dict[str, int]) -> str:
 def _variant(
     session: Session,
     name: str,
-    pulse: Pulse | None,
+    sign: Sign | None,
     jobs: list[Job],
     summary: dict[str, Any],
     shared: list[Job],
@@ -152,7 +152,7 @@ def _variant(
         stage=stage,
         words=words,
         jobs=tuple(jobs),
-        training=_training(session, name, pulse, summary),
+        training=_training(session, name, sign, summary),
         map50_95={kind: document["val"]["map50_95"] if document else None for kind, document in measured.items()},
         incidents=len(incidents),
         incident=last,
@@ -186,11 +186,11 @@ def _verdict(jobs: list[Job], summary: dict[str, Any], shared: list[Job], active
     return (STOPPED if any(job.state == DONE for job in jobs) else NEW), following.rule, "not run yet"
 
 
-def _training(session: Session, name: str, pulse: Pulse | None, summary: dict[str, Any]) -> Training:
+def _training(session: Session, name: str, sign: Sign | None, summary: dict[str, Any]) -> Training:
     """Put together what the process says of itself, the history and ``training.json``; the newest word counts."""
     document, history = summary["training"], summary["history"]
-    status = pulse.status if pulse else {}
-    live = status if pulse and pulse.alive else {}
+    status = sign.status if sign else {}
+    live = status if sign and sign.alive else {}
     done = len(document["epochs"]) if document else int((history.get("epoch") or [0])[-1])
     losses = {key: history[f"{key}_loss"][-1] for key in ("box", "cls", "dfl") if f"{key}_loss" in history}
     metrics = status.get("metrics") or {key: (history.get(key) or [None])[-1] for key in ("map50", "map50_95")}
@@ -217,7 +217,7 @@ def _training(session: Session, name: str, pulse: Pulse | None, summary: dict[st
         memory_mib=live.get("memory_mib"),
         host=status.get("host"),
         pid=status.get("pid"),
-        seen=iso_time(pulse.seen) if pulse else None,
+        seen=iso_time(sign.seen) if sign else None,
         gpu=(live.get("gpu") or {}).get("uuid"),
     )
 
@@ -244,10 +244,10 @@ def _seconds_left(variants: tuple[VariantState, ...]) -> float | None:
     return round(max(left / max(at_a_time, 1), longest), 1)
 
 
-def _gpus(session: Session, seen: list[tuple[Pulse | None, list[Job], dict[str, Any]]]) -> tuple[Gpu, ...]:
-    pulses = {name: pulse for name, (pulse, _, _) in zip(session.variant_names, seen, strict=True) if pulse}
+def _gpus(session: Session, seen: list[tuple[Sign | None, list[Job], dict[str, Any]]]) -> tuple[Gpu, ...]:
+    status_reader = {name: sign for name, (sign, _, _) in zip(session.variant_names, seen, strict=True) if sign}
     return tuple(
-        Gpu(pulse.status["host"], name, pulse.status["gpu"])
-        for name, pulse in pulses.items()
-        if pulse.alive and pulse.status["gpu"]
+        Gpu(sign.status["host"], name, sign.status["gpu"])
+        for name, sign in status_reader.items()
+        if sign.alive and sign.status["gpu"]
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..results.read import read_if_there
-from ..training.heartbeat import machine
+from ..training.status_writer import machine
 
 STALE_SECONDS = 90.0
 """Silence after which a training of another machine counts as ended: NFS may show a change 60 s late (``acdirmax``)."""
@@ -18,7 +18,7 @@ ENDED = {"finished", "stopped", "failed"}
 
 
 @dataclass(frozen=True)
-class Pulse:
+class Sign:
     """The last sign of life of one training.
 
     Attributes:
@@ -36,7 +36,7 @@ class Pulse:
     evidence: str
 
 
-class Pulses:
+class StatusReader:
     """Reads status files again and again, and remembers since when each has not changed.
 
     A single look compares the file's time with this host's clock, so it takes the clocks of both machines, and of a
@@ -59,8 +59,8 @@ class Pulses:
         self.here = machine() if here is None else here
         self._first: dict[Path, tuple[Any, float, bool]] = {}  # what it said, since when, whether it was seen to change
 
-    def read(self, path: Path) -> tuple[Pulse | None, str | None]:
-        """Return ``(pulse, None)``, ``(None, None)`` without a file, or ``(None, what is wrong with it)``."""
+    def read(self, path: Path) -> tuple[Sign | None, str | None]:
+        """Return ``(sign, None)``, ``(None, None)`` without a file, or ``(None, what is wrong with it)``."""
         status, damage = read_if_there(path, "status")
         if status is None:
             return None, damage
@@ -70,17 +70,17 @@ class Pulses:
             return None, None
         age = self._age(path, status, seen)
         if status["phase"] in ENDED:
-            return Pulse(status, False, age, seen, status["message"] or status["phase"]), None
+            return Sign(status, False, age, seen, status["message"] or status["phase"]), None
         process = f"process {status['pid']}"
         if status["machine"] == self.here:
             if not process_lives(status["pid"], status["process_started"]):
-                return Pulse(status, False, age, seen, f"{process} is gone"), None
+                return Sign(status, False, age, seen, f"{process} is gone"), None
             words = f"{process} is there" + (f", but silent for {age:.0f} s" if age >= STALE_SECONDS else "")
-            return Pulse(status, True, age, seen, words), None
+            return Sign(status, True, age, seen, words), None
         where = f"{process} on {status['host']}"
         if age < STALE_SECONDS:
-            return Pulse(status, True, age, seen, f"sign of {where} {age:.0f} s ago"), None
-        return Pulse(status, False, age, seen, f"no sign of {where} for {age:.0f} s"), None
+            return Sign(status, True, age, seen, f"sign of {where} {age:.0f} s ago"), None
+        return Sign(status, False, age, seen, f"no sign of {where} for {age:.0f} s"), None
 
     def _age(self, path: Path, status: dict[str, Any], seen: float) -> float:
         said, counting = (status["machine"], status["pid"], status["beat"]), self.monotonic()
