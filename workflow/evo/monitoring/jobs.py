@@ -75,9 +75,12 @@ def _outputs(session: Session, name: str) -> Iterator[tuple[str, str | None, Pat
     trained = session.layout.variant(name).training.exists()
     for stage, board in variant_stages(session):
         output = stage.output(session.layout, name, board)
-        if stage.rule == "check_memory" and trained and not output.exists():
-            continue  # it is for a training to come
-        yield stage.rule, board, output
+        # A memory check is for a training to come: with the training, it is done.
+        yield (
+            stage.rule,
+            board,
+            session.layout.variant(name).training if stage.rule == "check_memory" and trained else output,
+        )
 
 
 def _job(root: Path, rule: str, variant: str | None, board: str | None, output: Path, run: Run) -> Job:

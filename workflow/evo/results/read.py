@@ -12,7 +12,7 @@ from ..files import read_json
 from ..layout import VariantLayout
 from ..text.facts import Fact, fact
 from .history import read_history
-from .stages import Stage, variant_stages
+from .stages import Stage, stages_to_pass
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,7 @@ def read_results(session: Session, name: str) -> list[Result]:
     """Return what each stage that a variant can fail with left, in the order of the stages and boards."""
     return [
         _read(stage, stage.output(session.layout, name, board), board)
-        for stage, board in variant_stages(session)
-        if stage.fails_variant
+        for stage, board in stages_to_pass(session, name)
     ]
 
 

@@ -72,6 +72,17 @@ class Stage:
             )
         return [getattr(place, name) for name in self.outputs]
 
+    def log(self, session: SessionLayout, variant: str, board: str) -> Path:
+        """Return the log of the stage for a variant and a board, as far as it runs for each of them."""
+        return log_file(session.root, self.rule, *self._job(variant, board))
+
+    def benchmark(self, session: SessionLayout, variant: str, board: str) -> Path:
+        """Return the benchmark of the stage for a variant and a board, as far as it runs for each of them."""
+        return benchmark_file(session.root, self.rule, *self._job(variant, board))
+
+    def _job(self, variant: str, board: str) -> tuple[str | None, str | None]:
+        return None if self.scope == SESSION else variant, board if self.scope == BOARD else None
+
 
 STAGES = (
     Stage(
@@ -247,6 +258,17 @@ def variant_stages(session: Session) -> Iterator[tuple[Stage, str | None]]:
         if stage.scope != SESSION and stage.applies(session):
             for board in boards_of(stage, session.npu.boards):
                 yield stage, board
+
+
+def stages_to_pass(session: Session, name: str) -> Iterator[tuple[Stage, str | None]]:
+    """Yield what a variant fails with, in order, as `variant_stages` does.
+
+    The memory check is for a training to come: one that is finished does not wait for it.
+    """
+    trained = session.layout.variant(name).training.is_file()
+    for stage, board in variant_stages(session):
+        if stage.fails_variant and not (trained and stage.rule == "check_memory"):
+            yield stage, board
 
 
 def boards_of(stage: Stage, boards: Iterable[str]) -> tuple[str | None, ...]:

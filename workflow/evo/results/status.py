@@ -32,19 +32,17 @@ def status(session: Session, name: str, results: Sequence[Result], stale: Stale)
             return "failed", result.stage.rule, result.at(contradiction)
     absent = [result for result in results if not result.done]
     trained = any(result.stage.rule == "train" and result.done for result in results)
-    # The memory check is for a training to come, and there is none of it on a CPU.
-    memory = [result for result in absent if result.stage.rule == "check_memory"]
-    absent = [result for result in absent if result not in memory]
     if not absent:
         return "done", results[-1].stage.rule, None
     # What follows the training runs side by side, and so does the memory check with the other checks.
+    memory = [result for result in absent if result.stage.rule == "check_memory"]
     candidates = absent if trained else [*absent[:1], *memory]
     for result in candidates:
         if error := _logged(session, result.stage.rule, name, result.board):
             return "failed", result.stage.rule, result.at(fact("quoted", text=error))
     # A variant that was trained before there was a preflight does not wait for it.
     later = (result for result in absent if not (trained and result.stage.rule in BEFORE_TRAINING))
-    first = next(later, absent[0])
+    first = next((result for result in later if result not in memory), absent[0])
     if first.stage.rule in {"preflight_npu", "train"}:
         for stage in shared_stages(session):
             if stage.rule in BEFORE_TRAINING and (error := _logged(session, stage.rule)):
