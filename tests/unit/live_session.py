@@ -12,8 +12,8 @@ import psutil
 from tests.unit.synthetic import write_checks, write_done, write_history, write_shared
 from workflow.evo.config.session import Session
 from workflow.evo.files import write_json
-from workflow.evo.monitoring.pulse import Pulses
 from workflow.evo.monitoring.state import SessionState, VariantState
+from workflow.evo.monitoring.status_reader import StatusReader
 from workflow.evo.monitoring.watch import Watch
 
 NOW = 1_800_000_000.0
@@ -34,7 +34,7 @@ class Clock:
 def watch(session: Session, clock: Clock | None = None) -> Watch:
     """Return a watch whose clocks stand still at `NOW`, on the machine `HERE`."""
     clock = clock or Clock()
-    return Watch(session.root, pulses=Pulses(lambda: clock.now, lambda: clock.counted, HERE))
+    return Watch(session.root, statuses=StatusReader(lambda: clock.now, lambda: clock.counted, HERE))
 
 
 def look(session: Session) -> SessionState:

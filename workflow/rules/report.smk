@@ -10,6 +10,7 @@ rule render_report:
         metadata=f"{RESULTS}/{{variant}}/npu/metadata.json",
         metrics_int8=f"{RESULTS}/{{variant}}/npu/metrics_int8.json",
         boards=expand(f"{RESULTS}/{{{{variant}}}}/npu/{{board}}/compatibility.json", board=BOARDS),
+        bundles=expand(f"{RESULTS}/{{{{variant}}}}/npu/{{board}}/deploy", board=BOARDS),
     output:
         report=f"{RESULTS}/{{variant}}_training_report.md",
         summary=f"{RESULTS}/{{variant}}_training_summary.json",
