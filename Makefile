@@ -51,11 +51,12 @@ plan: setup ## Print what would run, why, and the time and disk expected (CONFIG
 monitor: setup ## Watch the session that was started last, from another terminal (Ctrl-C ends the view only)
 	@$(BIN)/python -m workflow.scripts.monitor
 
-# tests/faults forks trainings: from fresh processes, in which no library has started threads yet.
+# tests/conftest.py has the order of the files.
+REAL := --dist loadfile --no-loadscope-reorder --durations=20 -m "not long" tests/faults tests/e2e tests/workflow
+
 test: setup ## Run every test but the ones marked long
 	@$(BIN)/pytest -n auto tests/unit
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "not long" tests/workflow tests/e2e
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "not long" tests/faults
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 $(REAL)
 
 test-unit: setup ## Run the unit tests only (seconds)
 	@$(BIN)/pytest -n auto tests/unit

@@ -111,8 +111,10 @@ class Bench:
         self.folder.mkdir(parents=True, exist_ok=True)
         ultralytics_env.prepare(self.folder / "settings")
         # Everything is imported once, before the processes are forked: that is most of what their start costs.
+        import matplotlib.font_manager  # noqa: F401  by the validator
         import torch
         import torch._inductor  # by use_deterministic_algorithms
+        import torchvision  # noqa: F401
         import ultralytics.models.yolo.detect  # noqa: F401
 
         import workflow.evo.training.run

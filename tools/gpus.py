@@ -74,7 +74,7 @@ def job(shared: Path, output: Path) -> None:
     gpu.LOCKS, gpu.EARLIER = shared / "locks", shared / "none"
     gpu.WAIT_SECONDS = 0.05
     host = [Device(uuid, uuid, "Test") for uuid in settings["devices"]]
-    with gpu.lease(None, lambda _: None, stop.heed, lambda: host) as uuid:
+    with gpu.lease(None, lambda _: None, stop.check, lambda: host) as uuid:
         claim = shared / "claims" / f"{uuid}={os.getpid()}={started(os.getpid())}"
         claim.touch()
         try:
@@ -94,7 +94,7 @@ def hold(claim: Path, shared: Path, settings: dict[str, Any], stop: StopRequest)
     if len(others) + 1 >= len(settings["devices"]):
         full.touch()
     while time.monotonic() < end or not full.exists():  # so that all are in use at least once, on any host
-        stop.heed()
+        stop.check()
         time.sleep(0.01)
 
 

@@ -6,9 +6,9 @@ import json
 import os
 import random
 import subprocess
-import sys
 from pathlib import Path
 
+from tests.quick_python import quick_python
 from tests.unit.dataset_folder import save_dataset, save_image
 from workflow.evo.data.check import SEVERITIES
 from workflow.evo.data.dataset import load_dataset
@@ -50,7 +50,7 @@ print(json.dumps(verdicts))
 
 def run(code: str, folder: Path, *arguments: object) -> object:
     done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
+        [quick_python(), "-c", code, *map(str, arguments)],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,

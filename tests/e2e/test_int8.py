@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.e2e.test_evaluation import CPU, MODEL, NAMES, SIZE, draw
+from tests.conftest import error_lines, run_script
+from tests.e2e.squares import CPU, MODEL, NAMES, SIZE, draw
 from tests.unit.npu_documents import decoder
 from tests.unit.synthetic import make_session, split_metrics, write_metrics, write_shared, write_training
-from workflow.evo.config.variants import ROOT, Variant, model_file
+from workflow.evo.config.variants import Variant, model_file
 from workflow.evo.errors import EvoError
 from workflow.evo.evaluation.decode import decode
 from workflow.evo.evaluation.int8 import _validate, as_module, evaluate_int8
@@ -287,15 +288,13 @@ def place(trained, dataset, tmp_path):
     (tmp_path / "session.yaml").write_text(yaml.safe_dump(config))
 
     def script(name, *arguments):
-        command = [sys.executable, "-m", f"workflow.scripts.{name}", "--config", "session.yaml", "--variant", "tiny"]
-        environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
-        return subprocess.run(
-            [*command, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False, env=environment
-        )
+        options = ["--config", "session.yaml", "--variant", "tiny", *arguments]
+        return run_script(name, *options, folder=tmp_path, OMP_NUM_THREADS="1")
 
     return layout, script
 
 
+@pytest.mark.parametrize("trained", [16], indirect=True, ids=["reg_max 16"])
 def test_from_the_int8_model_to_a_bundle_by_the_scripts(place, trained, raw, tmp_path):
     layout, script = place
     done = script("evaluate_int8")
@@ -325,6 +324,7 @@ def test_from_the_int8_model_to_a_bundle_by_the_scripts(place, trained, raw, tmp
     assert int(done.stdout) > 0
 
 
+@pytest.mark.parametrize("trained", [1], indirect=True, ids=["reg_max 1"])
 def test_a_lost_class_fails_the_job_with_its_figures_and_keeps_the_document(place, trained, dataset, evaluated):
     layout, script = place
     found = evaluated["float"]["val"]["per_class"]
@@ -339,9 +339,8 @@ def test_a_lost_class_fails_the_job_with_its_figures_and_keeps_the_document(plac
     export(layout.npu, dataset, silence)
     done = script("evaluate_int8")
     assert done.returncode == 1
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1
-    assert f"'{best}' {found[best]['map50_95']:.3f} to 0.000 (val)" in errors[0]
+    (error,) = error_lines(done.stderr)
+    assert f"'{best}' {found[best]['map50_95']:.3f} to 0.000 (val)" in error
     assert read_json(layout.metrics_int8, "metrics_int8")["difference"]["val"]["per_class"][best]["collapsed"]
 
 

@@ -22,16 +22,16 @@ def test_every_chart_is_valid_vega_lite_and_has_a_table_or_stands_beside_one(tmp
 
     summary, root = compare(session), session.layout.root
     variants, boards = [VariantSummary(document) for document in summary["variants"]], summary["boards"]
-    evidence = {
-        "variants": variants,
-        "curves": read_curves(root, variants),
-        "operators": [
+    evidence = page.Evidence(
+        variants,
+        read_curves(root, variants),
+        [
             {"variant": "level2_relu", "board": boards[0], "part": "neck", "type": "Conv2D", "cycles": 7},
             {"variant": "level2_relu", "board": boards[0], "part": "other", "type": "Add", "cycles": 2},
         ],
-        "timeline": read_timeline(root, variants),
-        "palette": Palette.of(variants),
-    }
+        read_timeline(root, variants),
+        Palette.of(variants),
+    )
     drawn = page.draw(summary, evidence, ENGLISH)
     assert set(drawn) == {
         *("pareto", "curve-map50_95", "curve-map50", "curve-box_loss", "curve-cls_loss", "classes-heat"),

@@ -10,20 +10,19 @@ from gettext import NullTranslations
 
 import pytest
 
+from tests.unit.korean_session import BOARD, INCIDENT, KOREAN, make_korean_session
 from tests.unit.synthetic import CLASSES, write_curves
-from tests.unit.test_language import BOARD, INCIDENT, KOREAN, session
 from tools.messages import html_texts, latin_words
 from workflow.evo.files import read_json, write_json
 from workflow.evo.reporting.compare import compare
 from workflow.evo.reporting.page import session_html
 from workflow.evo.reporting.render import session_markdown, variant_markdown
-from workflow.evo.reporting.timeline import PER_VARIANT, SHARED
 from workflow.evo.results.collect import collect_variant
+from workflow.evo.results.stages import SESSION, STAGES, benchmark_file
 from workflow.evo.text import language as languages
 from workflow.evo.text.facts import sentence
 from workflow.evo.text.language import ENGLISH
 
-__all__ = ["session"]  # a fixture
 FIELD_TERMS = """
     AP AP50-95 CPU DFL DRAM EMA F1 GMT IoU KiB MHz NaN Snakemake UTC UTF-8 Vela YOLO ms
     backbone neck detect box cls float nc names
@@ -35,6 +34,11 @@ FIELD_TERMS = """
 
 
 @pytest.fixture
+def session(tmp_path):
+    return make_korean_session(tmp_path)
+
+
+@pytest.fixture
 def whole_page(session):
     """The session with everything that a page draws: curves, boxes, operators, and the times of the jobs."""
     write_curves(session)
@@ -42,8 +46,12 @@ def whole_page(session):
         with session.layout.variant(name).board(BOARD).operators.open("w", newline="") as stream:
             rows = [("name", "type", "estimated_cycles"), ("a", "Conv2D", 7), ("serving_default_output_0", "Add", 2)]
             csv.writer(stream).writerows(rows)
-    for rule in (*SHARED, *(f"{rule}/level2_relu" for rule in PER_VARIANT)):
-        path = session.layout.root / "benchmarks" / f"{rule}.tsv"
+    for stage in STAGES:
+        variant, board = (
+            (None if stage.scope == SESSION else "level2_relu"),
+            (BOARD if stage.scope == "board" else None),
+        )
+        path = benchmark_file(session.layout.root, stage.rule, variant, board)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("s\n2.5\n")
     return session
@@ -68,7 +76,7 @@ def english_on_the_page(session) -> set[str]:
     charts = json.loads(re.search(r'id="report-data">(.*?)</script>', page)[1])["charts"]["ko"]
     assert len(charts) == 11, "a chart is missing here"
     texts = [*html_texts(body), *spec_texts(charts)]
-    names = (*session.variant_names, BOARD, session.name, *CLASSES, *SHARED, *PER_VARIANT, "0.png", "1.png")
+    names = (*session.variant_names, BOARD, session.name, *CLASSES, *(stage.rule for stage in STAGES), "0.png", "1.png")
     quoted = ("no GPU: training runs on the CPU", "boxes have no area", INCIDENT)  # written by another version
     data = re.compile("|".join(map(re.escape, sorted((*names, *quoted), key=len, reverse=True))))
     return latin_words(data.sub(" ", " ".join(text.split())) for text in texts) - set(FIELD_TERMS.split())
@@ -83,7 +91,7 @@ def test_a_word_of_the_page_that_is_not_translated_is_found_wherever_it_stands(w
         "missed: %(gates)s": "missed",  # a cell
         "Language and theme": "theme",  # an aria-label
         "Estimated latency, ms (Vela)": "latency",  # an axis
-        "waiting, no job of it runs": "waiting",  # data of a chart
+        "waiting: none of its jobs runs": "waiting",  # data of a chart
         "%(minutes)s min %(seconds)s s": "min",  # a figure
         "No complete variant passes the gates of %(board)s.": "passes",  # the decision
     }

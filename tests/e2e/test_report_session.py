@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.conftest import session
 from tests.unit.report_pages import HOSTILE, Page, assert_tables_are_whole, render
 from tests.unit.synthetic import (
     CLASSES,
     digest,
+    finish,
     make_session,
+    quoted,
     split_metrics,
     write_checks,
     write_curves,
@@ -22,15 +23,13 @@ from tests.unit.synthetic import (
     write_shared,
     write_training,
 )
-from tests.unit.test_summary import finish
 from workflow.evo.config.variants import Variant
 from workflow.evo.files import read_json
 from workflow.evo.reporting.compare import compare
 from workflow.evo.reporting.images import embed
 from workflow.evo.results.journal import Journal
+from workflow.evo.text.facts import fact
 from workflow.scripts import compare_variants, render_report
-
-__all__ = ["session"]  # a fixture
 
 NO_VALUE = re.compile(r"\b(nan|none|null|undefined|inf)\b", re.IGNORECASE)
 
@@ -155,7 +154,7 @@ def test_hostile_class_names_are_text(session):
 
 
 def test_hostile_findings_and_environment_are_text(session):
-    finding = {"severity": "warning", "code": "x", "message": HOSTILE, "count": 2, "examples": ["a|b`c.jpg"]}
+    finding = {"severity": "warning", **quoted(HOSTILE), "count": 2, "examples": ["a|b`c.jpg"]}
     write_shared(session, findings=[finding])
     html, markdown = render(session)
     assert "<script" not in html
@@ -205,7 +204,7 @@ def test_incidents_of_an_unfinished_training_are_already_shown(session):
     write_checks(session, "level2_relu")
     journal = Journal(session.layout.variant("level2_relu").checkpoints)
     journal.start_attempt("recipe", 16)
-    journal.incident("crash", "the process was killed")
+    journal.incident("crash", fact("quoted", text="the process was killed"))
     html, _ = render(session)
     text = Page(html).text
     assert "level2_relu : the process was killed" in text

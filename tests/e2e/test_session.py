@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
-import sys
 
 import pytest
 
-from tests.conftest import ROOT, Workspace, environment
+from tests.conftest import ROOT, Workspace, environment, error_lines, run_script
 from tests.sockets import Witness
 
 BOARD = "ethos-u55-256"
@@ -18,24 +18,36 @@ BOARD = "ethos-u55-256"
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory) -> tuple[Workspace, Witness]:
-    """A session that has not begun, in a folder with an apostrophe, and who watches its sockets."""
+    """A finished session of one variant, in a folder with an apostrophe, and who has watched its sockets."""
     workspace = Workspace(tmp_path_factory.mktemp("it's a session"))
-    return workspace, Witness(workspace, tmp_path_factory.mktemp("witness"))
+    witness = Witness(workspace, tmp_path_factory.mktemp("witness"))
+    (workspace.folder / "mine.yaml").write_text((ROOT / "models/train/npu_level4_activation_leaky.yaml").read_text())
+    workspace.change(grid={"levels": [], "activations": ["relu"]}, models={"mine": {"yaml": "mine.yaml"}})
+    run = workspace.snakemake()
+    assert run.returncode == 0, run.stdout + run.stderr
+    return workspace, witness
 
 
 @pytest.fixture(scope="module")
 def done(watched) -> Workspace:
-    """A finished session of two variants; the tests of this module run in order and change it step by step."""
-    workspace, _ = watched
-    (workspace.folder / "mine.yaml").write_text((ROOT / "models/train/npu_level4_activation_leaky.yaml").read_text())
-    workspace.change(grid={"levels": [2], "activations": ["relu"]}, models={"mine": {"yaml": "mine.yaml"}})
+    """The same session, finished once more with a further variant: to be read, and to be left as it is."""
+    workspace = Workspace(watched[0].folder, config=None)
+    workspace.change(grid={"levels": [2]})
     run = workspace.snakemake()
     assert run.returncode == 0, run.stdout + run.stderr
+    assert "mine: training" not in run.stderr
     return workspace
 
 
-def trained(workspace: Workspace) -> set[str]:
-    return {outputs.split("/")[2] for outputs in workspace.planned().get("train", [])}
+@pytest.fixture
+def copy(done, tmp_path) -> Workspace:
+    """A copy of the finished session, to change."""
+    shutil.copytree(done.folder, tmp_path / "copy", symlinks=True)
+    return Workspace(tmp_path / "copy", config=None)
+
+
+def trained(workspace: Workspace, *arguments: object) -> set[str]:
+    return {outputs.split("/")[2] for outputs in workspace.planned(*arguments).get("train", [])}
 
 
 def test_every_file_of_the_contract_is_there(done):
@@ -51,7 +63,7 @@ def test_every_file_of_the_contract_is_there(done):
     assert "<html" in done.path("report.html").read_text()
 
 
-def test_no_process_of_a_session_turns_to_another_host(done, watched):
+def test_no_process_of_a_session_turns_to_another_host(watched):
     _, witness = watched
     rules = {
         *("check_environment", "draw_digits", "check_dataset", "validate_model", "verify_activations", "preflight_npu"),
@@ -111,87 +123,27 @@ def test_nothing_is_left_to_do(done):
     assert done.planned() == {}
 
 
-def test_touched_files_plan_no_training(done):
+def test_what_changes_no_weights_and_no_page_plans_nothing(done):
+    """Touched files, a comment in a model file, and arguments of no consequence: `tests.workflow.edits` has each."""
+    original = (done.folder / "mine.yaml").read_text()
+    (done.folder / "mine.yaml").write_text(f"{original}# a comment\n")
     for path in (done.folder / "mine.yaml", done.config, done.path("data", "digits", "data.yaml")):
         os.utime(path)
-    assert trained(done) == set()
-
-
-def test_a_comment_in_a_model_file_plans_no_training_of_it(done):
-    with (done.folder / "mine.yaml").open("a") as stream:
-        stream.write("# a comment\n")
-    assert trained(done) == set()
-    run = done.snakemake()
-    assert run.returncode == 0, run.stderr
     assert done.planned() == {}
+    (done.folder / "mine.yaml").write_text(original)
+    assert done.planned("--config", "track=[tensorboard]", "train={device: cpu, plots: true, workers: 3}") == {}
 
 
-@pytest.mark.parametrize("name", ["device", "plots", "workers"])
-def test_arguments_that_change_no_weights_plan_no_training(done, name):
-    value = {"device": "cpu", "plots": "true", "workers": 3}[name]
-    run = done.snakemake("-n", "--config", f"train={{{name}: {value}}}")
-    assert run.returncode == 0, run.stderr
-    assert "\nrule train:" not in run.stdout + run.stderr
+@pytest.mark.parametrize(
+    "changes", [["npu={boards: [ethos-u85-256]}", "train={lr0: 0.02}"], ["digits={seed: 1}"]], ids=["recipe", "data"]
+)
+def test_another_recipe_and_other_data_plan_every_training(done, changes):
+    assert trained(done, "--config", *changes) == {"level2_relu", "mine"}
 
 
-def test_a_tracker_plans_nothing_at_all(done):
-    assert done.planned("--config", "track=[tensorboard]") == {}
-
-
-@pytest.mark.parametrize("change", ["epochs: 3", "lr0: 0.02", "seed: 1", "imgsz: 96", "batch: 2"])
-def test_arguments_that_change_weights_plan_every_training(done, change):
-    run = done.snakemake("-n", "--config", f"train={{{change}}}")
-    assert run.returncode == 0, run.stderr
-    assert (run.stdout + run.stderr).count("\nrule train:") == 2
-
-
-def test_another_language_makes_the_reports_again_and_nothing_else(done):
-    planned = done.planned("--config", "report={language: ko}")
-    assert set(planned) == {"render_report", "compare_variants", "all"}
-
-
-@pytest.mark.parametrize("change", ["boards: [ethos-u85-256]", "gate: warn", "max_latency_ms: 0.001", "time_limit: 60"])
-def test_boards_and_gates_plan_no_training(done, change):
-    run = done.snakemake("-n", "--config", f"npu={{{change}}}")
-    assert run.returncode == 0, run.stderr
-    said = run.stdout + run.stderr
-    assert "\nrule train:" not in said and "\nrule preflight_npu:" not in said
-    assert ("\nrule compile_npu:" in said) is change.startswith("boards")
-
-
-def test_a_missed_gate_fails_the_check_and_refuses_the_training(done):
-    gates = ["--config", "npu={max_latency_ms: 0.001}"]
-    checked = done.snakemake("check", *gates)
-    assert checked.returncode != 0
-    assert "(Vela), limit: 0.001 ms" in checked.stderr
-    (done.folder / "strict.yaml").write_text("npu: {max_latency_ms: 0.001}\n")
-    train = subprocess.run(
-        [sys.executable, "-m", "workflow.scripts.train", "--config", done.config, "strict.yaml", "--variant", "mine"],
-        cwd=done.folder,
-        env=environment(PYTHONPATH=str(ROOT)),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert train.returncode == 2
-    errors = [line for line in train.stderr.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1 and "npu: mine misses a gate: ethos-u55-256: " in errors[0]
-    assert done.snakemake("check").returncode == 0
-
-
-def test_another_board_together_with_another_recipe_plans_every_training(done):
-    run = done.snakemake("-n", "--config", "npu={boards: [ethos-u85-256]}", "train={lr0: 0.02}")
-    assert (run.stdout + run.stderr).count("\nrule train:") == 2
-
-
-def test_a_larger_calibration_exports_again_and_trains_nothing(done):
-    planned = done.planned("--config", "npu={calibration_images: 9}")
-    assert "train" not in planned and len(planned["export_int8"]) == 2
-
-
-def test_other_data_plan_every_training(done):
-    run = done.snakemake("-n", "--config", "digits={seed: 1}")
-    assert (run.stdout + run.stderr).count("\nrule train:") == 2
+def test_another_board_compiles_and_trains_nothing(done):
+    planned = done.planned("--config", "npu={boards: [ethos-u85-256]}")
+    assert len(planned["compile_npu"]) == 2 and not {"train", "preflight_npu"} & set(planned)
 
 
 def test_a_changed_network_plans_its_own_training_only(done):
@@ -202,20 +154,16 @@ def test_a_changed_network_plans_its_own_training_only(done):
     assert trained(done) == set()
 
 
-def test_a_deleted_model_trains_alone_and_renews_its_evaluation_and_the_reports(done):
-    other = done.path("mine", "train", "best.pt").stat().st_mtime_ns
-    done.path("level2_relu", "train", "best.pt").unlink()
-    run = done.snakemake("results/tiny/level2_relu/train/best.pt")
-    assert run.returncode == 0, run.stderr
-    assert "level2_relu: training 2 epochs from scratch" in run.stderr
-    assert done.path("mine", "train", "best.pt").stat().st_mtime_ns == other
-    planned = done.planned()
-    npu = {"export_int8", "compile_npu", "evaluate_int8", "bundle_deploy"}
-    assert set(planned) <= {"evaluate", *npu, "render_report", "compare_variants", "all"}
-    assert {outputs.split("/")[2] for rule in npu for outputs in planned.get(rule, [])} <= {"level2_relu"}
-    assert [outputs.split("/")[2] for outputs in planned["evaluate"]] == ["level2_relu"]
-    assert done.snakemake().returncode == 0
-    assert done.planned() == {}
+def test_a_missed_gate_fails_the_check_and_refuses_the_training(done):
+    checked = done.snakemake("check", "--config", "npu={max_latency_ms: 0.001}")
+    assert checked.returncode != 0
+    assert "(Vela), limit: 0.001 ms" in checked.stderr
+    (done.folder / "strict.yaml").write_text("npu: {max_latency_ms: 0.001}\n")
+    train = run_script("train", "--config", done.config, "strict.yaml", "--variant", "mine", folder=done.folder)
+    assert train.returncode == 2
+    (error,) = error_lines(train.stderr)
+    assert "npu: mine misses a gate: ethos-u55-256: " in error
+    assert done.snakemake("check").returncode == 0
 
 
 def test_snakemakes_own_report_is_written(done):
@@ -225,29 +173,48 @@ def test_snakemakes_own_report_is_written(done):
     assert "level2_relu" in target.read_text()
 
 
-def test_a_training_by_force_publishes_its_weights_again_and_trains_nothing(done):
-    best = done.path("mine", "train", "best.pt")
+def test_a_training_by_force_publishes_its_weights_again_and_trains_nothing(copy):
+    best = copy.path("mine", "train", "best.pt")
     before = best.read_bytes()
-    run = done.snakemake("results/tiny/mine/train/best.pt", "--forcerun", "train")
+    run = copy.snakemake("results/tiny/mine/train/best.pt", "--forcerun", "train")
     assert run.returncode == 0, run.stderr
     assert "mine: already trained by this recipe (2 epochs): publishing the weights" in run.stderr
     assert best.read_bytes() == before
 
 
-def test_pretrained_weights_train_again_and_the_report_says_how_many_tensors_matched(done):
-    """The weights of level 4 fit level 4 completely, and level 2 except for what the levels do not share."""
-    (done.folder / "start.pt").write_bytes(done.path("mine", "train", "best.pt").read_bytes())
-    done.change(train={"pretrained": "start.pt", "epochs": 1})
-    assert trained(done) == {"level2_relu", "mine"}
-    run = done.snakemake()
+def test_a_deleted_model_trains_alone_and_renews_its_evaluation_and_the_reports(copy):
+    other = copy.path("mine", "train", "best.pt").stat().st_mtime_ns
+    copy.path("level2_relu", "train", "best.pt").unlink()
+    run = copy.snakemake("results/tiny/level2_relu/train/best.pt")
     assert run.returncode == 0, run.stderr
-    for variant, all_match in (("level2_relu", False), ("mine", True)):
-        used = json.loads(done.path(variant, "train", "training.json").read_text())["pretrained"]
+    assert "level2_relu: training 2 epochs from scratch" in run.stderr
+    assert copy.path("mine", "train", "best.pt").stat().st_mtime_ns == other
+    planned = copy.planned()
+    npu = {"export_int8", "compile_npu", "evaluate_int8", "bundle_deploy"}
+    assert set(planned) <= {"evaluate", *npu, "render_report", "compare_variants", "all"}
+    assert {outputs.split("/")[2] for rule in npu for outputs in planned.get(rule, [])} <= {"level2_relu"}
+    assert [outputs.split("/")[2] for outputs in planned["evaluate"]] == ["level2_relu"]
+    assert copy.snakemake().returncode == 0
+    assert copy.planned() == {}
+
+
+def test_pretrained_weights_train_again_and_the_report_says_how_many_tensors_matched(copy):
+    """The weights of level 4 fit level 4 completely, and level 2 except for what the levels do not share."""
+    variants = ("level2_relu", "mine")
+    (copy.folder / "start.pt").write_bytes(copy.path("mine", "train", "best.pt").read_bytes())
+    copy.change(train={"pretrained": "start.pt", "epochs": 1})
+    assert trained(copy) == {*variants}
+    run = copy.snakemake(*(f"results/tiny/{variant}/train/training.json" for variant in variants))
+    assert run.returncode == 0, run.stderr
+    for variant, all_match in zip(variants, (False, True), strict=True):
+        used = json.loads(copy.path(variant, "train", "training.json").read_text())["pretrained"]
         assert 0 < used["matched"] <= used["total"]
         assert (used["matched"] == used["total"]) is all_match
         text = f"start.pt: {used['matched']} of {used['total']} tensors matched"
-        assert text in done.path(f"{variant}_training_report.md").read_text()
+        rendered = run_script("render_report", "--config", copy.config, "--variant", variant, folder=copy.folder)
+        assert rendered.returncode == 0, rendered.stderr
+        assert text in copy.path(f"{variant}_training_report.md").read_text()
         assert f"{variant}: pretrained weights: {used['matched']} of {used['total']} tensors matched" in run.stderr
-    (done.folder / "start.pt").rename(done.folder / "elsewhere.pt")
-    done.change(train={"pretrained": "elsewhere.pt"})
-    assert trained(done) == set(), "the same weights by another path"
+    (copy.folder / "start.pt").rename(copy.folder / "elsewhere.pt")
+    copy.change(train={"pretrained": "elsewhere.pt"})
+    assert trained(copy) == set(), "the same weights by another path"

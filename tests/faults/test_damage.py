@@ -7,9 +7,10 @@ import signal
 
 import pytest
 
-from tests.unit.test_checkpoints import flip_a_bit, truncate
+from tests.unit.damage import flip_a_bit, truncate
 from tools.faults import SETUPS, VARIANT, Kill, differences, outcome, uninterrupted
 from workflow.evo.results.journal import Journal
+from workflow.evo.text.facts import sentence
 
 FILES = ["state.pt", "last.pt", "best.pt", "results.csv", "manifest.json"]
 DAMAGES = {"truncated": truncate, "bit-flipped": flip_a_bit, "deleted": lambda path: path.unlink()}
@@ -39,7 +40,7 @@ def checkpoints(bench, killed):
 
 
 def messages(folder):
-    return [item["message"] for item in Journal(folder).incidents() if item["kind"] == "damaged_checkpoint"]
+    return [sentence(item) for item in Journal(folder).incidents() if item["kind"] == "damaged_checkpoint"]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.conftest import error_lines
 from tools.faults import SETUPS, VARIANT, Bench, differences, outcome, uninterrupted
 from workflow.evo.training import disk
 
@@ -44,9 +45,7 @@ def small(bench: Bench) -> Iterator:
 
 
 def errors(folder) -> list[str]:
-    return [
-        line for line in (folder / "train.log").read_text(errors="replace").splitlines() if line.startswith("error: ")
-    ]
+    return error_lines((folder / "train.log").read_text(errors="replace"))
 
 
 def without_prediction() -> None:
@@ -91,9 +90,9 @@ def test_weights_that_find_no_room_are_published_by_the_next_run_without_trainin
 
         original = run._Training._publish
 
-        def publish(training, generation):
+        def publish(training, checkpoint):
             filler.write_bytes(bytes(shutil.disk_usage(folder).free - 64 * KIB))
-            return original(training, generation)
+            return original(training, checkpoint)
 
         run._Training._publish = publish
 
@@ -128,7 +127,7 @@ def test_a_disk_that_becomes_read_only_stops_in_one_line_and_continues(bench, sm
     log.touch()
     (folder / "train.log").symlink_to(log)  # what is open for writing would keep the disk writable
     assert bench.train(session, read_only_in_epoch_3) == 2
-    said = [line for line in log.read_text().splitlines() if line.startswith("error: ")]
+    said = error_lines(log.read_text())
     mount("-o", "remount,rw", folder)
     assert len(said) == 1 and "not allowed to write while" in said[0]
     assert bench.train(session) == 0

@@ -88,7 +88,7 @@ def stop(how: str, parent: subprocess.Popen[str], child: psutil.Process) -> None
         child.send_signal(signal.Signals[how])
 
 
-def wait_until_gone(child: psutil.Process, seconds: float = 20) -> None:
+def wait_until_gone(child: psutil.Process, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline, "it waits on"

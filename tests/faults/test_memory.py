@@ -5,21 +5,23 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 
 import pytest
 
-from tests.conftest import ROOT, Workspace, environment
+from tests.conftest import ROOT, Workspace, environment, error_lines, run_script
+from tests.quick_python import quick_python
+from workflow.evo.text.facts import sentence
 
 VARIANT = "level4_relu"
 TOO_MUCH = """
 import sys
+from workflow.evo.text.facts import sentence
 from workflow.evo.host.entry_point import entry_point
 from workflow.evo.training import run
 
 build = run._Training._train
 
-def with_little_memory(self, generation):
+def with_little_memory(self, checkpoint):
     from workflow.evo.training.trainer import VariantTrainer
     prepare = VariantTrainer.preprocess_batch
 
@@ -29,7 +31,7 @@ def with_little_memory(self, generation):
         return prepare(trainer, batch)
 
     VariantTrainer.preprocess_batch = refuse
-    return build(self, generation)
+    return build(self, checkpoint)
 
 run._Training._train = with_little_memory
 from workflow.scripts.train import main
@@ -40,7 +42,7 @@ entry_point(main)
 PROBE = """
 import json, sys
 from pathlib import Path
-from workflow.evo import ultralytics_env
+from workflow.evo.host import ultralytics_env
 from workflow.evo.config.session import load_session_files
 ultralytics_env.prepare(Path("settings"))
 from workflow.evo.models.definition import load_definition
@@ -84,12 +86,12 @@ def train(checked, tmp_path):
     def run(fits: int, epoch: int) -> subprocess.CompletedProcess[str]:
         code = TOO_MUCH.format(fits=fits, epoch=epoch)
         return subprocess.run(
-            [sys.executable, "-c", code, "--config", workspace.path("config.json"), "--variant", VARIANT],
+            [quick_python(), "-c", code, "--config", workspace.path("config.json"), "--variant", VARIANT],
             cwd=workspace.folder,
             env=environment(PYTHONPATH=str(ROOT)),
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=600,
             check=False,
         )
 
@@ -106,7 +108,7 @@ def test_the_batch_is_halved_until_it_fits_and_finished_epochs_are_kept(train):
     assert [(item["batch_before"], item["batch_after"]) for item in halvings] == [(4, 2), (2, 1)]
     assert (
         "out of memory in epoch 2 at batch 2: continued at batch 1, nominal batch size 4 kept (accumulation 4)"
-        in (halvings[1]["message"])
+        in sentence(halvings[1])
     )
     assert training["arguments"]["nbs"] == 4 and training["arguments"]["batch"] == 1
     assert done.stderr.count("resumed from the checkpoint of epoch 1 of 2") == 2
@@ -116,22 +118,22 @@ def test_not_even_one_image_fits(train):
     workspace, run = train
     done = run(fits=0, epoch=0)
     assert done.returncode == 1
-    lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert len(lines) == 1
-    assert "out of memory even at batch 1" in lines[0] and "lower train.imgsz" in lines[0]
+    (error,) = error_lines(done.stderr)
+    assert "out of memory even at batch 1" in error and "lower train.imgsz" in error
     assert not workspace.path(VARIANT, "train", "best.pt").exists()
 
 
 def test_the_memory_check_takes_real_steps_and_finds_the_batch_that_fits(train):
     workspace, _ = train
-    command = [sys.executable, "-c", PROBE, workspace.path("config.json"), VARIANT]
+    command = [quick_python(), "-c", PROBE, workspace.path("config.json"), VARIANT]
     place = {"cwd": workspace.folder, "env": environment(PYTHONPATH=str(ROOT))}
     said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, **place).stdout
     found = json.loads(said.splitlines()[-1])
     assert [(entry["batch"], entry["fits"]) for entry in found["tried"]] == [(4, False), (2, True)]
     assert found["steps"] == [2, 2, 2]
 
-    script = [sys.executable, "-m", "workflow.scripts.check_memory", "--config", workspace.path("config.json")]
-    subprocess.run([*script, "--variant", VARIANT], check=True, **place)
+    options = ["--config", workspace.path("config.json"), "--variant", VARIANT]
+    done = run_script("check_memory", *options, folder=workspace.folder)
+    assert done.returncode == 0, done.stderr
     document = json.loads(workspace.path(VARIANT, "check", "memory.json").read_text())
     assert document["skipped"] == "no GPU to try it on" and document["tried"] == []

@@ -10,8 +10,10 @@ import time
 
 import pytest
 
+from tests.conftest import error_lines
 from tools.faults import AGAIN, EPOCHS, SETUPS, VARIANT, differences, outcome, uninterrupted
 from workflow.evo.results.journal import Journal
+from workflow.evo.text.facts import sentence
 
 PLAIN, WITH_WORKERS = SETUPS[1], SETUPS[2]
 
@@ -47,7 +49,7 @@ def log(session):
 
 
 def errors(session):
-    return [line for line in log(session).splitlines() if line.startswith("error: ")]
+    return error_lines(log(session))
 
 
 def in_epoch(number, act, name="preprocess_batch"):
@@ -90,14 +92,14 @@ def too_large(fits):
 def test_memory_that_runs_out_halves_the_batch_and_every_epoch_is_trained(bench, session, epoch, method, place):
     assert train_on(bench, session, in_epoch(epoch, too_large(2), method)) == 0
     (halved,) = incidents(session, "out_of_memory")
-    assert halved["message"] == (
+    assert sentence(halved) == (
         f"out of memory in {place} at batch 4: continued at batch 2, nominal batch size 20 kept (accumulation 10)"
     )
     training = json.loads(session.layout.variant(VARIANT).training.read_text())
     assert [entry["batch"] for entry in training["epochs"]] == [4] * (epoch - 1) + [2] * (EPOCHS - epoch + 1)
     inexact = incidents(session, "inexact")
     assert len(inexact) == (epoch > 1)
-    assert all("batch 2 instead of 4" in item["message"] for item in inexact)
+    assert all("batch 2 instead of 4" in sentence(item) for item in inexact)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
@@ -134,7 +136,7 @@ def test_a_kernel_that_kills_for_want_of_memory_halves_the_batch(bench, session)
     assert bench.train(session, die_in_epoch_3) == -signal.SIGKILL
     assert bench.train(session, killed(1)) == 0
     (halved,) = incidents(session, "out_of_memory")
-    assert "the kernel killed the training for want of memory in epoch 3 at batch 4" in halved["message"]
+    assert "the kernel killed the training because it was out of memory in epoch 3 at batch 4" in sentence(halved)
     training = json.loads(session.layout.variant(VARIANT).training.read_text())
     assert [entry["batch"] for entry in training["epochs"]] == [4] * 2 + [2] * 4
 
@@ -168,16 +170,16 @@ def test_a_data_loader_process_that_is_killed_halves_the_batch_only_when_the_ker
     if not by_the_kernel:
         assert bench.train(session, prepare) == 1
         (killed,) = incidents(session, "loader_killed")
-        assert killed["message"] == (
-            "a data loader process was killed in epoch 3, and not by the kernel for want of memory"
-        )
+        assert sentence(killed) == ("a data loader process was killed in epoch 3, and not by the kernel")
         assert "run the same command again to continue" in errors(session)[-1]
         assert incidents(session, "out_of_memory") == []
         assert bench.train(session) == 0
         return
     assert train_on(bench, session, prepare) == 0
     (halved,) = incidents(session, "out_of_memory")
-    assert "the kernel killed a data loader process for want of memory in epoch 3 at batch 4" in halved["message"]
+    assert "the kernel killed a data loader process because it was out of memory in epoch 3 at batch 4" in sentence(
+        halved
+    )
     training = json.loads(session.layout.variant(VARIANT).training.read_text())
     assert [entry["batch"] for entry in training["epochs"]] == [4] * 2 + [2] * 4
 
@@ -187,7 +189,7 @@ def test_without_memory_for_one_image_it_stops_for_good(bench, session):
     assert "out of memory even at batch 1" in errors(session)[-1]
     assert bench.train(session) == 1, "a retry of the job stops at once"
     assert errors(session)[-1] == errors(session)[-2]
-    Journal(session.layout.variant(VARIANT).checkpoints).pardon()
+    Journal(session.layout.variant(VARIANT).checkpoints).allow_retry()
     assert bench.train(session) == 0, "the command given again tries again"
 
 
@@ -217,7 +219,7 @@ def test_going_back_to_an_earlier_recipe_continues_it_and_then_publishes_it(benc
     assert "resumed from the checkpoint of epoch 2" in log(session)
     assert differences(reference, outcome(session)) == []
     (back,) = incidents(session, "recipe")
-    assert back["message"].startswith("the recipe is an earlier one again: its checkpoints are back from ")
+    assert sentence(back).startswith("the recipe is an earlier one again: its checkpoints are back from ")
 
     assert bench.train(other, die(1)) == -signal.SIGKILL
     assert Journal(layout.checkpoints).run["attempts"] == 2, "of the other recipe, whose journal came back too"
@@ -240,8 +242,8 @@ def test_another_processor_is_named_as_a_reason_why_the_bits_may_differ(bench, s
     assert bench.train(session, in_epoch(3, lambda *_: os.kill(os.getpid(), signal.SIGKILL))) == -signal.SIGKILL
     assert bench.train(session, another_processor) == 0
     (inexact,) = incidents(session, "inexact")
-    assert "continued after epoch 2 under other conditions (device another processor" in inexact["message"]
-    assert "not bit for bit" in inexact["message"]
+    assert "continued after epoch 2 under other conditions (device another processor" in sentence(inexact)
+    assert "not bit for bit" in sentence(inexact)
 
 
 def test_mixed_precision_is_checked_here_and_what_was_used_is_a_condition(bench, session):
@@ -266,7 +268,7 @@ def test_mixed_precision_is_checked_here_and_what_was_used_is_a_condition(bench,
     assert bench.train(session, first) == -signal.SIGKILL
     assert bench.train(session) == 0
     (inexact,) = incidents(session, "inexact")
-    assert "(precision fp32 instead of fp16)" in inexact["message"]
+    assert "(precision fp32 instead of fp16)" in sentence(inexact)
     training = json.loads(session.layout.variant(VARIANT).training.read_text())
     assert training["precision"] == "fp32"
 
@@ -280,7 +282,7 @@ def test_mixed_precision_that_is_not_sound_is_left_out_and_told(bench, session, 
 
     assert bench.train(session, on_a_defective_gpu) == 0
     (told,) = incidents(session, "precision")
-    assert told["message"] == (
+    assert sentence(told) == (
         "mixed precision is off (outputs of the network hold NaN or infinity with it): trained in float32"
     )
     assert differences(reference, outcome(session)) == []
@@ -291,7 +293,9 @@ def test_operations_that_are_not_deterministic_are_told_and_train_nothing_again(
     bench.clear(session)
     assert bench.train(session) == 0
     (told,) = incidents(session, "inexact")
-    assert told["message"] == "train.deterministic is false: the same training again need not give the same bits"
+    assert sentence(told) == (
+        "train.deterministic is false: the same training may end with other bits when it is repeated"
+    )
     training = json.loads(session.layout.variant(VARIANT).training.read_text())
     assert training["conditions"]["deterministic"] is False
     assert bench.train(bench.session(PLAIN, epochs=1)) == 0
@@ -310,15 +314,15 @@ def poison(trainer, *_):
 
 def test_numbers_that_stay_bad_are_tried_once_more_and_then_stop(bench, session):
     assert train_on(bench, session, in_epoch(3, poison)) == 1
-    first, second = incidents(session, "bad_numbers")
-    assert first["message"].startswith("numbers went bad in epoch 3: ")
-    assert first["message"].endswith("; tried once more from the checkpoint of epoch 2")
-    assert "numbers went bad in epoch 3 again" in second["message"] and "lower train.lr0" in second["message"]
+    first, second = incidents(session, "nonfinite")
+    assert sentence(first).startswith("non-finite values in epoch 3: ")
+    assert sentence(first).endswith("; tried once more from the checkpoint of epoch 2")
+    assert "non-finite values in epoch 3 again" in sentence(second) and "lower train.lr0" in sentence(second)
     assert "tensors of the network hold NaN or infinity" in errors(session)[-1]
     newest = max(session.layout.variant(VARIANT).checkpoints.glob("epoch*"))
     assert newest.name == "epoch00002"
     assert bench.train(session, in_epoch(3, poison)) == 1, "a retry of the job stops at once"
-    assert len(incidents(session, "bad_numbers")) == 2
+    assert len(incidents(session, "nonfinite")) == 2
 
 
 def test_numbers_that_were_bad_once_cost_nothing(bench, session, reference):
@@ -330,7 +334,7 @@ def test_numbers_that_were_bad_once_cost_nothing(bench, session, reference):
             poison(trainer)
 
     assert train_on(bench, session, in_epoch(3, poison_once)) == 0
-    assert len(incidents(session, "bad_numbers")) == 1
+    assert len(incidents(session, "nonfinite")) == 1
     assert differences(reference, outcome(session)) == []
 
 
@@ -341,9 +345,9 @@ def test_a_bad_loss_stops_also_when_it_has_reached_no_weight(bench, session):
         trainer.tloss = {**trainer.tloss, "box_loss": trainer.tloss["box_loss"] * float("inf")}
 
     assert bench.train(session, in_epoch(2, overflow, "optimizer_step")) == AGAIN
-    (bad,) = incidents(session, "bad_numbers")
-    assert bad["message"] == (
-        "numbers went bad in epoch 2: the loss became box_loss inf in epoch 2; "
+    (bad,) = incidents(session, "nonfinite")
+    assert sentence(bad) == (
+        "non-finite values in epoch 2: the loss became box_loss inf in epoch 2; "
         "tried once more from the checkpoint of epoch 1"
     )
 
@@ -377,7 +381,7 @@ def test_mixed_precision_that_leaves_out_every_step_of_an_epoch_stops(bench):
     session = bench.session(SETUPS[0])
     bench.clear(session)
     assert train_on(bench, session, with_a_loss_scale(in_epoch(3, lose_numbers, "optimizer_step"))) == 1
-    assert "the loss became box_loss nan in epoch 3: mixed precision left out every step" in errors(session)[-1]
+    assert "the loss became box_loss nan in epoch 3: mixed precision skipped every step" in errors(session)[-1]
     assert "set train.amp to false" in errors(session)[-1]
     assert incidents(session, "bad_batch") == []
 
@@ -391,7 +395,7 @@ def test_mixed_precision_that_leaves_out_one_step_goes_on(bench):
             lose_numbers(trainer)
 
     assert train_on(bench, session, with_a_loss_scale(in_epoch(3, lose_numbers_once, "optimizer_step"))) == 0
-    assert len(incidents(session, "bad_batch")) == 1 and incidents(session, "bad_numbers") == []
+    assert len(incidents(session, "bad_batch")) == 1 and incidents(session, "nonfinite") == []
 
 
 def test_waiting_gradients_lose_their_loss_scale_when_mixed_precision_is_off_on_resume(bench, session, reference):
@@ -414,7 +418,7 @@ def test_an_image_that_vanishes_stops_the_run_and_once_back_it_ends_the_same(ben
 
     assert bench.train(session, in_epoch(3, vanish)) == 1
     (missing,) = incidents(session, "missing_file")
-    assert "an image of the dataset could not be read any more in epoch 3: " in missing["message"]
+    assert "an image of the dataset can no longer be read in epoch 3: " in sentence(missing)
     assert missing["file"].endswith(image.name)
     assert "put it back, then run the same command again" in errors(session)[-1]
 
@@ -433,6 +437,8 @@ def test_an_image_that_vanishes_stops_the_run_and_once_back_it_ends_the_same(ben
 def test_a_loader_that_hangs_is_ended_with_its_stack_in_the_log(bench, setup, reference):
     session = bench.session(setup)
     bench.clear(session)
+    asleep = bench.folder / "asleep"
+    asleep.unlink(missing_ok=True)
 
     def hang_in_epoch_3():
         from ultralytics.data.dataset import YOLODataset
@@ -440,7 +446,18 @@ def test_a_loader_that_hangs_is_ended_with_its_stack_in_the_log(bench, setup, re
         from workflow.evo.training import run, trainer
         from workflow.evo.training.watchdog import Watchdog
 
-        run.Watchdog = functools.partial(Watchdog, seconds=8.0, tick=0.1)
+        class Impatient(Watchdog):
+            """Waits one second more for a loader that sleeps, and for any other one as long as it takes."""
+
+            @property
+            def seconds(self):
+                return 1.0 if asleep.exists() else 600.0
+
+            @seconds.setter
+            def seconds(self, _):
+                pass
+
+        run.Watchdog = functools.partial(Impatient, tick=0.1)
         epochs = []
         begin = trainer.begin_epoch
         trainer.begin_epoch = lambda loader, seed, epoch: (epochs.append(epoch), begin(loader, seed, epoch))
@@ -448,6 +465,7 @@ def test_a_loader_that_hangs_is_ended_with_its_stack_in_the_log(bench, setup, re
 
         def fall_asleep(dataset, *arguments):
             if dataset.augment and epochs and epochs[-1] == 2:
+                asleep.touch()
                 time.sleep(600)
             return load(dataset, *arguments)
 
@@ -455,7 +473,7 @@ def test_a_loader_that_hangs_is_ended_with_its_stack_in_the_log(bench, setup, re
 
     assert bench.train(session, hang_in_epoch_3) == 1
     (stalled,) = incidents(session, "stalled")
-    assert stalled["message"] == "the data loader gave no batch for 10 minutes in epoch 3: stopped"
+    assert sentence(stalled) == "the data loader gave no batch for 10 minutes in epoch 3: stopped"
     assert "where this training hangs:" in log(session) and "in fall_asleep" in log(session)
     assert "the data loader gave no batch" in errors(session)[-1]
     assert bench.train(session) == 0

@@ -8,7 +8,7 @@ import resource
 
 import pytest
 
-from tests.conftest import Workspace
+from tests.conftest import Workspace, error_lines
 
 CAP_DAC_OVERRIDE = 1  # linux/capability.h: what lets root write anywhere
 PR_CAPBSET_DROP = 24  # linux/prctl.h
@@ -29,10 +29,6 @@ def with_file_limit(mebibytes: int):
     return limit
 
 
-def errors(run) -> list[str]:
-    return [line for line in run.stderr.splitlines() if line.startswith("error: ")]
-
-
 @pytest.fixture
 def one(workspace) -> Workspace:
     workspace.change(grid={"levels": [4], "activations": ["relu"]})
@@ -48,8 +44,8 @@ def test_a_read_only_results_folder_is_refused_in_one_line(one):
     finally:
         root.chmod(0o755)
     assert run.returncode == 2
-    assert len(errors(run)) == 1
-    assert errors(run)[0].startswith(f"error: {root}: not allowed to write — make it writable")
+    (error,) = error_lines(run.stderr)
+    assert error.startswith(f"error: {root}: not allowed to write — make it writable")
     assert "Traceback" not in run.stderr
     assert list(root.iterdir()) == []
 
@@ -64,12 +60,15 @@ def test_read_only_logs_are_refused_in_one_line(one):
     finally:
         logs.chmod(0o755)
     assert run.returncode == 2
-    assert errors(run) == [f"error: {logs}: not allowed to write — make it writable, or move it elsewhere"]
+    assert error_lines(run.stderr) == [f"error: {logs}: not allowed to write — make it writable, or move it elsewhere"]
     assert "Traceback" not in run.stderr and not one.path("environment.json").exists()
 
 
 def test_no_space_for_a_checkpoint_loses_nothing_and_the_next_run_finishes(one):
-    full = one.snakemake(before=with_file_limit(12))
+    weights = f"results/tiny/{VARIANT}/train/best.pt"
+    checked = one.snakemake("check")
+    assert checked.returncode == 0, checked.stderr
+    full = one.snakemake(weights, before=with_file_limit(12))
     assert full.returncode != 0
     assert "(ulimit -f) is reached while writing the checkpoint of epoch 1" in full.stderr
     assert "raise that limit, then run the same command again" in full.stderr
@@ -83,7 +82,7 @@ def test_no_space_for_a_checkpoint_loses_nothing_and_the_next_run_finishes(one):
         assert "is reached while writing the checkpoint of epoch 1" in path.read_text()
     assert f"logs of failed attempts: {one.path('logs', 'train', 'attempts').relative_to(one.folder)}" in full.stderr
 
-    run = one.snakemake()
+    run = one.snakemake(weights)
     assert run.returncode == 0, run.stderr
     assert sorted(one.path("logs", "train", "attempts").iterdir()) == attempts
     training = json.loads((train / "training.json").read_text())

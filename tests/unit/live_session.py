@@ -34,7 +34,7 @@ class Clock:
 def watch(session: Session, clock: Clock | None = None) -> Watch:
     """Return a watch whose clocks stand still at `NOW`, on the machine `HERE`."""
     clock = clock or Clock()
-    return Watch(session.root, statuses=StatusReader(lambda: clock.now, lambda: clock.counted, HERE))
+    return Watch(session.root, status_reader=StatusReader(lambda: clock.now, lambda: clock.counted, HERE))
 
 
 def look(session: Session) -> SessionState:

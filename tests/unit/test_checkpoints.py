@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.damage import flip_a_bit, truncate
 from workflow.evo.errors import EvoError, UserError
 from workflow.evo.results.journal import Journal
+from workflow.evo.text.facts import fact, sentence
 from workflow.evo.training.checkpoints import MANIFEST, CheckpointStore
 
 RECIPE = "a" * 64
@@ -29,10 +31,10 @@ def epochs(store):
 
 
 def newest(store, recipe=RECIPE):
-    """Return the epoch of the newest usable generation and what was said of the damaged ones."""
+    """Return the epoch of the newest usable checkpoint and what was said of the damaged ones."""
     told = []
-    generation = store.newest(recipe, lambda folder, reason: told.append(f"{folder.name}: {reason}"))
-    return generation and generation.epoch, told
+    checkpoint = store.newest(recipe, lambda folder, reason: told.append(f"{folder.name}: {reason}"))
+    return checkpoint and checkpoint.epoch, told
 
 
 def test_an_empty_store_has_no_generation(store):
@@ -44,11 +46,11 @@ def test_a_generation_appears_only_when_it_is_complete(store):
     with store.writing(RECIPE, 1, finished=True, batch=16) as draft:
         (draft / "state.pt").write_bytes(b"state")
         assert newest(store) == (None, [])
-    generation = store.newest(RECIPE, pytest.fail)
-    assert (generation.epoch, generation.finished, generation.batch) == (1, True, 16)
-    assert generation.folder == store.folder / "epoch00001"
+    checkpoint = store.newest(RECIPE, pytest.fail)
+    assert (checkpoint.epoch, checkpoint.finished, checkpoint.batch) == (1, True, 16)
+    assert checkpoint.folder == store.folder / "epoch00001"
     assert not draft.exists()
-    assert set(json.loads((generation.folder / MANIFEST).read_text())["sha256"]) == {"state.pt"}
+    assert set(json.loads((checkpoint.folder / MANIFEST).read_text())["sha256"]) == {"state.pt"}
 
 
 def test_the_two_newest_generations_are_kept(store):
@@ -62,16 +64,6 @@ def test_the_same_epoch_written_again_replaces_the_first(store):
     write(store, 3)
     write(store, 3, finished=True)
     assert store.newest(RECIPE, pytest.fail).finished
-
-
-def truncate(path):
-    path.write_bytes(path.read_bytes()[:-1])
-
-
-def flip_a_bit(path):
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
 
 
 @pytest.mark.parametrize("damage", [truncate, flip_a_bit, lambda path: path.unlink()], ids=["cut", "flipped", "gone"])
@@ -209,7 +201,7 @@ def test_each_recipe_is_set_aside_for_itself_and_none_is_removed(store):
 def test_what_was_set_aside_comes_back_with_its_recipe_its_journal_too(store):
     write(store, 5)
     Journal(store.folder).start_attempt(RECIPE, 8)
-    Journal(store.folder).incident("resume", "of the first")
+    Journal(store.folder).incident("resume", fact("quoted", text="of the first"))
     store.set_aside("b" * 64, RECIPE)
     assert Journal(store.folder).run == {} and Journal(store.folder).incidents() == []
     Journal(store.folder).start_attempt("b" * 64, 4)  # and ends before its first epoch
@@ -218,18 +210,18 @@ def test_what_was_set_aside_comes_back_with_its_recipe_its_journal_too(store):
     assert newest(store) == (5, [])
     journal = Journal(store.folder)
     assert (journal.run["recipe"], journal.run["batch"]) == (RECIPE, 8)
-    assert [entry["message"] for entry in journal.incidents()] == ["of the first"]
+    assert [sentence(entry) for entry in journal.incidents()] == ["of the first"]
     assert [path.name for path in (store.folder / "superseded").iterdir()] == ["b" * 64]
     assert store.take_back(RECIPE) is None
 
 
 @pytest.mark.parametrize("moves", range(5))
 def test_a_kill_between_two_moves_loses_nothing(store, monkeypatch, moves):
-    """Two generations and two files of the journal: wherever it is cut short, the next start finishes it."""
+    """Two checkpoints and two files of the journal: wherever it is cut short, the next start finishes it."""
     write(store, 4)
     write(store, 5)
     Journal(store.folder).start_attempt(RECIPE, 8)
-    Journal(store.folder).incident("resume", "of the first")
+    Journal(store.folder).incident("resume", fact("quoted", text="of the first"))
     original, done = Path.rename, []
 
     def killed(path, target):
@@ -250,7 +242,7 @@ def test_a_kill_between_two_moves_loses_nothing(store, monkeypatch, moves):
     assert epochs(store) == [4, 5]
     assert newest(store) == (5, [])
     assert Journal(store.folder).run["recipe"] == RECIPE
-    assert [entry["message"] for entry in Journal(store.folder).incidents()] == ["of the first"]
+    assert [sentence(entry) for entry in Journal(store.folder).incidents()] == ["of the first"]
 
 
 def test_what_version_0_1_0_set_aside_gets_a_folder_of_its_recipe(store):

@@ -23,7 +23,7 @@ def put(store, epoch, mib):
 
 def test_before_the_first_checkpoint_three_are_to_come(store):
     need = disk.predict(MIB, store)
-    assert need.generation == 40 * MIB
+    assert need.checkpoint == 40 * MIB
     assert need.total == 3 * 40 * MIB + 40 * MIB + 8 * MIB
 
 
@@ -32,8 +32,8 @@ def test_a_continued_training_needs_what_is_not_there_yet_and_knows_the_size(sto
     for epoch in range(1, present + 1):
         put(store, epoch, 3)
     need = disk.predict(MIB, store)
-    assert 3 * MIB <= need.generation < 3.01 * MIB
-    assert need.total == (to_come + 1) * need.generation + 8 * MIB
+    assert 3 * MIB <= need.checkpoint < 3.01 * MIB
+    assert need.total == (to_come + 1) * need.checkpoint + 8 * MIB
 
 
 def test_the_refusal_says_how_much_is_missing(tmp_path, monkeypatch):
@@ -60,15 +60,15 @@ def test_a_full_disk_is_told_with_what_is_missing_and_a_limit_without(tmp_path, 
 def test_a_finished_training_needs_room_for_its_weights_only(store):
     put(store, 1, 3)
     need = disk.predict(MIB, store, finished=True)
-    assert need.total == need.generation + 8 * MIB
+    assert need.total == need.checkpoint + 8 * MIB
 
 
 def test_checkpoints_of_another_recipe_tell_the_size_but_save_nothing(store):
     put(store, 1, 5)
     put(store, 2, 5)
     again, afresh = disk.predict(MIB, store), disk.predict(MIB, store, afresh=True)
-    assert afresh.generation == again.generation
-    assert afresh.total - again.total == 2 * again.generation
+    assert afresh.checkpoint == again.checkpoint
+    assert afresh.total - again.total == 2 * again.checkpoint
 
 
 def test_the_refusal_says_what_checkpoints_of_earlier_recipes_take(store, monkeypatch):

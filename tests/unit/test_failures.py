@@ -3,6 +3,7 @@ import errno
 import pytest
 
 from workflow.evo.errors import EvoError
+from workflow.evo.text.facts import fact
 from workflow.evo.training.failures import first_line, loader_killed, missing_image, out_of_memory
 
 KILLED = "DataLoader worker (pid 4711) is killed by signal: {}. "
@@ -22,7 +23,7 @@ KILLED = "DataLoader worker (pid 4711) is killed by signal: {}. "
     ids=lambda error: str(error)[:24],
 )
 def test_every_way_to_run_out_of_memory_is_known(error):
-    assert out_of_memory(error) == "out of memory"
+    assert out_of_memory(error) == fact("memory_out")
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ def test_every_way_to_run_out_of_memory_is_known(error):
     ],
 )
 def test_a_gpu_library_without_room_is_a_lack_of_memory_that_quotes_its_status(text, status):
-    assert out_of_memory(RuntimeError(text)) == f"{status}, which usually means a lack of GPU memory,"
+    assert out_of_memory(RuntimeError(text)) == fact("memory_of_gpu_library_out", status=status)
 
 
 @pytest.mark.parametrize("defect", ["device-side assert triggered", "an illegal memory access was encountered"])
@@ -44,7 +45,7 @@ def test_a_gpu_library_that_fails_after_a_defective_kernel_has_not_run_out_of_me
 
 def test_a_data_loader_process_with_a_bus_error_has_run_out_of_shared_memory():
     error = RuntimeError(KILLED.format("Bus error"))
-    assert out_of_memory(error) == "a data loader process ran out of shared memory"
+    assert out_of_memory(error) == fact("memory_of_loader_out")
     assert not loader_killed(error)
 
 

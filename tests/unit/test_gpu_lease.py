@@ -56,8 +56,8 @@ def cards(*ids, node=None):
     return [Device(uuid, uuid, "Test", node) for uuid in ids]
 
 
-def lease(device=None, say=lambda _: None, ids=IDS, node=None):
-    return gpu.lease(device, say, host=lambda: cards(*ids, node=node))
+def lease(device=None, log=lambda _: None, ids=IDS, node=None):
+    return gpu.lease(device, log, host=lambda: cards(*ids, node=node))
 
 
 class Waited(Exception):
@@ -77,7 +77,7 @@ def test_two_processes_never_share_a_gpu_and_a_third_waits(refuse_to_wait):
     with holder(*IDS) as (_, first), holder(*IDS) as (_, second):
         assert {first[0], second[0]} == set(IDS)
         assert first[0] == first[1] and second[0] == second[1]
-        with pytest.raises(Waited), lease(say=told.append):
+        with pytest.raises(Waited), lease(log=told.append):
             pass
     assert told == ["waiting: all 2 GPUs of this host are in use by other trainings"]
 
@@ -104,7 +104,7 @@ def test_the_waiting_one_is_told_once_and_gets_the_gpu_that_is_let_go(monkeypatc
                 process.wait()
 
         monkeypatch.setattr(gpu.time, "sleep", sleep)
-        with lease(say=told.append, ids=["GPU-aaaa"]) as uuid:
+        with lease(log=told.append, ids=["GPU-aaaa"]) as uuid:
             assert uuid == "GPU-aaaa"
     assert len(waits) == 3 and len(told) == 1
 
@@ -143,7 +143,7 @@ def test_an_index_and_a_uuid_of_the_same_gpu_meet_at_one_lock(monkeypatch, refus
     with (
         holder(*IDS, CUDA_VISIBLE_DEVICES="1", CUDA_DEVICE_ORDER="PCI_BUS_ID"),
         pytest.raises(Waited),
-        lease(say=told.append),
+        lease(log=told.append),
     ):
         pass
     assert told == ["waiting: the only GPU this run may use is in use by other trainings"]
@@ -180,12 +180,12 @@ def test_without_nvml_the_driver_decides_what_the_variable_means(monkeypatch):
 def test_who_waits_gives_up_when_asked_to_stop(monkeypatch):
     polls = []
 
-    def heed():
+    def check_stop():
         if len(polls) == 2:
             raise Preempted("stopped")
 
     monkeypatch.setattr(gpu.time, "sleep", polls.append)
-    with holder("GPU-aaaa"), pytest.raises(Preempted), gpu.lease(None, print, heed, lambda: cards("GPU-aaaa")):
+    with holder("GPU-aaaa"), pytest.raises(Preempted), gpu.lease(None, print, check_stop, lambda: cards("GPU-aaaa")):
         pass
     assert len(polls) == 2 and "CUDA_VISIBLE_DEVICES" not in os.environ
 

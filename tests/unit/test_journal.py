@@ -4,6 +4,7 @@ from datetime import datetime
 import pytest
 
 from workflow.evo.results.journal import Journal, now
+from workflow.evo.text.facts import fact, sentence
 
 
 @pytest.fixture
@@ -12,7 +13,7 @@ def folder(tmp_path):
 
 
 def messages(folder):
-    return [incident["message"] for incident in Journal(folder).incidents()]
+    return [sentence(incident) for incident in Journal(folder).incidents()]
 
 
 def test_the_time_has_an_offset():
@@ -41,29 +42,30 @@ def test_a_new_recipe_starts_afresh(folder):
     journal = Journal(folder)
     journal.start_attempt("recipe", 16)
     journal.start_attempt("recipe", 16)
-    journal.incident("resume", "of the first recipe")
+    journal.incident("resume", fact("quoted", text="of the first recipe"))
     assert Journal(folder).start_attempt("another", 4) is False
     assert Journal(folder).run["attempts"] == 1
     assert Journal(folder).run["batch"] == 4
     assert messages(folder) == []
 
 
-def test_a_run_that_stopped_for_good_says_why_until_it_is_pardoned(folder):
+def test_a_run_that_stopped_for_good_says_why_until_a_retry_is_allowed(folder):
     journal = Journal(folder)
     journal.start_attempt("recipe", 16)
     assert journal.stopped("recipe") is None
-    journal.run["bad_numbers"] = 5
-    journal.stop("numbers went bad in epoch 5 again")
-    assert Journal(folder).stopped("recipe") == "numbers went bad in epoch 5 again"
+    journal.run["nonfinite"] = 5
+    reason = fact("nonfinite_again", variant="v", epoch=5, error=fact("fitness_nonfinite", value="nan"))
+    journal.stop(reason)
+    assert Journal(folder).stopped("recipe") == reason
     assert Journal(folder).stopped("another recipe") is None
-    Journal(folder).pardon()
+    Journal(folder).allow_retry()
     assert Journal(folder).stopped("recipe") is None
-    assert "bad_numbers" not in Journal(folder).run
+    assert "nonfinite" not in Journal(folder).run
     assert Journal(folder).run["attempts"] == 1
 
 
-def test_a_pardon_where_nothing_stopped_writes_nothing(folder):
-    Journal(folder).pardon()
+def test_a_retry_where_nothing_stopped_writes_nothing(folder):
+    Journal(folder).allow_retry()
     assert not folder.exists()
 
 
@@ -76,31 +78,31 @@ def test_a_damaged_run_file_starts_afresh(folder, content):
 
 
 def test_incidents_keep_order_and_details(folder):
-    Journal(folder).incident("resume", "resumed — from “5”", epoch=5)
-    Journal(folder).incident("out_of_memory", "halved\nin two lines\u2028", batch_after=8)
+    Journal(folder).incident("resume", fact("quoted", text="resumed — from “5”"), epoch=5)
+    Journal(folder).incident("out_of_memory", fact("quoted", text="halved\nin two lines\u2028"), batch_after=8)
     first, second = Journal(folder).incidents()
-    assert (first["kind"], first["message"], first["epoch"]) == ("resume", "resumed — from “5”", 5)
-    assert (second["message"], second["batch_after"]) == ("halved\nin two lines\u2028", 8)
+    assert (first["kind"], sentence(first), first["epoch"]) == ("resume", "resumed — from “5”", 5)
+    assert (sentence(second), second["batch_after"]) == ("halved\nin two lines\u2028", 8)
     datetime.fromisoformat(first["time"])
 
 
 def test_a_line_cut_anywhere_is_left_out_and_costs_no_other(folder):
-    Journal(folder).incident("resume", "first")
+    Journal(folder).incident("resume", fact("quoted", text="first"))
     file = folder / "incidents.jsonl"
     whole = file.read_bytes()
     line = json.dumps({"message": "abgestürzt — mitten im Wort"}, ensure_ascii=False).encode()
     for length in range(1, len(line)):
         file.write_bytes(whole + line[:length])
         assert messages(folder) == ["first"]
-        Journal(folder).incident("resume", "after the crash")
+        Journal(folder).incident("resume", fact("quoted", text="after the crash"))
         assert messages(folder) == ["first", "after the crash"]
 
 
 def test_zeros_left_by_a_crash_of_the_machine_are_left_out(folder):
-    Journal(folder).incident("resume", "first")
+    Journal(folder).incident("resume", fact("quoted", text="first"))
     with (folder / "incidents.jsonl").open("ab") as stream:
         stream.write(b"\0" * 64)
-    Journal(folder).incident("resume", "second")
+    Journal(folder).incident("resume", fact("quoted", text="second"))
     assert messages(folder) == ["first", "second"]
 
 
@@ -117,14 +119,14 @@ def test_zeros_left_by_a_crash_of_the_machine_are_left_out(folder):
     ],
 )
 def test_an_incident_without_a_moment_or_a_kind_is_left_out(folder, entry):
-    Journal(folder).incident("resume", "first")
+    Journal(folder).incident("resume", fact("quoted", text="first"))
     with (folder / "incidents.jsonl").open("a") as stream:
         stream.write(json.dumps(entry) + "\n")
     assert messages(folder) == ["first"]
 
 
 def test_json_nested_without_end_is_left_out(folder):
-    Journal(folder).incident("resume", "first")
+    Journal(folder).incident("resume", fact("quoted", text="first"))
     with (folder / "incidents.jsonl").open("a") as stream:
         stream.write("[" * 100_000 + "\n")
     assert messages(folder) == ["first"]
@@ -141,3 +143,15 @@ def test_bookkeeping_without_a_moment_starts_afresh(folder, run):
 
 def test_without_a_file_there_are_no_incidents(folder):
     assert Journal(folder).incidents() == []
+
+
+def test_incidents_and_a_stop_of_version_0_1_0_are_quoted(folder):
+    folder.mkdir()
+    old = {"time": "2026-01-01T00:00:00+00:00", "kind": "oom", "message": "batch halved", "batch_before": 4}
+    (folder / "incidents.jsonl").write_text(json.dumps(old) + "\n")
+    run = {"recipe": "recipe", "started": "2026-01-01T00:00:00+00:00", "attempts": 1, "batch": 4, "stopped": "no luck"}
+    (folder / "run.json").write_text(json.dumps(run))
+    (incident,) = Journal(folder).incidents()
+    assert (incident["code"], sentence(incident), incident["batch_before"]) == ("quoted", "batch halved", 4)
+    assert "message" not in incident
+    assert str(Journal(folder).stopped("recipe")) == "no luck"

@@ -11,6 +11,7 @@ import pytest
 from workflow.evo.errors import EvoError
 from workflow.evo.host.kernel_kills import killed_since, oom_kills
 from workflow.evo.results.journal import Journal
+from workflow.evo.text.facts import fact, sentence
 from workflow.evo.training import recovery
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,7 +64,7 @@ def test_a_host_without_control_groups_has_no_evidence(tmp_path, proc):
 @pytest.mark.parametrize(
     ("before", "now", "evidence"),
     [
-        ({"/g": 1}, {"/g": 2}, "oom_kill of /g went from 1 to 2"),
+        ({"/g": 1}, {"/g": 2}, fact("oom_kills_counted", group="/g", before=1, now=2)),
         ({"/g": 1}, {"/g": 1}, None),
         ({"/g": 1}, {"/g": 0}, None),
         ({"/g": 1}, {"/other": 5}, None),
@@ -79,12 +80,12 @@ def test_only_a_higher_count_of_the_same_group_is_evidence(before, now, evidence
 
 
 class Quiet:
-    def say(self, _text):
+    def log(self, _text):
         pass
 
 
 def after_death(folder, session, monkeypatch, kills, batch=16):
-    """The journal of an attempt that ended without a word, looked at when the counter stands at ``kills``."""
+    """The journal of an attempt that ended without a word, read when the counter is at ``kills``."""
     journal = Journal(folder)
     journal.start_attempt("recipe", batch)
     journal.run["running"] = {"epoch": 3, "batch": batch, "oom_kills": {"/g": 1}}
@@ -97,33 +98,35 @@ def after_death(folder, session, monkeypatch, kills, batch=16):
 
 def test_a_training_that_the_kernel_killed_goes_on_with_half_the_batch(tmp_path, session, monkeypatch):
     policy, journal = after_death(tmp_path, session, monkeypatch, {"/g": 2})
-    policy.look_back()
+    policy.assess_last_attempt()
     assert Journal(tmp_path).run["batch"] == 8
     (incident,) = journal.incidents()
     assert incident["kind"] == "out_of_memory" and (incident["batch_before"], incident["batch_after"]) == (16, 8)
-    assert incident["message"].startswith("the kernel killed the training for want of memory in epoch 3 at batch 16: ")
+    assert sentence(incident).startswith(
+        "the kernel killed the training because it was out of memory in epoch 3 at batch 16: "
+    )
     assert incident["error"] == "oom_kill of /g went from 1 to 2"
-    policy.look_back()
-    assert Journal(tmp_path).run["batch"] == 8, "one death is judged once"
+    policy.assess_last_attempt()
+    assert Journal(tmp_path).run["batch"] == 8, "one death is assessed once"
 
 
 @pytest.mark.parametrize("kills", [{"/g": 1}, {}, {"/another": 9}])
 def test_a_kill_by_a_person_changes_nothing(tmp_path, session, monkeypatch, kills):
     policy, journal = after_death(tmp_path, session, monkeypatch, kills)
-    policy.look_back()
+    policy.assess_last_attempt()
     assert Journal(tmp_path).run["batch"] == 16 and journal.incidents() == []
     assert "running" not in json.loads((tmp_path / "run.json").read_text())
 
 
 def test_a_kernel_that_kills_at_one_image_stops_the_training_for_good(tmp_path, session, monkeypatch):
     policy, journal = after_death(tmp_path, session, monkeypatch, {"/g": 2}, batch=1)
-    with pytest.raises(EvoError, match="want of memory in epoch 3 even at batch 1"):
-        policy.look_back()
-    assert "even at batch 1" in journal.stopped("recipe")
+    with pytest.raises(EvoError, match="out of memory in epoch 3 even at batch 1"):
+        policy.assess_last_attempt()
+    assert "even at batch 1" in str(journal.stopped("recipe"))
 
 
 LOADER = RuntimeError("DataLoader worker (pid 4711) is killed by signal: Killed. ")
-TRAINER = SimpleNamespace(batch_size=16, place="epoch 3")
+TRAINER = SimpleNamespace(batch_size=16, place=fact("in_epoch", epoch=3))
 
 
 def test_a_data_loader_process_that_the_kernel_killed_halves_the_batch_and_the_counter_is_quoted(
@@ -135,20 +138,21 @@ def test_a_data_loader_process_that_the_kernel_killed_halves_the_batch_and_the_c
     assert Journal(tmp_path).run["batch"] == 8
     (incident,) = journal.incidents()
     assert incident["kind"] == "out_of_memory" and incident["error"] == "oom_kill of /g went from 1 to 2"
-    assert incident["message"].startswith(
-        "the kernel killed a data loader process for want of memory in epoch 3 at batch 16: continued at batch 8"
+    assert sentence(incident).startswith(
+        "the kernel killed a data loader process because it was out of memory in epoch 3 at batch 16: "
+        "continued at batch 8"
     )
 
 
 @pytest.mark.parametrize(
     ("kills", "why"),
-    [({"/g": 1}, "not by the kernel for want of memory"), ({}, "no counter says whether for want of memory")],
+    [({"/g": 1}, ", and not by the kernel"), ({}, "; no counter tells whether the kernel was out of memory")],
 )
 def test_a_data_loader_process_that_somebody_killed_ends_the_attempt_and_keeps_the_batch(
     tmp_path, session, monkeypatch, kills, why
 ):
     policy, journal = after_death(tmp_path, session, monkeypatch, kills)
-    with pytest.raises(EvoError, match=rf"was killed in epoch 3, and {why} — run the same command again to continue"):
+    with pytest.raises(EvoError, match=rf"was killed in epoch 3{why} — run the same command again to continue"):
         policy.handle(TRAINER, LOADER)
     assert Journal(tmp_path).run["batch"] == 16 and journal.stopped("recipe") is None
     (incident,) = journal.incidents()
@@ -192,7 +196,7 @@ def small_group():
 def test_the_kernel_counts_what_it_kills(small_group):
     def run(what):
         command = [sys.executable, "-c", GREEDY, str(small_group), what]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=20)
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
 
     killed = run("greedy")
     assert (killed.returncode, killed.stdout) == (-signal.SIGKILL, "0\n")

@@ -11,6 +11,7 @@ from workflow.evo.config.session import load_session
 from workflow.evo.errors import DiskFull, UserError
 from workflow.evo.results.journal import Journal
 from workflow.evo.session import lifecycle
+from workflow.evo.text.facts import fact
 from workflow.evo.training.checkpoints import DELIVERED, CheckpointStore
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,7 +64,7 @@ def outputs(layout):
     return [layout.best, layout.last, layout.results_csv, layout.training]
 
 
-def generations(layout):
+def checkpoints(layout):
     return sorted(path.name for path in layout.checkpoints.glob("epoch*"))
 
 
@@ -98,7 +99,7 @@ def test_the_refused_run_changes_nothing(session):
         with pytest.raises(UserError):
             lifecycle.start(session)
     assert session.layout.config.read_text() == "of the first run"
-    assert generations(layout) == ["epoch00012"]
+    assert checkpoints(layout) == ["epoch00012"]
 
 
 @pytest.mark.parametrize("name", ["logs", "benchmarks", "data", NAME, ".", "config.json", ".lock"])
@@ -146,7 +147,7 @@ def test_the_end_marks_a_complete_training_and_keeps_its_newest_checkpoint(sessi
     layout = trained(session, NAME)
     lifecycle.end(session)
     assert (layout.checkpoints / DELIVERED).exists()
-    assert generations(layout) == ["epoch00012"]
+    assert checkpoints(layout) == ["epoch00012"]
 
 
 @pytest.mark.parametrize("missing", range(4))
@@ -155,7 +156,7 @@ def test_the_end_leaves_an_incomplete_training_its_checkpoints(session, missing)
     outputs(layout)[missing].unlink()
     lifecycle.end(session)
     assert not (layout.checkpoints / DELIVERED).exists()
-    assert generations(layout) == ["epoch00011", "epoch00012"]
+    assert checkpoints(layout) == ["epoch00011", "epoch00012"]
 
 
 def test_a_deleted_best_pt_asks_for_a_new_training_of_that_variant_and_nothing_is_lost(session):
@@ -163,13 +164,13 @@ def test_a_deleted_best_pt_asks_for_a_new_training_of_that_variant_and_nothing_i
     lifecycle.end(session)
     layout.best.unlink()
     lifecycle.start(session)
-    assert generations(layout) == []
+    assert checkpoints(layout) == []
     assert not (layout.checkpoints / DELIVERED).exists()
     assert Journal(layout.checkpoints).run == {}
     retired = layout.checkpoints / "superseded" / "retired-recipe"
     assert sorted(path.name for path in retired.iterdir()) == ["epoch00012", "run.json"]
     assert CheckpointStore(retired).newest("recipe", pytest.fail).finished
-    assert generations(other) == ["epoch00012"]
+    assert checkpoints(other) == ["epoch00012"]
     assert (other.checkpoints / DELIVERED).exists()
     assert Journal(other.checkpoints).run["attempts"] == 1
 
@@ -191,7 +192,7 @@ def test_any_other_output_of_a_delivered_training_comes_back_from_its_checkpoint
     lifecycle.end(session)
     outputs(layout)[missing].unlink()
     lifecycle.start(session)
-    assert generations(layout) == ["epoch00012"]
+    assert checkpoints(layout) == ["epoch00012"]
     assert Journal(layout.checkpoints).run["recipe"] == "recipe"
 
 
@@ -203,14 +204,14 @@ def test_outputs_that_snakemake_deleted_before_a_job_are_no_wish_for_a_new_train
         path.unlink()
         lifecycle.start(session)
         lifecycle._open_sessions.close()
-        assert generations(layout) == ["epoch00012"]
+        assert checkpoints(layout) == ["epoch00012"]
 
 
 def test_a_training_that_had_stopped_for_good_is_tried_again(session):
     layout = session.layout.variant(NAME)
     journal = Journal(layout.checkpoints)
     journal.start_attempt("recipe", 4)
-    journal.stop("out of memory even at batch 1")
+    journal.stop(fact("memory_out"))
     lifecycle.start(session)
     assert Journal(layout.checkpoints).stopped("recipe") is None
 
@@ -219,7 +220,7 @@ def test_a_complete_delivery_keeps_its_checkpoint(session):
     layout = trained(session, NAME)
     lifecycle.end(session)
     lifecycle.start(session)
-    assert generations(layout) == ["epoch00012"]
+    assert checkpoints(layout) == ["epoch00012"]
 
 
 def test_checkpoints_that_were_never_delivered_are_kept_whatever_is_missing(session):
@@ -227,7 +228,7 @@ def test_checkpoints_that_were_never_delivered_are_kept_whatever_is_missing(sess
     for path in outputs(layout):
         path.unlink()
     lifecycle.start(session)
-    assert generations(layout) == ["epoch00011", "epoch00012"]
+    assert checkpoints(layout) == ["epoch00011", "epoch00012"]
     assert Journal(layout.checkpoints).run["recipe"] == "recipe"
 
 

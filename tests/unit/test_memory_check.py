@@ -8,6 +8,7 @@ import yaml
 from workflow.evo.config.session import load_session
 from workflow.evo.files import write_json
 from workflow.evo.results.journal import Journal
+from workflow.evo.text.facts import sentence
 from workflow.evo.training import memory
 from workflow.evo.training.memory import Gpu, densest_images, most_objects, probe
 from workflow.evo.training.recovery import Recovery
@@ -81,7 +82,7 @@ class Console:
     def __init__(self):
         self.said = []
 
-    def say(self, text):
+    def log(self, text):
         self.said.append(text)
 
 
@@ -108,7 +109,7 @@ def begin(tmp_path, monkeypatch):
             {"variant": "level4_relu", "recipe": recipe, "fitting_batch": fitting, "tried": [], **facts},
         )
         console = Console()
-        Recovery(session, "level4_relu", journal, console).heed_memory_check(path, "ours")
+        Recovery(session, "level4_relu", journal, console).apply_memory_check(path, "ours")
         run.said = console.said
         return Journal(tmp_path / "checkpoints").run["batch"], journal.incidents()
 
@@ -119,7 +120,7 @@ def test_a_training_begins_at_the_batch_that_fits_and_says_so(begin):
     batch, incidents = begin(4)
     assert batch == 4
     assert [incident["kind"] for incident in incidents] == ["memory_check"]
-    assert incidents[0]["message"] == (
+    assert sentence(incidents[0]) == (
         "batch 16 does not fit into the memory of GPU: began at batch 4, nominal batch size 32 kept (accumulation 8)"
     )
 
@@ -139,7 +140,7 @@ def test_nothing_changes_when_it_fits_was_not_tried_or_was_of_another_recipe(beg
 )
 def test_a_check_on_another_gpu_or_beside_another_program_fixes_no_batch(begin, now, reason):
     assert begin(4, **now) == (16, [])
-    assert begin.said == [f"the memory check is not heeded: {begin.said[0].partition(': ')[2]}"]
+    assert begin.said == [f"the memory check is not used: {begin.said[0].partition(': ')[2]}"]
     assert reason in begin.said[0] and begin.said[0].endswith("begins at batch 16")
 
 
@@ -152,5 +153,5 @@ def test_without_a_memory_check_nothing_changes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     session, journal = load_session({}, {}), Journal(tmp_path / "checkpoints")
     journal.start_attempt("ours", 16)
-    Recovery(session, "level4_relu", journal, Console()).heed_memory_check(tmp_path / "memory.json", "ours")
+    Recovery(session, "level4_relu", journal, Console()).apply_memory_check(tmp_path / "memory.json", "ours")
     assert journal.run["batch"] == 16 and not journal.incidents()

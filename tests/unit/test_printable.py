@@ -67,7 +67,7 @@ def test_a_line_for_the_person_is_one_line(capsys):
 def test_progress_of_a_training_is_one_line(capfd):
     console = Console("train level2_relu")
     try:
-        console.say(NASTY)
+        console.log(NASTY)
     finally:
         console.give_back()
     assert capfd.readouterr().err.endswith(f" train level2_relu: {printable(NASTY)}\n")

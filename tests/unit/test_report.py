@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 from tests.unit import synthetic
+from tests.unit.report_pages import assert_tables_are_whole
 from tests.unit.report_pages import render as both
 from workflow.evo.config.variants import ROOT
-from workflow.evo.reporting import images
+from workflow.evo.reporting import columns, images
+from workflow.evo.reporting.columns import COLUMNS
 from workflow.evo.reporting.compare import compare
 from workflow.evo.reporting.views import views
 from workflow.evo.text.facts import sentence
@@ -80,13 +83,28 @@ def test_a_forecast_of_the_environment_check_is_not_reported(tmp_path):
     session = synthetic.make_session(tmp_path)
     synthetic.write_shared(session)
     summary = compare(session)
-    forecast = {"severity": "info", "code": "cpu_training", "message": "expected to take 41.5 h"}
+    basis = synthetic.quoted("timed")
+    forecast = {"severity": "info", "code": "cpu_training", "parameters": {"seconds": 41.5 * 3600, "basis": basis}}
     summary["environment"]["findings"].append(forecast)
     remarks = views(summary)["remarks"]
-    assert [finding["message"] for finding in remarks] == [summary["environment"]["findings"][0]["message"]]
+    assert remarks == summary["environment"]["findings"][:1]
     for text in both(session):
-        assert "41.5" not in text
-        assert summary["environment"]["findings"][0]["message"] in text
+        assert "41 h" not in text
+        assert sentence(summary["environment"]["findings"][0]) in text
+
+
+def test_a_further_column_is_one_entry(tmp_path, monkeypatch):
+    session = synthetic.make_session(tmp_path)
+    synthetic.write_done(session, "level2_relu", 0.4)
+    added = columns.Column("layers", lambda v, _: v.document["model"]["layers"] if v.document["model"] else None)
+    shown = replace(added, table=columns.MAIN, title="Layers", figure="count", bars=True)
+    for column, titles in ((added, 0), (shown, 1)):
+        monkeypatch.setattr(columns, "COLUMNS", (*COLUMNS, column))
+        header, first, *_ = columns.session_csv(compare(session)).splitlines()
+        assert (header.rpartition(",")[2], first.rpartition(",")[2]) == ("layers", "23")
+        html, markdown = both(session)
+        assert (html.count(">Layers<"), markdown.count("| Layers |")) == (titles, titles)
+        assert_tables_are_whole(markdown)
 
 
 def test_the_reports_start_without_heavy_imports():

@@ -21,7 +21,7 @@ from workflow.evo.files import write_atomically
 from workflow.evo.reporting.render import variant_markdown
 from workflow.evo.results.collect import collect_variant
 from workflow.evo.results.journal import Journal
-from workflow.evo.text.facts import sentence
+from workflow.evo.text.facts import fact, sentence
 from workflow.evo.text.markdown import escape, link_target
 
 NAME = "level3_relu"
@@ -114,7 +114,7 @@ def test_an_unfinished_training_says_how_far_it_is(session):
     paths = session.layout.variant(NAME)
     journal = Journal(paths.checkpoints)
     journal.start_attempt("recipe", 16)
-    journal.incident("out_of_memory", "batch 16 did not fit, going on with 8")
+    journal.incident("out_of_memory", fact("quoted", text="batch 16 did not fit, going on with 8"))
     write_history(paths.checkpoints / "work" / "results.csv", 3)
     summary = collect_variant(session, NAME)
     assert summary["status"] == "missing"

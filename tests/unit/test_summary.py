@@ -8,11 +8,11 @@ import pytest
 from tests.unit.report_pages import said
 from tests.unit.synthetic import (
     digest,
+    finish,
     split_metrics,
     write_checks,
     write_done,
     write_metrics,
-    write_shared,
     write_training,
 )
 from workflow.evo.files import read_json, write_atomically, write_json
@@ -24,16 +24,6 @@ from workflow.evo.results.collect import collect_variant
 from workflow.evo.results.history import read_history
 from workflow.evo.text.facts import fact, sentence
 from workflow.evo.text.wording import duration, flat, listed, sites
-
-GOOD = (0.30, 0.42, 0.35, 0.36, 0.37, 0.38)
-
-
-def finish(session, values=GOOD, **changes):
-    """Write the results of a session: the variant is missing where its value is None."""
-    write_shared(session)
-    for name, value in zip(session.variant_names, values, strict=True):
-        if value is not None:
-            write_done(session, name, value, **changes)
 
 
 def rows(session) -> list[dict[str, str]]:

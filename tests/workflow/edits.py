@@ -156,6 +156,7 @@ EDITS = (
     Edit("train.epochs", _train(epochs=3), ARGUMENT),
     Edit("train.lr0", _train(lr0=0.02), ARGUMENT),
     Edit("train.batch", _train(batch=2), ARGUMENT),
+    Edit("train.seed", _train(seed=1), ARGUMENT),
     Edit("train.imgsz", _train(imgsz=96), {*ARGUMENT, *PREFLIGHT}),
     Edit("train.iou, of validation", _train(iou=0.6), ARGUMENT),
     Edit("train.mosaic", _train(mosaic=0.5), ARGUMENT),

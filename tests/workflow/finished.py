@@ -6,14 +6,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
 
-from tests.conftest import ROOT, TINY, Workspace
+from tests.conftest import ROOT, TINY, Workspace, environment, quick_snakemake
 from tests.unit import synthetic
 from tests.unit.dataset_folder import save_dataset
-from tests.workflow.dry_runs import DryRuns
 from workflow.evo.config.boards import board_names
 from workflow.evo.config.session import load_session_files
 from workflow.evo.config.train_arguments import with_defaults
@@ -36,12 +37,10 @@ class Place:
         overrides: what follows ``--config``.
     """
 
-    def __init__(self, folder: Path, session: Path, runs: DryRuns, checkout: Path = ROOT):
+    def __init__(self, folder: Path, session: Path, checkout: Path = ROOT):
         shutil.copytree(session, folder / "session", symlinks=True)
-        self.folder, self.runs, self._checkout = folder, runs, checkout
-        self.workspace = Workspace.__new__(Workspace)
-        self.workspace.folder = folder / "session"
-        self.workspace.config = self.workspace.folder / "session.yaml"
+        self.folder, self._checkout = folder, checkout
+        self.workspace = Workspace(folder / "session", config=None)
         self.versions: dict[str, str] = {}
         self.overrides: list[str] = []
 
@@ -68,7 +67,7 @@ class Place:
 
     def plan(self, *arguments: str) -> list[Job]:
         own = self.folder / "checkout"
-        return plan(self.runs, self.workspace.folder, own if own.exists() else self._checkout, self, *arguments)
+        return plan(self.workspace.folder, own if own.exists() else self._checkout, self, *arguments)
 
 
 def copy_checkout(source: Path, target: Path) -> None:
@@ -86,14 +85,25 @@ def command(checkout: Path, *arguments: str) -> list[str]:
     return ["-s", str(checkout / "Snakefile"), *arguments, *fixed]
 
 
-def plan(runs: DryRuns, folder: Path, checkout: Path, place: Place | None = None, *arguments: str) -> list[Job]:
+def plan(folder: Path, checkout: Path, place: Place | None = None, *arguments: str) -> list[Job]:
     overrides = ["--config", *place.overrides] if place and place.overrides else []
-    done = runs.run(folder, [*command(checkout, "-n", *arguments), *overrides], place.versions if place else None)
-    assert done.code == 0, done.stdout + done.stderr
-    return parse(done.stdout)
+    return parse(_run(folder, [*command(checkout, "-n", *arguments), *overrides], place.versions if place else {}))
 
 
-def finish(folder: Path, runs: DryRuns, checkout: Path = ROOT) -> Path:
+def _run(folder: Path, arguments: list[str], versions: Mapping[str, str] | None = None) -> str:
+    done = subprocess.run(
+        [*quick_snakemake(versions), *arguments],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def finish(folder: Path, checkout: Path = ROOT) -> Path:
     """Make the session in ``folder``, recorded by Snakemake as made by the rules of ``checkout``; return the folder."""
     folder.mkdir(parents=True)
     save_dataset(folder / "photos", splits=("train", "val", "test"))
@@ -106,7 +116,7 @@ def finish(folder: Path, runs: DryRuns, checkout: Path = ROOT) -> Path:
     config |= {"models": {"mine": {"yaml": "mine.yaml"}}, "evaluate": {"splits": ["val", "test"]}}
     config |= {"npu": {"boards": ["ethos-u55-256"]}, "report": {"language": "en"}}
     (folder / "session.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    for job in plan(runs, folder, checkout):
+    for job in plan(folder, checkout):
         for output in map(folder.joinpath, job.outputs):
             holder = output if not output.suffix else output.parent
             holder.mkdir(parents=True, exist_ok=True)
@@ -117,9 +127,13 @@ def finish(folder: Path, runs: DryRuns, checkout: Path = ROOT) -> Path:
         _write_documents()
     finally:
         os.chdir(before)
-    done = runs.run(folder, command(checkout, "--touch", "--forceall"))
-    assert done.code == 0, done.stdout + done.stderr
+    touch(folder, checkout)
     return folder
+
+
+def touch(folder: Path, checkout: Path = ROOT) -> None:
+    """Let Snakemake record every file of the session as made by the rules of ``checkout``."""
+    _run(folder, command(checkout, "--touch", "--forceall"))
 
 
 def _write_documents() -> None:

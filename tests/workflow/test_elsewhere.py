@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT, Workspace, environment
+from tests.quick_python import quick_python
 from tests.unit.dataset_folder import save_dataset
 from workflow.evo.files import read_json
 
@@ -84,7 +84,7 @@ def remote_dry_run(workspace: Workspace, job: str, **extra: str) -> subprocess.C
 
 def test_what_takes_a_second_is_not_submitted(workspace):
     done = subprocess.run(
-        [sys.executable, "-c", LOCAL_RULES, ROOT, workspace.config],
+        [quick_python(small=True), "-c", LOCAL_RULES, ROOT, workspace.config],
         cwd=workspace.folder,
         env=environment(),
         capture_output=True,

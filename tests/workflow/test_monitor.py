@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
 
-from tests.conftest import ROOT, environment
+from tests.conftest import run_script
 from tests.unit.live_session import start, write, write_busy
 from tests.unit.synthetic import make_session
 
 
-@pytest.fixture
-def session(tmp_path):
-    return make_session(tmp_path)
-
-
 def monitor(folder, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "workflow.scripts.monitor", *map(str, arguments)],
-        cwd=folder,
-        env=environment(PYTHONPATH=str(ROOT), COLUMNS="80"),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_script("monitor", *arguments, folder=folder, COLUMNS="80")
 
 
 def test_the_session_that_was_started_last_is_shown_from_a_pipe_once_and_without_colours(session, tmp_path):

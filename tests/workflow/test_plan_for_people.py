@@ -6,12 +6,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT, Workspace, environment
+from tests.quick_python import quick_python
 from tests.unit import synthetic
 from workflow.evo.config.boards import board_names
 from workflow.evo.config.session import load_session_files
@@ -22,13 +22,22 @@ from workflow.evo.results.journal import Journal
 from workflow.evo.training.checkpoints import CheckpointStore
 from workflow.evo.training.recipe import arguments_of, recipe_document, standing_recipe
 
+PLAN = """
+import sys
+sys.executable = sys.argv.pop(1)
+from workflow.evo.host.entry_point import entry_point
+from workflow.scripts.plan import main
+entry_point(main)
+"""
+"""The script, which starts Snakemake by the first argument."""
 NAMES = ("level2_relu", "level4_relu")
 SECONDS = 3.0
 """Of each epoch, by the training.json of the finished session."""
 
 
 def plan(workspace: Workspace, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "workflow.scripts.plan", "--config", workspace.config, *arguments]
+    python = quick_python(small=True)
+    command = [python, "-c", PLAN, python, "--config", workspace.config, *arguments]
     env = environment(PYTHONPATH=str(ROOT))
     return subprocess.run(command, cwd=workspace.folder, capture_output=True, text=True, check=False, env=env)
 

@@ -2,12 +2,12 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT, environment
+from tests.quick_python import quick_python
 from workflow.evo.layout import SessionLayout
 from workflow.evo.results.stages import BOARD, SESSION, STAGES, VARIANT, benchmark_file, log_file
 
@@ -23,6 +23,7 @@ with SnakemakeApi(OutputSettings()) as api:
     flow.include(snakefile, overwrite_default_target=True, print_compilation=False)
     rules = {
         rule.name: {
+            "inputs": [plain(path) for path in rule.input if not callable(path)],
             "outputs": sorted(map(plain, rule.output)),
             "wildcards": sorted(rule.wildcard_names),
             "log": list(map(plain, rule.log)),
@@ -42,7 +43,7 @@ TARGETS = {"all", "check"}
 def rules(tmp_path_factory):
     folder = tmp_path_factory.mktemp("rules")
     done = subprocess.run(
-        [sys.executable, "-c", RULES, ROOT / "Snakefile"],
+        [quick_python(small=True), "-c", RULES, ROOT / "Snakefile"],
         cwd=folder,
         env=environment(),
         capture_output=True,
@@ -66,6 +67,13 @@ def test_a_rule_has_the_outputs_wildcards_logs_and_gpu_token_of_its_stage(rules,
     assert rule["log"] == [str(log_file(session.root, stage.rule, *names))]
     assert rule["benchmark"] == str(benchmark_file(session.root, stage.rule, *names))
     assert rule["gpu"] is stage.gpu
+
+
+@pytest.mark.parametrize("stage", [s for s in STAGES if s.scope != SESSION and s.fails_variant], ids=lambda s: s.rule)
+def test_a_report_waits_for_every_stage_whose_failure_it_shows(rules, stage):
+    session = SessionLayout(Path("results/v3"))
+    output = stage.output(session, "{variant}", "ethos-u55-256")
+    assert (str(output) in rules["render_report"]["inputs"]) is not stage.before_training_only
 
 
 def test_no_two_stages_of_a_variant_share_a_letter():

@@ -158,15 +158,20 @@ def dump_json(schema: str, document: dict[str, Any]) -> str:
     Raises:
         jsonschema.ValidationError: the document breaks the results contract: a defect of this program.
     """
-    document = {"schema_version": load_schema(schema)["properties"]["schema_version"]["const"], **document}
+    document = {"schema_version": schema_version(schema), **document}
     _validator(schema).validate(document)
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def violates(schema: str, document: dict[str, Any]) -> bool:
     """Return whether ``document`` (without its ``schema_version``) breaks ``schema``."""
-    version = load_schema(schema)["properties"]["schema_version"]["const"]
-    return not _validator(schema).is_valid({"schema_version": version, **document})
+    return not _validator(schema).is_valid({"schema_version": schema_version(schema), **document})
+
+
+def schema_version(schema: str) -> int:
+    """Return the version that documents of ``schema`` are written in: the first one where it reads earlier ones too."""
+    version = load_schema(schema)["properties"]["schema_version"]
+    return version["const"] if "const" in version else version["enum"][0]
 
 
 def write_json(path: Path, schema: str, document: dict[str, Any], *, durable: bool = True) -> None:
@@ -175,7 +180,7 @@ def write_json(path: Path, schema: str, document: dict[str, Any], *, durable: bo
 
 
 def read_json(path: Path, schema: str) -> dict[str, Any]:
-    """Read a JSON document of this workflow and hold it against its schema.
+    """Read a JSON document of this workflow and check it against its schema.
 
     Raises:
         EvoError: the file is missing, damaged or of another schema version.

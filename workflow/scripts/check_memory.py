@@ -33,7 +33,7 @@ def main() -> None:
     session, variant = parse_variant("check_memory", __doc__)
     console = Console(variant.name)
     try:
-        with lease(session.train.get("device"), console.say) as gpu, tempfile.TemporaryDirectory() as settings:
+        with lease(session.train.get("device"), console.log) as gpu, tempfile.TemporaryDirectory() as settings:
             ultralytics_env.prepare(Path(settings))
             guard_ultralytics()
             tracking.allow(())
@@ -43,7 +43,7 @@ def main() -> None:
         raise
     layout = session.layout.variant(variant.name)
     write_json(layout.memory, "memory", {"variant": variant.name, **document})
-    console.say(summary(document))
+    console.log(summary(document))
 
 
 def check(session: Session, variant: Variant, console: Console, *, leased: bool) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def check(session: Session, variant: Variant, console: Console, *, leased: bool)
     arguments = trainer_arguments(
         session, variant, batch=session.train["batch"], save_dir=session.layout.root, leased=leased
     )
-    train = memory.train_one_epoch(load_definition(variant.yaml), console.say)
+    train = memory.train_one_epoch(load_definition(variant.yaml), console.log)
     tried = memory.probe(arguments, train, session.layout.view)
     if not tried[-1]["fits"]:
         raise EvoError(

@@ -41,7 +41,7 @@ def main() -> None:
         raise
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
-        console.say(f"failed: {type(error).__name__}: {reason} (the trace is in the log of this job)")
+        console.log(f"failed: {type(error).__name__}: {reason} (the trace is in the log of this job)")
         raise
 
 

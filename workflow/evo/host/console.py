@@ -24,7 +24,7 @@ class Console:
         sys.stdout.flush()
         os.dup2(self._terminal.fileno(), sys.stderr.fileno())
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """Print one line for the person, or for the log when the terminal has gone: that is no reason to stop."""
         line = f"{time.strftime('%H:%M:%S')} {self.prefix}: {printable(text)}"
         try:

@@ -28,8 +28,8 @@ MEND = "have its owner or root remove it"
 @contextlib.contextmanager
 def lease(
     device: object,
-    say: Callable[[str], None],
-    heed: Callable[[], None] = lambda: None,
+    log: Callable[[str], None],
+    check_stop: Callable[[], None] = lambda: None,
     host: Callable[[], list[Device]] = host_devices,
 ) -> Iterator[str | None]:
     """Hold one GPU for the block and make it the only visible one. Call it before torch is imported.
@@ -43,8 +43,8 @@ def lease(
     Args:
         device: the configured ``train.device``: None (any GPU, or the CPU when there is none), ``cpu``, or an index
             among the visible GPUs, in the order of ``CUDA_VISIBLE_DEVICES``, otherwise of nvidia-smi.
-        say: gets one line when all GPUs are taken and the caller waits.
-        heed: called before every try; raises to give up.
+        log: gets one line when all GPUs are taken and the caller waits.
+        check_stop: called before every try; raises to give up.
         host: lists the host's GPUs.
 
     Yields:
@@ -65,7 +65,7 @@ def lease(
     if not found:
         yield None
         return
-    uuid, handles = _first_free(found, say, heed)
+    uuid, handles = _first_free(found, log, check_stop)
     os.environ[VARIABLE] = uuid
     try:
         yield uuid
@@ -93,17 +93,19 @@ def _chosen(device: object, found: list[Device]) -> list[Device]:
     return [found[int(index)]]
 
 
-def _first_free(devices: list[Device], say: Callable[[str], None], heed: Callable[[], None]) -> tuple[str, list[int]]:
+def _first_free(
+    devices: list[Device], log: Callable[[str], None], check_stop: Callable[[], None]
+) -> tuple[str, list[int]]:
     told = False
     while True:
         for device in devices:
-            heed()
+            check_stop()
             if (handles := _take(device)) is not None:
                 return device.uuid, handles
         if not told:
             whose = "this run may use" if VARIABLE in os.environ else "of this host"
             all_of_them = f"all {len(devices)} GPUs {whose} are" if len(devices) > 1 else f"the only GPU {whose} is"
-            say(f"waiting: {all_of_them} in use by other trainings")
+            log(f"waiting: {all_of_them} in use by other trainings")
             told = True
         time.sleep(WAIT_SECONDS)
 

@@ -1,9 +1,11 @@
-"""How often the kernel has killed for want of memory in the control group of this process: evidence after a SIGKILL."""
+"""How often the kernel killed processes of this control group because memory ran out: evidence after a SIGKILL."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+
+from ..text.facts import Fact, fact
 
 PROC = Path("/proc/self/cgroup")
 CGROUPS = Path("/sys/fs/cgroup")
@@ -48,9 +50,9 @@ def _counters(proc: Path, cgroups: Path) -> Iterator[tuple[Path, str]]:
             yield cgroups / inside, "memory.events"
 
 
-def killed_since(before: dict[str, int], now: dict[str, int]) -> str | None:
-    """Return the evidence, in words, that the kernel killed in the same group since ``before``; None without any."""
+def killed_since(before: dict[str, int], now: dict[str, int]) -> Fact | None:
+    """Return the evidence that the kernel killed a process of the same group since ``before``; None without any."""
     for group, count in now.items():
         if group in before and count > before[group]:
-            return f"oom_kill of {group} went from {before[group]} to {count}"
+            return fact("oom_kills_counted", group=group, before=before[group], now=count)
     return None

@@ -78,7 +78,7 @@ class StopRequest:
             os.kill(os.getpid(), number)
         self.signal = signal.Signals(number)
 
-    def heed(self) -> None:
+    def check(self) -> None:
         """End what has not begun to train yet; to be called while it waits.
 
         Raises:
@@ -95,20 +95,20 @@ class StopRequest:
 def exclusive_lock(
     path: Path,
     what: str,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
     wait_seconds: float = 60.0,
     error: type[EvoError] = EvoError,
-    heed: Callable[[], None] = lambda: None,
+    check_stop: Callable[[], None] = lambda: None,
 ) -> Iterator[None]:
     """Hold a kernel lock on ``path`` for the block. It cannot go stale: the kernel drops it with the process.
 
     Args:
         path: the lock file; made when absent.
         what: names the thing that is owned, for messages.
-        say: gets one line when another process still holds the lock.
+        log: gets one line when another process still holds the lock.
         wait_seconds: how long to wait for that process, which may be an orphan about to stop.
         error: what to raise then.
-        heed: called before every try; raises to give up.
+        check_stop: called before every try; raises to give up.
 
     Raises:
         EvoError: the lock is still held after that time.
@@ -119,7 +119,7 @@ def exclusive_lock(
         deadline = time.monotonic() + wait_seconds
         told = False
         while True:
-            heed()
+            check_stop()
             if try_lock(handle, path):
                 break
             holder = os.pread(handle, 64, 0).decode(errors="replace").strip() or "unknown"
@@ -130,7 +130,7 @@ def exclusive_lock(
                     hint="wait for it to end, or end it, then run the same command again",
                 )
             if not told:
-                say(f"waiting for process {holder} to let go of {what}")
+                log(f"waiting for process {holder} to let go of {what}")
                 told = True
             time.sleep(0.2)
         os.ftruncate(handle, 0)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..results.read import read_if_there
-from ..training.heartbeat import machine
+from ..training.status_writer import machine
 
 STALE_SECONDS = 90.0
 """Silence after which a training on another machine counts as ended: NFS may show a change 60 s late (``acdirmax``)."""

@@ -32,12 +32,12 @@ class Watch:
     Args:
         root: the session's results folder.
         session: used while there is no ``config.json``.
-        statuses: reads the status files of trainings.
+        status_reader: reads the status files of trainings.
     """
 
-    def __init__(self, root: Path, session: Session | None = None, statuses: StatusReader | None = None):
+    def __init__(self, root: Path, session: Session | None = None, status_reader: StatusReader | None = None):
         self.root, self._session = Path(root), session
-        self.statuses = statuses or StatusReader()
+        self.status_reader = status_reader or StatusReader()
         self._summaries: dict[str, tuple[Any, dict[str, Any]]] = {}
         self._files: dict[str, list[str]] = {}  # what each summary is made from
         self._recorded: tuple[Any, Session] | None = None  # the session, and of which config.json it is
@@ -49,7 +49,7 @@ class Watch:
             UserError: ``root`` is not the folder of a session.
         """
         session = self._current()
-        layout, now = session.layout, self.statuses.clock()
+        layout, now = session.layout, self.status_reader.clock()
         started = layout.lock.stat().st_mtime if layout.lock.is_file() else None
         run = Run(lock_holder(layout.lock), started, now)
         shared = session_jobs(session, run)
@@ -101,7 +101,7 @@ class Watch:
         return self._recorded[1]
 
     def _look(self, session: Session, name: str, run: Run) -> Seen:
-        status = self.statuses.read(session.layout.variant(name).status)
+        status = self.status_reader.read(session.layout.variant(name).status)
         return status, variant_jobs(session, name, status, run), self._summary(session, name)
 
     def _summary(self, session: Session, name: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from ..host import environment
 from ..results.history import read_times
 from ..results.read import read_if_there
 from ..training import disk
-from ..training.checkpoints import CheckpointStore, Generation
+from ..training.checkpoints import Checkpoint, CheckpointStore
 
 UNKNOWN = "unknown until the first epoch"
 
@@ -51,7 +51,7 @@ def device_name(session: Session) -> str:
 
 
 def pace(
-    session: Session, variant: Variant, conditions: Conditions, generation: Generation | None, checked: bool
+    session: Session, variant: Variant, conditions: Conditions, checkpoint: Checkpoint | None, checked: bool
 ) -> Pace:
     """Return what an epoch of a variant is expected to take.
 
@@ -59,13 +59,13 @@ def pace(
         session: the session.
         variant: the variant.
         conditions: how it will train.
-        generation: the checkpoint that it resumes from.
+        checkpoint: the checkpoint that it resumes from.
         checked: whether environment.json is up to date with these settings.
     """
     facts = read_if_there(session.layout.environment, "environment")[0]
-    same = generation is not None and generation.batch == conditions.batch
+    same = checkpoint is not None and checkpoint.batch == conditions.batch
     if same and facts is not None and _recorded_device(facts) == conditions.device:
-        seconds = read_times(generation.folder / "results.csv")
+        seconds = read_times(checkpoint.folder / "results.csv")
         if seconds:
             return Pace(median(seconds), "the median of its own epochs so far")
     others = [other for other in session.variants if other != variant]

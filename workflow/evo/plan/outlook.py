@@ -16,7 +16,7 @@ from ..results.stages import CHECKS, GROUPS, SESSION, STAGES, TRAINING
 from ..session.lifecycle import weights_deleted
 from ..text.facts import sentence
 from ..text.misses import missed_gate
-from ..training.checkpoints import CheckpointStore, Generation
+from ..training.checkpoints import Checkpoint, CheckpointStore
 from ..training.recipe import standing_recipe
 from .cost import Conditions, Pace, disk_to_write, pace
 from .dry_run import Job
@@ -84,9 +84,9 @@ def outlook(
     training = reason = None
     if train is not None:
         missed = _missed_gate(session, variant) if ("preflight_npu", None) not in own else None
-        generation, notes = _checkpoint(session, variant, recipe)
-        training = _training(session, variant, recipe, device, checked, generation, missed)
-        reason = "; ".join([f"train: {_why_trained(session, variant, train, recipe, generation)}", *notes])
+        checkpoint, notes = _checkpoint(session, variant, recipe)
+        training = _training(session, variant, recipe, device, checked, checkpoint, missed)
+        reason = "; ".join([f"train: {_why_trained(session, variant, train, recipe, checkpoint)}", *notes])
         if missed:  # why it would be trained does not matter then
             reason = None if failed else f"train: refused, {missed}"
     stages = {group: _stage(rules, own, failed) for group, rules in COLUMNS.items()}
@@ -124,7 +124,7 @@ def _missed_gate(session: Session, variant: Variant) -> str | None:
     return None if verdict["passed"] or verdict["mode"] == "warn" else str(missed_gate(verdict["missed"][0]))
 
 
-def _checkpoint(session: Session, variant: Variant, recipe: Mapping[str, Any]) -> tuple[Generation | None, list[str]]:
+def _checkpoint(session: Session, variant: Variant, recipe: Mapping[str, Any]) -> tuple[Checkpoint | None, list[str]]:
     """Return the checkpoint that a training would resume from, and what is wrong with those that it cannot use."""
     layout, notes = session.layout.variant(variant.name), []
     if weights_deleted(layout):
@@ -143,13 +143,13 @@ def _training(
     recipe: Mapping[str, Any],
     device: str,
     checked: bool,
-    generation: Generation | None,
+    checkpoint: Checkpoint | None,
     missed: str | None,
 ) -> Training:
     epochs = int(session.train["epochs"])
     if missed:
         return Training("refused by a gate", 0, None, None)
-    if generation is not None and generation.finished:
+    if checkpoint is not None and checkpoint.finished:
         return Training("publishes its weights", 0, None, disk_to_write(session, variant, False))
     layout = session.layout.variant(variant.name)
     own = standing_recipe(session, variant, recipe)
@@ -158,16 +158,16 @@ def _training(
     started = journal.get("recipe") == own and not weights_deleted(layout)
     batch = int(journal["batch"] if started else session.train["batch"])
     conditions = Conditions(int(session.train["imgsz"]), batch, recipe["data"], device)
-    expected = pace(session, variant, conditions, generation, checked)
-    room = disk_to_write(session, variant, generation is None)
-    if generation is None:
+    expected = pace(session, variant, conditions, checkpoint, checked)
+    room = disk_to_write(session, variant, checkpoint is None)
+    if checkpoint is None:
         return Training(f"will run, {epochs} epochs", epochs, expected, room)
-    says = f"continues at epoch {generation.epoch + 1} of {epochs}"
-    return Training(says, epochs - generation.epoch, expected, room)
+    says = f"continues at epoch {checkpoint.epoch + 1} of {epochs}"
+    return Training(says, epochs - checkpoint.epoch, expected, room)
 
 
 def _why_trained(
-    session: Session, variant: Variant, job: Job, recipe: Mapping[str, Any], generation: Generation | None
+    session: Session, variant: Variant, job: Job, recipe: Mapping[str, Any], checkpoint: Checkpoint | None
 ) -> str:
     layout = session.layout.variant(variant.name)
     own = standing_recipe(session, variant, recipe)
@@ -175,7 +175,7 @@ def _why_trained(
     if training is not None and training["recipe"] != own:
         changes = recipe_changes(training, recipe)
         said = f"changed: {', '.join(changes)}" if changes else "its recipe changed; training.json does not show how"
-        return f"{said}; it was trained like this before" if generation is not None else said
+        return f"{said}; it was trained like this before" if checkpoint is not None else said
     if weights_deleted(layout):
         return f"{' and '.join(job.missing)} deleted after the session had ended, which asks for a new training"
     if training is not None or damage:
@@ -184,12 +184,12 @@ def _why_trained(
     if not journal:
         return "never trained"
     if journal.get("recipe") != own:
-        if generation is not None:
+        if checkpoint is not None:
             return "its recipe is an earlier one again; those checkpoints are restored"
         return "its recipe changed since it was started; its checkpoints are set aside"
-    if generation is None:
+    if checkpoint is None:
         return "started, but no finished epoch was saved"
-    return "finished, but not published" if generation.finished else f"unfinished, epoch {generation.epoch} is saved"
+    return "finished, but not published" if checkpoint.finished else f"unfinished, epoch {checkpoint.epoch} is saved"
 
 
 def _unchanged(job: Job) -> str:

@@ -142,6 +142,13 @@ def figures(variant: VariantSummary, board: str) -> dict[str, Any]:
     return {column.key: column.value(variant, board) for column in COLUMNS}
 
 
+def largest(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Return the largest value of each column that has bars, which these are drawn against."""
+    rows = list(rows)
+    keys = [column.key for column in COLUMNS if column.bars]
+    return {key: max((abs(row[key]) for row in rows if row[key] is not None), default=0) for key in keys}
+
+
 def session_csv(summary: Mapping[str, Any]) -> str:
     """Return ``summary.csv``: one row per variant, fractions and seconds unrounded, empty where nothing is known."""
     stream = io.StringIO()

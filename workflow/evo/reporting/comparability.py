@@ -46,7 +46,8 @@ def _obstacles(variant: VariantSummary) -> list[Fact]:
     for board in npu or ():
         untrained = variant.untrained(board).memory
         for kind, memory in variant.trained(board).memory.items():
-            if memory["fits"] is False and not (untrained[kind] and untrained[kind]["fits"] is False):
+            before = untrained[kind]
+            if memory and memory["fits"] is False and not (before and before["fits"] is False):
                 figures = {"found": memory["used_kib"], "limit": memory["budget_kib"]}
                 found.append(fact(f"exceeds_{kind}", variant=variant.name, board=board, **figures))
     return found

@@ -60,14 +60,10 @@ class _Contender:
 def decide(variants: Iterable[VariantSummary], board: str) -> Decision:
     """Return the decision for ``board``: int8 accuracy on val first, and within the noise of it the lowest latency."""
     variants = list(variants)
-    finished = [v for v in variants if v.done and v.int8_val.map50_95 is not None]
-    missed = {v.name: misses for v in finished if (misses := v.missed(board))}
+    finished = [(value, v) for v in variants if v.done and (value := v.int8_val.map50_95) is not None]
+    missed = {v.name: misses for _, v in finished if (misses := v.missed(board))}
     passed = sorted(
-        (
-            _Contender(v.name, v.int8_val.map50_95, v.trained(board).whole_latency_ms)
-            for v in finished
-            if v.name not in missed
-        ),
+        (_Contender(v.name, value, v.trained(board).whole_latency_ms) for value, v in finished if v.name not in missed),
         key=lambda contender: -contender.int8,
     )
     close = [c for c in passed if round(passed[0].int8 - c.int8, 6) < NOISE]

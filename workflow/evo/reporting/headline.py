@@ -17,25 +17,25 @@ def headline(variants: Iterable[VariantSummary], board: str) -> dict[str, Any]:
     Of the best one also its accuracy in int8, and its latency on ``board`` by Vela's estimate.
     """
     variants = list(variants)
-    measured = [v for v in variants if v.val.map50_95 is not None]
-    ranked = sorted((v for v in measured if v.done), key=lambda v: -v.val.map50_95)
-    best = ranked[0] if ranked else None
+    measured = [(value, v) for v in variants if (value := v.val.map50_95) is not None]
+    ranked = sorted(((value, v) for value, v in measured if v.done), key=lambda entry: -entry[0])
+    best = ranked[0][1] if ranked else None
     result: dict[str, Any] = {"best": None, "map50_95": None, "lead": None, "within_noise": [], "noise": NOISE}
     caveat = None
     if best is None:
-        found = fact("none_complete", variants=[v.name for v in measured]) if measured else fact("no_accuracy_yet")
+        found = fact("none_complete", variants=[v.name for _, v in measured]) if measured else fact("no_accuracy_yet")
     elif len(ranked) == 1:
         result.update(best=best.name, map50_95=best.val.map50_95)
         found = _with_deployment("only_one", best, board, name=best.name, value=best.val.map50_95)
     else:
-        close = [v for v in ranked[1:] if round(best.val.map50_95 - v.val.map50_95, 6) < NOISE]
+        highest = ranked[0][0]
         result.update(
             best=best.name,
-            map50_95=best.val.map50_95,
-            lead=round(best.val.map50_95 - ranked[1].val.map50_95, 6),
-            within_noise=[v.name for v in close],
+            map50_95=highest,
+            lead=round(highest - ranked[1][0], 6),
+            within_noise=[v.name for value, v in ranked[1:] if round(highest - value, 6) < NOISE],
         )
-        found, caveat = _best_of_several(ranked, close, board)
+        found, caveat = _best_of_several(ranked, result["within_noise"], board)
     return {
         **result,
         "int8_map50_95": best.int8_val.map50_95 if best else None,
@@ -48,19 +48,20 @@ def headline(variants: Iterable[VariantSummary], board: str) -> dict[str, Any]:
     }
 
 
-def _best_of_several(ranked: list[VariantSummary], close: list[VariantSummary], board: str) -> tuple[Fact, Fact | None]:
+def _best_of_several(
+    ranked: list[tuple[float, VariantSummary]], close: list[str], board: str
+) -> tuple[Fact, Fact | None]:
     """Return what the ranking says, and whether that means anything; ``close`` are within the noise of the first."""
-    best, second = ranked[:2]
-    value = best.val.map50_95
-    tied = [v for v in ranked if metric(v.val.map50_95) == metric(value)]
-    behind = [v.name for v in close if v not in tied]
+    (value, best), (next_value, second) = ranked[:2]
+    tied = [v.name for other, v in ranked if metric(other) == metric(value)]
+    behind = [name for name in close if name not in tied]
     if metric(value) == metric(0):
         return fact("nothing_detected", value=value, number=len(ranked)), None
     if len(tied) > 1:
-        found = fact("tied", variants=[v.name for v in tied], value=value)
+        found = fact("tied", variants=tied, value=value)
     else:
-        lead = value - second.val.map50_95
-        found = _with_deployment("highest", best, board, name=best.name, value=value, lead=lead, second=second.name)
+        figures = {"value": value, "lead": value - next_value}
+        found = _with_deployment("highest", best, board, name=best.name, **figures, second=second.name)
     if behind:
         return found, fact("no_ranking", number=len(behind), variants=behind, noise=NOISE)
     return found, fact("no_ranking_of_tied" if len(tied) > 1 else "ranking", noise=NOISE)

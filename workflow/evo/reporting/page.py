@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,34 @@ from typing import Any
 from ..text.language import ENGLISH, LANGUAGES, Language
 from .charts import accuracy, cost, timeline, tradeoff, training
 from .charts.chart import CONFIG, Chart, Palette
-from .columns import COLUMNS
+from .columns import largest
 from .evidence import read_curves, read_operators
 from .scenes import scenes
 from .summary import VariantSummary
 from .templating import TEMPLATES, environment_of
-from .timeline import marks, read_timeline
+from .timeline import Bar, marks, read_timeline
 from .views import views
 
 STATIC = Path(__file__).resolve().parent / "static"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the page draws, the same in every language.
+
+    Attributes:
+        variants: of the session.
+        curves: ``curves.json`` by variant.
+        operators: cycles per variant, board, part and type of operator.
+        bars: the jobs of the session.
+        palette: what colours distinguish.
+    """
+
+    variants: list[VariantSummary]
+    curves: dict[str, dict[str, Any]]
+    operators: list[dict[str, Any]]
+    bars: list[Bar]
+    palette: Palette
 
 
 def session_html(summary: Mapping[str, Any], root: Path, language: Language = ENGLISH) -> str:
@@ -35,16 +55,15 @@ def session_html(summary: Mapping[str, Any], root: Path, language: Language = EN
     from markupsafe import Markup
 
     root = Path(root)
-    boards = summary["boards"]
     variants = [VariantSummary(document) for document in summary["variants"]]
-    evidence = {
-        "variants": variants,
-        "curves": read_curves(root, variants),
-        "operators": read_operators(root, variants, boards),
-        "timeline": read_timeline(root, variants),
-        "palette": Palette.of(variants),
-    }
-    pictures = scenes(evidence["curves"], root / "data")
+    evidence = Evidence(
+        variants,
+        read_curves(root, variants),
+        read_operators(root, variants, summary["boards"]),
+        read_timeline(root, variants),
+        Palette.of(variants),
+    )
+    pictures = scenes(evidence.curves, root / "data")
     datasets: dict[str, Any] = {}
     specs, bodies = {}, {}
     for name in (language.code, *(other for other in LANGUAGES if other != language.code)):
@@ -74,7 +93,7 @@ def session_html(summary: Mapping[str, Any], root: Path, language: Language = EN
     )
 
 
-def draw(summary: Mapping[str, Any], evidence: Mapping[str, Any], language: Language) -> dict[str, Chart]:
+def draw(summary: Mapping[str, Any], evidence: Evidence, language: Language) -> dict[str, Chart]:
     """Return the charts that there is anything to draw for, by id, in one language."""
     import altair.utils.schemapi
 
@@ -82,18 +101,18 @@ def draw(summary: Mapping[str, Any], evidence: Mapping[str, Any], language: Lang
         return {chart.id: chart for chart in _drawn(summary, evidence, language) if chart}
 
 
-def _drawn(summary: Mapping[str, Any], evidence: Mapping[str, Any], language: Language) -> list[Chart | None]:
-    variants, boards, palette = evidence["variants"], summary["boards"], evidence["palette"]
+def _drawn(summary: Mapping[str, Any], evidence: Evidence, language: Language) -> list[Chart | None]:
+    variants, boards, palette = evidence.variants, summary["boards"], evidence.palette
     measured = [v for v in variants if v.document["metrics"]]
     return [
         tradeoff.pareto(variants, boards, summary["decision"]["accurate"], palette, language),
         *training.training_curves([v for v in variants if v.document["history"]], palette, language),
         accuracy.classes(measured, language),
         accuracy.precision_recall(measured, palette, language),
-        accuracy.precision_recall_classes(evidence["curves"], language),
-        accuracy.confusion(evidence["curves"], language),
-        cost.operators(evidence["operators"], boards, language),
-        timeline.timeline(evidence["timeline"], marks(variants), [v.name for v in variants], language),
+        accuracy.precision_recall_classes(evidence.curves, language),
+        accuracy.confusion(evidence.curves, language),
+        cost.operators(evidence.operators, boards, language),
+        timeline.timeline(evidence.bars, marks(variants), [v.name for v in variants], language),
     ]
 
 
@@ -105,7 +124,7 @@ def _shared(spec: dict[str, Any], datasets: dict[str, Any]) -> dict[str, Any]:
 
 def _body(
     summary: Mapping[str, Any],
-    evidence: Mapping[str, Any],
+    evidence: Evidence,
     drawn: Mapping[str, Chart],
     pictures: Iterable,
     language: Language,
@@ -120,20 +139,13 @@ def _body(
             drawn=drawn.get,
             curve_charts=[chart for name, chart in drawn.items() if name.startswith("curve-")],
             chosen=next((row for row in laid_out["rows"] if row["variant"] == summary["decision"]["chosen"]), None),
-            colours={v.name: evidence["palette"].index(v) for v in evidence["variants"]},
-            curves=evidence["curves"],
+            colours={v.name: evidence.palette.index(v) for v in evidence.variants},
+            curves=evidence.curves,
             scenes=pictures,
-            ranges=ranges(laid_out["rows"]),
+            largest=largest(laid_out["rows"]),
             **laid_out,
         )
     )
-
-
-def ranges(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """Return the largest value of each column that has bars, which these are drawn against."""
-    rows = list(rows)
-    keys = [column.key for column in COLUMNS if column.bars]
-    return {key: max((abs(row[key]) for row in rows if row[key] is not None), default=0) for key in keys}
 
 
 @cache
@@ -149,7 +161,8 @@ def _library() -> str:
     import vl_convert
 
     notice = f"/* Vega, Vega-Lite and vega-embed\n{(STATIC / 'vega.LICENSE').read_text()}*/\n"
-    return notice + vl_convert.javascript_bundle().replace("</script", "<\\/script")
+    bundle = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # optional, unlike in its stub
+    return notice + bundle.replace("</script", "<\\/script")
 
 
 def policy(scripts: Iterable[str]) -> str:

@@ -10,6 +10,9 @@ from typing import Any
 from ..npu.gates import missed_on
 from ..text.wording import DASH
 
+MEMORIES = ("sram", "flash", "dram")
+"""Kinds of memory that a compiled network uses."""
+
 
 @dataclass(frozen=True)
 class Accuracy:
@@ -81,9 +84,6 @@ class Compiled:
         """Return how much of a kind of memory, one of `MEMORIES`, is used."""
         memory = self.memory[kind]
         return memory["used_kib"] if memory else None
-
-
-MEMORIES = ("sram", "flash", "dram")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import write_atomically
-from ..text.facts import fact
+from ..text.facts import Fact, fact, is_fact, of_document
 
 
 def now() -> str:
@@ -23,9 +23,9 @@ class Journal:
 
     Attributes:
         run: ``recipe``, ``started`` (ISO 8601), ``attempts`` and ``batch`` (images; lower than configured after an
-            out-of-memory); ``images``, what the dataset held when it began; ``bad_numbers``, the epoch that was tried
-            once more; ``running``, the epoch, batch and kernel counters of a process that has not ended with a word;
-            ``stopped``, why no attempt makes sense.
+            out-of-memory); ``images``, how many images and objects each split held when it began; ``nonfinite``, the
+            epoch that was tried once more; ``running``, the epoch, batch and kernel counters of a process that has not
+            ended in an orderly way; ``stopped``, the fact why no further attempt makes sense.
     """
 
     def __init__(self, folder: Path):
@@ -57,25 +57,28 @@ class Journal:
     def save(self) -> None:
         write_atomically(self._run_file, json.dumps(self.run, indent=2) + "\n")
 
-    def stop(self, reason: str) -> None:
+    def stop(self, reason: Fact) -> None:
         """Note that a further attempt at this recipe would come to the same end."""
-        self.run["stopped"] = reason
+        self.run["stopped"] = reason.document()
         self.save()
 
-    def stopped(self, recipe: str) -> str | None:
+    def stopped(self, recipe: str) -> Fact | None:
         """Return why no further attempt at ``recipe`` makes sense, if so."""
-        return self.run.get("stopped") if self.run.get("recipe") == recipe else None
+        reason = self.run.get("stopped") if self.run.get("recipe") == recipe else None
+        if reason is None:
+            return None
+        return of_document(reason) if is_fact(reason) else fact("quoted", text=str(reason))
 
-    def pardon(self) -> None:
-        """Allow further attempts: somebody gave the command again, and may have mended what was wrong."""
+    def allow_retry(self) -> None:
+        """Allow further attempts: somebody gave the command again, and may have fixed what was wrong."""
         if "stopped" in self.run:
-            self.run = {key: value for key, value in self.run.items() if key not in {"stopped", "bad_numbers"}}
+            self.run = {key: value for key, value in self.run.items() if key not in {"stopped", "nonfinite"}}
             self.save()
 
-    def incident(self, kind: str, message: str, **details: Any) -> None:
-        """Append one incident; ``message`` is in plain words and stands in the report."""
+    def incident(self, kind: str, what: Fact, **details: Any) -> None:
+        """Append one incident: a time, its kind, a fact and further details for machines."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        line = json.dumps({"time": now(), "kind": kind, "message": message, **details})
+        line = json.dumps({"time": now(), "kind": kind, **what.document(), **details})
         with self._incidents_file.open("a+b") as stream:
             if stream.seek(0, os.SEEK_END):
                 stream.seek(-1, os.SEEK_END)

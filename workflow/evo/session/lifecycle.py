@@ -40,7 +40,7 @@ def start(session: Session) -> None:
     for name in session.variant_names:
         layout = session.layout.variant(name)
         journal = Journal(layout.checkpoints)
-        journal.pardon()
+        journal.allow_retry()
         if weights_deleted(layout):
             CheckpointStore(layout.checkpoints).retire(journal.run.get("recipe", "unknown"))
             (layout.checkpoints / DELIVERED).unlink()

@@ -1,10 +1,10 @@
-"""Checkpoint generations: directories that are complete or absent, with a hash of every file in them.
+"""Checkpoints: folders that are complete or absent, with a hash of every file in them.
 
-A generation is written beside the others under a temporary name, flushed to disk and renamed: the rename is the
-commit. Two generations are kept, so that one damaged by a crash or a bad disk costs an epoch and not the run. One that
-goes is renamed first as well: a removal that is cut short leaves nothing that looks like a damaged generation.
+A checkpoint is written beside the others under a temporary name, flushed to disk and renamed: the rename is the
+commit. Two are kept, so that one damaged by a crash or a bad disk costs an epoch and not the run. One that
+goes is renamed first as well: a removal that is cut short leaves nothing that looks like a damaged checkpoint.
 
-Generations of another recipe lie in ``superseded/{recipe}/`` until that recipe returns; nobody but a person removes
+Checkpoints of another recipe are in ``superseded/{recipe}/`` until that recipe returns; nobody but a person removes
 them.
 """
 
@@ -22,6 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from ..files import explain_os_errors, sha256_file, sha256_json, write_atomically
+from ..text.facts import Fact, fact
+
+STATE = "state.pt"
+"""Everything that a training continues from."""
 
 MANIFEST = "manifest.json"
 DIGEST = "digest"
@@ -35,12 +39,12 @@ REMOVED = ".removed-"
 DELIVERED = "delivered"
 """Marks checkpoints whose training was handed over completely: see `workflow.evo.session.lifecycle`."""
 COMPANIONS = ("incidents.jsonl", "run.json")
-"""Files of `workflow.evo.results.journal` that belong to a recipe as its generations do. The last one says to
+"""Files of `workflow.evo.results.journal` that belong to a recipe as its checkpoints do. The last one says to
 which, so that a move which a kill has cut short is finished the next time."""
 
 
 @dataclass(frozen=True)
-class Generation:
+class Checkpoint:
     """One complete checkpoint.
 
     Attributes:
@@ -59,21 +63,21 @@ class Generation:
 
 
 class CheckpointStore:
-    """The generations below one folder, ``{variant}/train/.checkpoints``."""
+    """The checkpoints below one folder, ``{variant}/train/.checkpoints``."""
 
     def __init__(self, folder: Path):
         self.folder = Path(folder)
 
     def _folders(self) -> list[Path]:
-        """Generation folders, newest first."""
+        """Folders of the checkpoints, newest first."""
         return sorted(self.folder.glob("epoch[0-9]*"), reverse=True)
 
     @contextlib.contextmanager
     def writing(self, recipe: str, epoch: int, *, finished: bool, batch: int) -> Iterator[Path]:
-        """Yield an empty folder to fill; commit it as the newest generation when the block ends without error.
+        """Yield an empty folder to fill; commit it as the newest checkpoint when the block ends without error.
 
         Raises:
-            DiskFull: the generations that were there are unchanged.
+            DiskFull: the checkpoints that were there are unchanged.
         """
         draft = self.folder / ".draft"
         with explain_os_errors(self.folder, f"writing the checkpoint of epoch {epoch}"):
@@ -106,22 +110,22 @@ class CheckpointStore:
             for folder in later + self._folders()[len(later) + KEPT :]:
                 _remove(folder)
 
-    def newest(self, recipe: str, on_damage: Callable[[Path, str], None]) -> Generation | None:
-        """Return the newest undamaged generation of ``recipe``; tell ``on_damage(folder, reason)`` of the others."""
+    def newest(self, recipe: str, on_damage: Callable[[Path, Fact], None]) -> Checkpoint | None:
+        """Return the newest undamaged checkpoint of ``recipe``; tell ``on_damage(folder, reason)`` of the others."""
         for folder in self._folders():
             try:
                 manifest = _read_manifest(folder)
                 wrong = [name for name, digest in manifest["sha256"].items() if _digest(folder / name) != digest]
-                generation = Generation(
+                checkpoint = Checkpoint(
                     folder, manifest["recipe"], manifest["epoch"], manifest["finished"], manifest["batch"]
                 )
             except _UNREADABLE as error:
-                on_damage(folder, f"unreadable manifest ({type(error).__name__})")
+                on_damage(folder, fact("manifest_unreadable", error=type(error).__name__))
                 continue
             if wrong:
-                on_damage(folder, f"damaged {', '.join(wrong)}")
-            elif generation.recipe == recipe:
-                return generation
+                on_damage(folder, fact("files_damaged", files=wrong))
+            elif checkpoint.recipe == recipe:
+                return checkpoint
         return None
 
     def recipes(self) -> set[str]:
@@ -136,7 +140,7 @@ class CheckpointStore:
             shutil.rmtree(folder)
 
     def set_aside(self, recipe: str, journal: str | None = None) -> Path | None:
-        """Move generations of other recipes out of the way, each to those of its recipe.
+        """Move checkpoints of other recipes out of the way, each to those of its recipe.
 
         Args:
             recipe: of the training that comes now.
@@ -163,7 +167,7 @@ class CheckpointStore:
         return CheckpointStore(self._superseded / recipe)
 
     def _loose(self) -> list[Path]:
-        """Return what version 0.1.0 set aside: generations of one recipe, without a folder of their own."""
+        """Return what version 0.1.0 set aside: checkpoints of one recipe, without a folder of their own."""
         return sorted(self._superseded.glob("epoch[0-9]*"))
 
     def take_back(self, recipe: str) -> Path | None:
@@ -200,7 +204,7 @@ class CheckpointStore:
         return target
 
     def keep_newest(self) -> None:
-        """Remove all generations but the newest."""
+        """Remove all checkpoints but the newest."""
         for folder in self._folders()[1:]:
             _remove(folder)
 

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..host.environment import cpu_name
+from ..text.facts import Fact, fact
 
 LIBRARIES = ("numpy", "opencv-python-headless", "pillow", "torchvision")
 """Packages that compute pixels or boxes; Ultralytics and torch are in the recipe."""
@@ -117,19 +118,13 @@ class Conditions:
     def document(self) -> dict[str, Any]:
         return asdict(self)
 
-    def differences(self, earlier: Mapping[str, Any]) -> list[str]:
-        """Say in what these conditions differ from a stored `document`: ``batch 4 instead of 8``.
+    def differences(self, earlier: Mapping[str, Any]) -> list[Fact]:
+        """Return in what these conditions differ from a stored `document`.
 
         What an earlier version of this workflow did not store is not compared.
         """
-        words = {
-            "workers": "data loader processes",
-            "threads": "torch threads",
-            "cache": "image cache",
-            "deterministic": "deterministic operations",
-        }
         return [
-            f"{words.get(name, name)} {value} instead of {earlier[name]}"
+            fact(f"other_{name}", now=value, before=earlier[name])
             for name, value in self.document().items()
             if name in earlier and value != earlier[name]
         ]

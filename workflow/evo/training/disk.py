@@ -11,9 +11,9 @@ from .checkpoints import KEPT, SUPERSEDED, CheckpointStore
 
 MIB = 2**20
 STATE_BYTES_PER_PARAMETER = 40
-"""A generation: raw, averaged and optimizer state in 32 bit, waiting gradients, last and best weights in 16 bit."""
+"""A checkpoint: raw, averaged and optimizer state in 32 bit, waiting gradients, last and best weights in 16 bit."""
 VARIANT_BYTES_PER_PARAMETER = 100
-"""What a variant keeps: two generations, and the published weights. Measured: 88 with MuSGD."""
+"""What a variant keeps: two checkpoints, and the published weights. Measured: 88 with MuSGD."""
 VARIANT_BYTES = 50 * MIB  # of its plots, reports and logs, generously
 RULE_OF_THUMB = f"{VARIANT_BYTES_PER_PARAMETER} bytes per parameter and {VARIANT_BYTES // MIB} MiB for each variant"
 MARGIN_BYTES = 8 * MIB  # results.csv, journal, settings and logs
@@ -24,11 +24,11 @@ class Need:
     """Bytes that a training has yet to write, at the most at the same time.
 
     Attributes:
-        generation: size of one checkpoint, measured on the newest where there is one, else predicted.
-        total: of the generations still to come beside those that lie there, and of the published weights.
+        checkpoint: size of one checkpoint, measured on the newest where there is one, else predicted.
+        total: of the checkpoints still to come beside those that lie there, and of the published weights.
     """
 
-    generation: int
+    checkpoint: int
     total: int
 
 
@@ -48,16 +48,16 @@ def predict(parameters: int, store: CheckpointStore, *, afresh: bool = False, fi
     Args:
         parameters: of the network.
         store: its checkpoints.
-        afresh: whether those are of another recipe: they tell the size of a generation and stay, set aside.
+        afresh: whether those are of another recipe: they tell the size of a checkpoint and stay, set aside.
         finished: whether no more of them comes, and only the weights are still to be published.
 
-    A new generation is written before the oldest goes: there are ``KEPT + 1`` for a moment.
+    A new checkpoint is written before the oldest goes: there are ``KEPT + 1`` for a moment.
     """
     present = [size(folder) for folder in sorted(store.folder.glob("epoch[0-9]*"))]
-    generation = max(present, default=parameters * STATE_BYTES_PER_PARAMETER)
-    to_come = 0 if finished else max(KEPT + 1 - (0 if afresh else len(present)), 1) * generation
-    weights = generation  # last and best beside the checkpoints, staged and published: less than that
-    return Need(generation, to_come + weights + MARGIN_BYTES)
+    checkpoint = max(present, default=parameters * STATE_BYTES_PER_PARAMETER)
+    to_come = 0 if finished else max(KEPT + 1 - (0 if afresh else len(present)), 1) * checkpoint
+    weights = checkpoint  # last and best beside the checkpoints, staged and published: less than that
+    return Need(checkpoint, to_come + weights + MARGIN_BYTES)
 
 
 def superseded(folder: Path) -> int:
@@ -89,13 +89,13 @@ def shortage(need: Need, folder: Path) -> str | None:
     earlier = superseded(folder)
     kept = f", {folder / SUPERSEDED} holds {earlier / MIB:.0f} MiB of earlier recipes" if earlier else ""
     return (
-        f"{need.total / MIB:.0f} MiB of disk are needed for checkpoints of {need.generation / MIB:.0f} MiB and "
+        f"{need.total / MIB:.0f} MiB of disk are needed for checkpoints of {need.checkpoint / MIB:.0f} MiB and "
         f"the weights, {free / MIB:.0f} MiB are free: {(need.total - free) / MIB:.0f} MiB are missing{kept}"
     )
 
 
 def with_shortage(full: DiskFull, need: Need, folder: Path) -> DiskFull:
     """Return the error of a disk that is full with how much is missing for the rest of the training."""
-    if need.generation and (missing := shortage(need, folder)):
+    if need.checkpoint and (missing := shortage(need, folder)):
         return DiskFull(f"{full.what} ({missing})", where=full.where, hint=full.hint)
     return full  # a quota, a limit, space that has come back meanwhile, or a network that is not built yet

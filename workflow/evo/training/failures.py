@@ -1,9 +1,11 @@
-"""What an exception of a training means in plain words: memory, a vanished file, or something else."""
+"""What an exception of a training means: memory, a missing file, or something else."""
 
 from __future__ import annotations
 
 import errno
 import re
+
+from ..text.facts import Fact, fact
 
 MEMORY = (
     "out of memory",
@@ -33,20 +35,20 @@ WORKER_WITHOUT_SHARED_MEMORY = "killed by signal: bus error"
 _MISSING_IMAGE = re.compile(r"Image Not Found (?P<path>[^\n]+)")  # ultralytics.data.base
 
 
-def out_of_memory(error: BaseException) -> str | None:
-    """Return what ran out of memory, ``out of memory`` for the training process itself; None for another error.
+def out_of_memory(error: BaseException) -> Fact | None:
+    """Return what ran out of memory; None for another error.
 
     A data loader process that was killed is another error: only the kernel's counter knows whether memory was the
     reason. See `loader_killed`.
     """
     text = str(error).lower()
     if WORKER_WITHOUT_SHARED_MEMORY in text:
-        return "a data loader process ran out of shared memory"
+        return fact("memory_of_loader_out")
     full = isinstance(error, OSError) and error.errno == errno.ENOMEM
     if full or isinstance(error, MemoryError) or any(words in text for words in MEMORY):
-        return "out of memory"
+        return fact("memory_out")
     if (found := GPU_LIBRARY.search(text)) and not any(words in text for words in DEFECT):
-        return f"{found[1].upper()}, which usually means a lack of GPU memory,"
+        return fact("memory_of_gpu_library_out", status=found[1].upper())
     return None
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from ..text.facts import Fact, fact
 from .failures import first_line, out_of_memory
 
 STEPS = 3
@@ -43,7 +44,7 @@ def gpu() -> Gpu | None:
     return Gpu(torch.cuda.get_device_name(), round(total / MIB, 1), round(free / MIB, 1))
 
 
-def outdated(found: Mapping[str, Any], now: Gpu | None) -> str | None:
+def outdated(found: Mapping[str, Any], now: Gpu | None) -> Fact | None:
     """Return why an earlier check tells nothing of the GPU there is now; None where it does.
 
     Args:
@@ -51,14 +52,12 @@ def outdated(found: Mapping[str, Any], now: Gpu | None) -> str | None:
         now: the GPU that is going to train.
     """
     if now is None:
-        return "there is no GPU"
+        return fact("no_gpu_now")
     if (found["device"], found["total_mib"]) != (now.device, now.total_mib):
-        return (
-            f"it was made on {found['device']} with {found['total_mib']:,.0f} MiB, "
-            f"this is {now.device} with {now.total_mib:,.0f} MiB"
-        )
+        then = {"device": found["device"], "memory": found["total_mib"]}
+        return fact("other_gpu_now", **then, now=now.device, memory_now=now.total_mib)
     if now.free_mib - found["free_mib"] > FREED * now.total_mib:
-        return f"{found['free_mib']:,.0f} MiB were free then, {now.free_mib:,.0f} MiB are now"
+        return fact("more_memory_free", before=found["free_mib"], now=now.free_mib)
     return None
 
 
@@ -142,7 +141,7 @@ def _dataset(data: Path, folder: Path, batch: int) -> Path:
     return path
 
 
-def train_one_epoch(definition: Any, say: Callable[[str], None]) -> Callable[..., dict[str, float | None]]:
+def train_one_epoch(definition: Any, log: Callable[[str], None]) -> Callable[..., dict[str, float | None]]:
     """Return what `probe` calls: real steps of the network of ``definition``, in mixed precision where configured.
 
     With ``optimizer: auto`` so few steps choose AdamW, which holds one more copy of the weights than MuSGD.
@@ -162,7 +161,7 @@ def train_one_epoch(definition: Any, say: Callable[[str], None]) -> Callable[...
             torch.cuda.reset_peak_memory_stats()
         few = {"epochs": 1, "workers": 0, "warmup_epochs": 0, "close_mosaic": 0, "fraction": 1.0, "time": None}
         few |= {"data": str(dataset), "nbs": arguments["batch"]}  # a step of the optimizer after every batch
-        trainer = Probe({**arguments, **few}, definition=definition, say=say)
+        trainer = Probe({**arguments, **few}, definition=definition, log=log)
         trainer.train()
         if trainer.device.type != "cuda":
             return {"allocated_mib": None, "reserved_mib": None}

@@ -15,6 +15,7 @@ from ultralytics.utils.torch_utils import unwrap_model
 from ..models import activations, build
 from ..models.definition import Definition
 from ..models.transfer import transfer
+from ..text.facts import Fact
 from . import precision
 
 LIBRARY_OOM_RETRIES = 3  # the trainer gives up when its counter is here (engine/trainer.py)
@@ -27,10 +28,10 @@ class NetworkTrainer(DetectionTrainer):
     without a download, and an out-of-memory is always raised, since the caller owns the policy.
     """
 
-    def __init__(self, overrides: dict[str, Any], *, definition: Definition, say: Callable[[str], None]):
-        self.definition, self.say = definition, say
+    def __init__(self, overrides: dict[str, Any], *, definition: Definition, log: Callable[[str], None]):
+        self.definition, self.log = definition, log
         self.transfer: tuple[int, int] | None = None  # (matched, total) tensors of pretrained weights
-        self.precision_fault: str | None = None  # why mixed precision is off although it was asked for
+        self.precision_fault: Fact | None = None  # why mixed precision is off although it was asked for
         super().__init__(overrides=overrides)
         self.add_callback("on_train_epoch_start", NetworkTrainer._raise_out_of_memory)
 
@@ -40,7 +41,7 @@ class NetworkTrainer(DetectionTrainer):
         self.set_model_names_for_load(model)
         if weights is not None:
             self.transfer = transfer(model, weights)
-            self.say(f"pretrained weights: {self.transfer[0]} of {self.transfer[1]} tensors matched")
+            self.log(f"pretrained weights: {self.transfer[0]} of {self.transfer[1]} tensors matched")
         activations.verify(model, self.definition, self.data["nc"])
         return model
 

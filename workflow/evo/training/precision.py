@@ -15,6 +15,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..text.facts import Fact, fact
+
 if TYPE_CHECKING:
     from torch import Tensor, device, nn
 
@@ -43,7 +45,7 @@ def effective(requested: Any, amp: bool) -> str:
     return "fp32" if not amp else "bf16" if requested == "bf16" else "fp16"
 
 
-def fault(model: nn.Module, where: device, channels: int) -> str | None:
+def fault(model: nn.Module, where: device, channels: int) -> Fact | None:
     """Return why ``model`` is not to be trained in mixed precision on this GPU; None when nothing speaks against it.
 
     Args:
@@ -54,11 +56,11 @@ def fault(model: nn.Module, where: device, channels: int) -> str | None:
     import torch
 
     if where.type == "cuda" and DEFECTIVE_GPUS.search(name := torch.cuda.get_device_name(where)):
-        return f"{name} is known to compute NaN with it"
+        return fact("gpu_computes_nan", gpu=name)
     distance = disagreement(model, where, channels)
     if math.isnan(distance):
-        return "outputs of the network hold NaN or infinity with it"
-    return f"outputs of the network differ by {distance:.2f} of their norm with it" if distance > TOLERANCE else None
+        return fact("outputs_nonfinite")
+    return fact("outputs_differ", share=distance) if distance > TOLERANCE else None
 
 
 def disagreement(model: nn.Module, where: device, channels: int, dtype: Any = None) -> float:

@@ -17,26 +17,26 @@ PROGRESS_SECONDS = 30.0
 class Progress:
     """One line per epoch, and one every half minute within a long epoch."""
 
-    def __init__(self, say: Callable[[str], None]):
-        self.say = say
-        self._spoke = time.monotonic()
+    def __init__(self, log: Callable[[str], None]):
+        self.log = log
+        self._logged = time.monotonic()
 
     def attach(self, trainer: VariantTrainer) -> None:
-        trainer.add_callback("on_train_batch_end", self._tell_batch)
-        trainer.add_callback("on_fit_epoch_end", self._tell_epoch)
+        trainer.add_callback("on_train_batch_end", self._after_batch)
+        trainer.add_callback("on_fit_epoch_end", self._after_epoch)
 
-    def _tell_batch(self, trainer: Any) -> None:
-        if time.monotonic() - self._spoke >= PROGRESS_SECONDS:
+    def _after_batch(self, trainer: Any) -> None:
+        if time.monotonic() - self._logged >= PROGRESS_SECONDS:
             total, batch = len(trainer.train_loader), trainer.batch_index + 1
-            self._speak(
+            self._log_line(
                 trainer, f"epoch {trainer.epoch + 1}/{trainer.epochs} batch {batch}/{total}", batch / total, None
             )
 
-    def _tell_epoch(self, trainer: Any) -> None:
-        self._speak(trainer, f"epoch {trainer.epoch + 1}/{trainer.epochs}", 1, trainer.metrics)
+    def _after_epoch(self, trainer: Any) -> None:
+        self._log_line(trainer, f"epoch {trainer.epoch + 1}/{trainer.epochs}", 1, trainer.metrics)
 
-    def _speak(self, trainer: Any, where: str, share: float, metrics: dict[str, float] | None) -> None:
-        self._spoke = time.monotonic()
+    def _log_line(self, trainer: Any, where: str, share: float, metrics: dict[str, float] | None) -> None:
+        self._logged = time.monotonic()
         parts = [where, *(f"{name.removesuffix('_loss')} {float(value):.3f}" for name, value in trainer.tloss.items())]
         if metrics:
             parts += [
@@ -48,7 +48,7 @@ class Progress:
         memory = f"{trainer._get_memory():.1f} GiB GPU" if gpu else trainer.device.type.upper()
         pace = seconds_per_epoch(trainer.history)
         left = "after the first epoch" if pace is None else duration((trainer.epochs - trainer.epoch - share) * pace)
-        self.say("  ".join([*parts, memory, f"ETA {left}"]))
+        self.log("  ".join([*parts, memory, f"ETA {left}"]))
 
 
 def seconds_per_epoch(history: Sequence[Mapping[str, Any]]) -> float | None:

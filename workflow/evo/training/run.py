@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import resource
-import shutil
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,22 +11,25 @@ from ..config.train_arguments import with_defaults
 from ..config.variants import Variant
 from ..data.source import checked_hashes
 from ..errors import DiskFull, EvoError, UserError
-from ..files import explain_os_errors, read_json, sha256_file, write_atomically, write_json
-from ..host import environment, ultralytics_env
+from ..files import explain_os_errors, read_json
+from ..host import ultralytics_env
 from ..host.console import Console, duration
 from ..host.gpu import lease
 from ..host.process import StopRequest, exclusive_lock, forks_end_with_this_process
 from ..layout import VariantLayout
-from ..models.checkpoint_loader import guard_ultralytics, load_checkpoint, load_plain
+from ..models.checkpoint_loader import guard_ultralytics
 from ..models.definition import Definition, load_definition
 from ..npu.gates import gate, refuse_missed
-from ..results.journal import Journal, now
+from ..results.journal import Journal
+from ..text.facts import Fact, fact
 from ..text.misses import missed_gate
 from . import disk, tracking
-from .checkpoints import DELIVERED, CheckpointStore, Generation
-from .heartbeat import Heartbeat
+from .checkpoints import DELIVERED, Checkpoint, CheckpointStore
+from .progress import Progress
+from .publish import publish
 from .recipe import recipe_document, standing_recipe
 from .recovery import Recovery
+from .status_writer import StatusWriter
 from .watchdog import Watchdog, prepare_stacks
 
 if TYPE_CHECKING:
@@ -60,14 +61,16 @@ def train(session: Session, name: str, console: Console, threads: int = 1) -> No
     stop_request = StopRequest()
     forks_end_with_this_process()
     with (
-        exclusive_lock(layout.checkpoints / "lock", f"the training of {name}", console.say, heed=stop_request.heed),
-        Heartbeat(layout.status, name, console.say) as heartbeat,
-        lease(session.train.get("device"), heartbeat.waiting(console.say), stop_request.heed) as gpu,
+        exclusive_lock(
+            layout.checkpoints / "lock", f"the training of {name}", console.log, check_stop=stop_request.check
+        ),
+        StatusWriter(layout.status, name, console.log) as status,
+        lease(session.train.get("device"), status.waiting(console.log), stop_request.check) as gpu,
     ):
-        heartbeat.tell("starting")
+        status.note("starting")
         ultralytics_env.prepare(layout.checkpoints / "ultralytics")
         guard_ultralytics()
-        _Training(session, variant, layout, stop_request, console, gpu, heartbeat, threads).run()
+        _Training(session, variant, layout, stop_request, console, gpu, status, threads).run()
 
 
 def trainer_arguments(
@@ -105,10 +108,10 @@ class _Training:
         stop_request: StopRequest,
         console: Console,
         gpu: str | None,
-        heartbeat: Heartbeat,
+        status: StatusWriter,
         threads: int,
     ):
-        self.gpu, self.heartbeat, self.threads = gpu, heartbeat, threads
+        self.gpu, self.status, self.threads = gpu, status, threads
         self.session, self.variant, self.layout = session, variant, layout
         self.stop_request, self.console = stop_request, console
         self.definition: Definition = load_definition(variant.yaml)
@@ -125,44 +128,40 @@ class _Training:
 
     def run(self) -> None:
         if self.returned is not None:
-            self.journal.pardon()  # it stopped under another configuration than the one before this
+            self.journal.allow_retry()  # it stopped under another configuration than the one before this
         if reason := self.journal.stopped(self.recipe):
-            raise EvoError(reason)
+            raise EvoError(str(reason))
         (self.layout.checkpoints / DELIVERED).unlink(missing_ok=True)
         again = self.journal.start_attempt(self.recipe, self.session.train["batch"])
         if not again:
-            self.recovery.heed_memory_check(self.layout.memory, self.recipe)
-        self.heartbeat.tell("starting", attempt=self.journal.run["attempts"])
+            self.recovery.apply_memory_check(self.layout.memory, self.recipe)
+        self.status.note("starting", attempt=self.journal.run["attempts"])
         if self.returned is not None:
-            self._incident(
-                "recipe", f"the recipe is an earlier one again: its checkpoints are back from {self.returned}"
-            )
+            self.journal.incident("recipe", fact("recipe_returned", folder=str(self.returned)))
         elif self.aside is not None:
-            self._incident("recipe", f"the recipe changed: trained afresh, earlier checkpoints are in {self.aside}")
+            self.journal.incident("recipe", fact("recipe_changed", folder=str(self.aside)))
         if not again and not with_defaults(dict(self.session.train))["deterministic"]:
-            self._incident(
-                "inexact", "train.deterministic is false: the same training again need not give the same bits"
-            )
-        generation = self.store.newest(self.recipe, self._damaged)
+            self.journal.incident("inexact", fact("not_deterministic"))
+        checkpoint = self.store.newest(self.recipe, self._note_damage)
         epochs = self.session.train["epochs"]
-        if generation is None:
+        if checkpoint is None:
             note = "again from the start: no checkpoint of the earlier attempt is usable" if again else "from scratch"
-            self.console.say(f"training {epochs} epochs {note}")
+            self.console.log(f"training {epochs} epochs {note}")
             if again:
-                self._incident("restart", "an earlier attempt ended before its first checkpoint; started again")
-        elif generation.finished:
-            self.console.say(f"already trained by this recipe ({generation.epoch} epochs): publishing the weights")
+                self.journal.incident("restart", fact("restarted"))
+        elif checkpoint.finished:
+            self.console.log(f"already trained by this recipe ({checkpoint.epoch} epochs): publishing the weights")
         else:
-            message = f"resumed from the checkpoint of epoch {generation.epoch} of {epochs}"
-            self.console.say(message)
-            self._incident("resume", message, epoch=generation.epoch)
+            resumed = fact("resumed", epoch=checkpoint.epoch, epochs=epochs)
+            self.console.log(str(resumed))
+            self.journal.incident("resume", resumed, epoch=checkpoint.epoch)
         try:
-            if generation is None or not generation.finished:
-                generation = self._train(generation)
-            self.heartbeat.tell("publishing")
-            self._publish(generation)
+            if checkpoint is None or not checkpoint.finished:
+                checkpoint = self._train(checkpoint)
+            self.status.note("publishing")
+            self._publish(checkpoint)
         except DiskFull as full:
-            finished = generation is not None and generation.finished
+            finished = checkpoint is not None and checkpoint.finished
             need = disk.predict(self.parameters, self.store, finished=finished)
             raise disk.with_shortage(full, need, self.layout.checkpoints) from full
 
@@ -187,7 +186,7 @@ class _Training:
         self._check(self.layout.activations, "activations", "verify_activations")
         verdict = gate(self.variant, self.session.npu, self._check(self.layout.npu_check, "npu", "preflight_npu"))
         for missed in verdict["missed"]:
-            self.console.say(f"gate missed: {missed_gate(missed)}")
+            self.console.log(f"gate missed: {missed_gate(missed)}")
         refuse_missed(self.variant, verdict)
 
     def _check(self, path: Path, schema: str, rule: str) -> dict[str, Any]:
@@ -198,26 +197,23 @@ class _Training:
             )
         return read_json(path, schema)
 
-    def _incident(self, kind: str, message: str, **details: Any) -> None:
-        self.journal.incident(kind, message, **details)
+    def _note_damage(self, folder: Path, reason: Fact) -> None:
+        unusable = fact("checkpoint_unusable", checkpoint=folder.name, reason=reason)
+        self.console.log(str(unusable))
+        self.journal.incident("damaged_checkpoint", unusable)
 
-    def _damaged(self, folder: Path, reason: str) -> None:
-        message = f"checkpoint {folder.name} is unusable ({reason}): the one before it is used"
-        self.console.say(message)
-        self._incident("damaged_checkpoint", message)
-
-    def _train(self, generation: Generation | None) -> Generation:
-        if generation is None:
+    def _train(self, checkpoint: Checkpoint | None) -> Checkpoint:
+        if checkpoint is None:
             tracking.forget(self.layout.checkpoints / "work")
         run = self.variant.name + (f" attempt {attempt}" if (attempt := self.journal.run["attempts"]) > 1 else "")
-        with tracking.following(self.session, run, self.console.say):
-            return self._train_tracked(generation)
+        with tracking.following(self.session, run, self.console.log):
+            return self._train_tracked(checkpoint)
 
-    def _train_tracked(self, generation: Generation | None) -> Generation:
+    def _train_tracked(self, checkpoint: Checkpoint | None) -> Checkpoint:
         from .trainer import VariantTrainer
 
         ultralytics_env.use_threads(self.threads if self.gpu is None else 1)
-        self.recovery.look_back()
+        self.recovery.assess_last_attempt()
         trainer = VariantTrainer(
             trainer_arguments(
                 self.session,
@@ -229,16 +225,17 @@ class _Training:
             definition=self.definition,
             store=self.store,
             recipe=self.recipe,
-            generation=generation,
+            checkpoint=checkpoint,
             batch=self.session.train["batch"],
             stop_request=self.stop_request,
-            say=self.console.say,
-            note=self._incident,
+            log=self.console.log,
+            note=self.journal.incident,
         )
         trainer.add_callback("on_train_epoch_start", self.recovery.note_running)
         trainer.add_callback("on_pretrain_routine_end", self.recovery.require_same_images)
         trainer.add_callback("on_pretrain_routine_end", self._require_disk)
-        self.heartbeat.attach(trainer)
+        self.status.attach(trainer)
+        Progress(self.console.log).attach(trainer)
         prepare_stacks()
         try:
             with (
@@ -255,7 +252,7 @@ class _Training:
             used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             self.journal.run["ram_mib"] = round(max(used, self.journal.run.get("ram_mib", 0.0)), 1)
             self.journal.save()
-        finished = self.store.newest(self.recipe, self._damaged)
+        finished = self.store.newest(self.recipe, self._note_damage)
         if finished is None or not finished.finished:
             raise EvoError("the training ended without its last checkpoint", where=self.layout.checkpoints)
         return finished
@@ -265,75 +262,16 @@ class _Training:
         self.parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
         disk.require(disk.predict(self.parameters, self.store), self.layout.checkpoints)
 
-    def _publish(self, generation: Generation) -> None:
-        """Put the finished weights where the rules look for them; ``training.json`` comes last."""
-        from ..models import activations
-        from .trainer import STATE, strip
-
-        state = load_plain(generation.folder / STATE, ("transfer", "history", "peak_gpu_mib"))
-        best, last = (load_checkpoint(generation.folder / f"{name}.pt", ["epoch"]) for name in ("best", "last"))
-        staged = self.layout.checkpoints / "publish"
-        shutil.rmtree(staged, ignore_errors=True)
-        staged.mkdir()
-        with explain_os_errors(self.layout.train, "publishing the weights"):
-            strip(generation.folder / "best.pt", staged / "best.pt", {"train_results": last.get("train_results")})
-            strip(generation.folder / "last.pt", staged / "last.pt")
-            proof = activations.verify_checkpoint(staged / "best.pt", self.definition, self.nc)
-            weights = {name: sha256_file(staged / f"{name}.pt") for name in ("best", "last")}
-            for name in ("best.pt", "last.pt"):
-                (staged / name).replace(self.layout.train / name)
-            write_atomically(self.layout.results_csv, (generation.folder / "results.csv").read_bytes())
-        pretrained = self.session.train["pretrained"]
-        finished = now()
-        write_json(
-            self.layout.training,
-            "training",
-            {
-                "variant": self.variant.name,
-                "recipe": self.recipe,
-                "arguments": {**with_defaults(dict(self.session.train)), "batch": generation.batch},
-                "model_fingerprint": self.document["model"],
-                "data_hash": self.document["data"],
-                "conditions": state["conditions"],
-                "weights": weights,
-                "pretrained": {
-                    "path": str(pretrained),
-                    "sha256": self.document["pretrained"],
-                    "matched": state["transfer"][0],
-                    "total": state["transfer"][1],
-                }
-                if pretrained
-                else None,
-                "epochs": state["history"],
-                "best_epoch": best["epoch"] + 1,
-                "started": self.journal.run["started"],
-                "finished": finished,
-                "seconds": _between(self.journal.run["started"], finished),
-                "attempts": self.journal.run["attempts"],
-                "precision": state["conditions"].get("precision"),
-                "peak_memory": {"gpu_mib": state["peak_gpu_mib"], "ram_mib": self.journal.run.get("ram_mib", 0.0)},
-                "incidents": self.journal.incidents(),
-                "activations": {"verified": proof["verified"], "found": proof["found"]},
-                "environment": self._environment(),
-            },
+    def _publish(self, checkpoint: Checkpoint) -> None:
+        training = publish(
+            self.session,
+            self.variant,
+            checkpoint,
+            definition=self.definition,
+            nc=self.nc,
+            recipe=self.recipe,
+            document=self.document,
+            journal=self.journal,
         )
-        shutil.rmtree(staged)
-        trained = sum(entry["seconds"] for entry in state["history"])
-        self.console.say(
-            f"done: {generation.epoch} epochs, {duration(trained)} of training, best epoch {best['epoch'] + 1}"
-        )
-
-    def _environment(self) -> dict[str, Any]:
-        import torch
-
-        cuda = torch.cuda.is_available() and str(self.session.train.get("device")) != "cpu"
-        return {
-            "versions": environment.versions(),
-            "git": environment.git_state(),
-            "device": torch.cuda.get_device_name(0) if cuda else environment.cpu_name(),
-            "torch_threads": torch.get_num_threads(),
-        }
-
-
-def _between(start: str, end: str) -> float:
-    return max((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds(), 0.0)
+        trained = duration(sum(epoch["seconds"] for epoch in training["epochs"]))
+        self.console.log(f"done: {checkpoint.epoch} epochs, {trained} of training, best epoch {training['best_epoch']}")

@@ -50,13 +50,13 @@ def allow(trackers: Iterable[str]) -> None:
 
 
 @contextlib.contextmanager
-def following(session: Session, run: str, say: Callable[[str], None]) -> Iterator[None]:
+def following(session: Session, run: str, log: Callable[[str], None]) -> Iterator[None]:
     """Let the session's trackers, and none else, follow a trainer that is made in the block.
 
     Args:
         session: its ``track`` names them.
         run: name of the run in MLflow.
-        say: gets one line when MLflow cannot be used; the training goes on.
+        log: gets one line when MLflow cannot be used; the training goes on.
     """
     chosen = set(session.track)
     before = dict(os.environ)
@@ -65,7 +65,7 @@ def following(session: Session, run: str, say: Callable[[str], None]) -> Iterato
             prepare_mlflow(session, run)
         except Exception as error:  # of a database or a server: a training does not depend on it
             chosen.remove("mlflow")
-            say(f"MLflow does not follow this training: {' '.join(str(error).split())[:300]}")
+            log(f"MLflow does not follow this training: {' '.join(str(error).split())[:300]}")
     allow(chosen)
     try:
         yield

@@ -1,4 +1,4 @@
-"""The trainer of a variant: generations of checkpoints, exact continuation, sound numbers and a clean stop.
+"""The trainer of a variant: checkpoints, exact continuation, finite values and a clean stop.
 
 Import it only after `workflow.evo.host.ultralytics_env.prepare`.
 """
@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import io
 import math
-import os
 import shutil
 import time
 from collections.abc import Callable
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,31 +17,30 @@ from ultralytics.utils.torch_utils import unwrap_model
 
 from ..errors import Preempted
 from ..host.process import StopRequest
-from ..models.checkpoint_loader import load_checkpoint, load_plain
+from ..models.checkpoint_loader import load_plain
 from ..models.definition import Definition
+from ..text.facts import Fact, fact
 from . import precision
 from .accumulation import Accumulation, pending_gradients, rescaling, restore_gradients
-from .checkpoints import CheckpointStore, Generation
+from .checkpoints import STATE, Checkpoint, CheckpointStore
 from .determinism import Conditions, begin_epoch
 from .network_trainer import NetworkTrainer
 from .nonfinite import LOWEST_SCALE, NonFiniteError, bad_losses, bad_tensors, no_step_succeeded
-from .progress import Progress
-
-STATE = "state.pt"
 
 
 class VariantTrainer(NetworkTrainer):
     """Trains one variant.
 
-    It differs from its base class in five places: a checkpoint is a generation in a `CheckpointStore`; training
-    continues from the newest one without Ultralytics' own `resume`, which cannot tell one run from another; every epoch
-    starts from a state that follows from the run's seed and its number, and gradients that wait for a step are kept, so
-    that what is continued ends as if it had never been interrupted; a stop request ends it between two batches; numbers
-    gone bad are raised, which Ultralytics rolls back without a word.
+    It differs from its base class in five places: checkpoints go to a `CheckpointStore`; training continues from the
+    newest one without Ultralytics' own `resume`, which cannot tell one run from another; every epoch starts from a
+    state that follows from the run's seed and its number, and gradients that wait for a step are kept, so that what is
+    continued ends as if it had never been interrupted; a stop request ends it between two batches; non-finite values
+    are raised, which Ultralytics rolls back silently.
 
     Args:
         batch: the configured images per batch, of which ``overrides`` may hold a fraction after an out-of-memory.
-        note: gets the kind and the message of an incident.
+        log: gets lines for a terminal.
+        note: gets the kind of an incident and what happened.
     """
 
     def __init__(
@@ -54,13 +50,13 @@ class VariantTrainer(NetworkTrainer):
         definition: Definition,
         store: CheckpointStore,
         recipe: str,
-        generation: Generation | None,
+        checkpoint: Checkpoint | None,
         batch: int,
         stop_request: StopRequest,
-        say: Callable[[str], None],
-        note: Callable[[str, str], None],
+        log: Callable[[str], None],
+        note: Callable[[str, Fact], None],
     ):
-        self.store, self.recipe, self.generation = store, recipe, generation
+        self.store, self.recipe, self.checkpoint = store, recipe, checkpoint
         self.configured_batch = batch
         self.stop_request, self.note = stop_request, note
         self.history: list[dict[str, Any]] = []
@@ -71,27 +67,26 @@ class VariantTrainer(NetworkTrainer):
         self._restored_gradients: dict[str, torch.Tensor] = {}
         self._gradient_factor = 1.0
         self._steps, self._scale = 0, 1.0  # of the optimizer in this epoch; of the loss before it
-        super().__init__(overrides, definition=definition, say=say)
+        super().__init__(overrides, definition=definition, log=log)
         for event in ("on_train_batch_end", "on_val_batch_end"):
-            self.add_callback(event, lambda _: self._heed_stop())
+            self.add_callback(event, lambda _: self._stop_if_requested())
         self.add_callback("on_train_epoch_start", VariantTrainer._epoch_start)
         self.add_callback(
             "on_train_batch_start", lambda trainer: setattr(trainer, "batch_index", trainer.batch_index + 1)
         )
         self.add_callback("on_train_epoch_end", VariantTrainer._epoch_trained)
-        Progress(say).attach(self)
 
     @property
-    def place(self) -> str:
-        """Where the training is, for messages."""
-        done = self.generation.epoch if self.generation else 0
-        epoch = f"epoch {getattr(self, 'epoch', done) + 1}"
-        return f"the validation of {epoch}" if self.validating else epoch
+    def place(self) -> Fact:
+        """Where the training is."""
+        done = self.checkpoint.epoch if self.checkpoint else 0
+        epoch = getattr(self, "epoch", done) + 1
+        return fact("in_validation" if self.validating else "in_epoch", epoch=epoch)
 
     # Checkpoints -------------------------------------------------------------------------------------------------
 
     def save_model(self) -> bool:
-        """Commit the state after an epoch as a new generation."""
+        """Commit the state after an epoch as a new checkpoint."""
         self.history.append(
             {
                 "epoch": self.epoch + 1,
@@ -144,15 +139,15 @@ class VariantTrainer(NetworkTrainer):
         }
 
     def resume_training(self, ckpt: Any) -> None:
-        """Continue from the newest generation, if there is one; called by the base class once everything is built."""
+        """Continue from the newest checkpoint, if there is one; called by the base class once everything is built."""
         if self.precision_fault:
-            message = f"mixed precision is off ({self.precision_fault}): trained in float32"
-            self.say(message)
-            if self.generation is None:  # later attempts tell of what is different from the checkpoint
-                self.note("precision", message)
-        if self.generation is None:
+            off = fact("precision_off", reason=self.precision_fault)
+            self.log(str(off))
+            if self.checkpoint is None:  # later attempts tell of what is different from the checkpoint
+                self.note("precision", off)
+        if self.checkpoint is None:
             return
-        folder = self.generation.folder
+        folder = self.checkpoint.folder
         # On the CPU: a GPU that had just enough memory for the training has none for a second copy of everything.
         state = load_plain(folder / STATE)
         unwrap_model(self.model).load_state_dict(state["model"])
@@ -173,12 +168,9 @@ class VariantTrainer(NetworkTrainer):
         self._resume_accumulation(state)
         self._resume_loss_schedule()
         if differences := self._conditions().differences(state["conditions"]):
-            message = (
-                f"continued after epoch {self.start_epoch} under other conditions ({'; '.join(differences)}): "
-                "valid, but not bit for bit what one uninterrupted run gives"
-            )
-            self.say(message)
-            self.note("inexact", message)
+            inexact = fact("conditions_differ", epoch=self.start_epoch, differences=differences)
+            self.log(str(inexact))
+            self.note("inexact", inexact)
         self.history = list(state["history"])
         self.transfer = tuple(state["transfer"]) if state["transfer"] else None
         self.peak_gpu_mib = state["peak_gpu_mib"]
@@ -235,44 +227,45 @@ class VariantTrainer(NetworkTrainer):
         steps = math.ceil(len(self.train_loader.dataset) / max(self.configured_batch, self.args.nbs))
         return super().build_optimizer(*args, **{**kwargs, "iterations": steps * self.epochs})
 
-    # Soundness ---------------------------------------------------------------------------------------------------
+    # Finite values ---------------------------------------------------------------------------------------------------
 
     @staticmethod
     def _epoch_trained(trainer: VariantTrainer) -> None:
-        """Look at the numbers of an epoch, before its validation.
+        """Check the losses and weights of an epoch, before its validation.
 
         Raises:
             NonFiniteError: weights are lost, or will be with the next step.
         """
-        for what, model in (("the network", unwrap_model(trainer.model)), ("the moving average", trainer.ema.ema)):
+        networks = (("network_nonfinite", unwrap_model(trainer.model)), ("average_nonfinite", trainer.ema.ema))
+        for code, model in networks:
             if names := bad_tensors(model):
-                raise NonFiniteError(f"{len(names)} tensors of {what} hold NaN or infinity, {names[0]} first")
+                raise NonFiniteError(fact(code, number=len(names), first=names[0]))
         if losses := bad_losses(trainer.tloss):
-            message = f"the loss became {', '.join(losses)} in {trainer.place}"
+            loss = fact("loss_nonfinite", losses=losses, place=trainer.place)
             if not trainer.scaler.is_enabled():
-                raise NonFiniteError(message)
-            if trainer._every_step_left_out():
-                raise NonFiniteError(f"{message}: mixed precision left out every step")
-            trainer.note("bad_batch", f"{message}: mixed precision left out the step, and all weights are sound")
+                raise NonFiniteError(loss)
+            if trainer._every_step_skipped():
+                raise NonFiniteError(fact("every_step_skipped", loss=loss))
+            trainer.note("bad_batch", fact("step_skipped", loss=loss))
         if (scale := trainer.scaler.get_scale()) < LOWEST_SCALE:
-            raise NonFiniteError(f"the loss scale of mixed precision fell to {scale:g} in {trainer.place}")
+            raise NonFiniteError(fact("loss_scale_collapsed", value=scale, place=trainer.place))
         trainer.validating = True
 
-    def _every_step_left_out(self) -> bool:
+    def _every_step_skipped(self) -> bool:
         now, backoff = self.scaler.get_scale(), self.scaler.get_backoff_factor()
         return no_step_succeeded(self._scale, now, backoff, self._steps)
 
     def _handle_nan_recovery(self, epoch: int) -> bool:
         """Raise where the base class would roll back."""
         if self.fitness is not None and not math.isfinite(self.fitness):
-            raise NonFiniteError(f"the fitness became {self.fitness:g}")
+            raise NonFiniteError(fact("fitness_nonfinite", value=f"{self.fitness:g}"))
         return False
 
     # Stops -------------------------------------------------------------------------------------------------------
 
-    def _heed_stop(self) -> None:
+    def _stop_if_requested(self) -> None:
         if self.stop_request.signal is not None:
-            kept = self.epoch if self.epoch > self.start_epoch or self.generation else 0
+            kept = self.epoch if self.epoch > self.start_epoch or self.checkpoint else 0
             raise Preempted(
                 f"stopped by {self.stop_request.signal.name} in epoch {self.epoch + 1} of {self.epochs}; "
                 f"{kept} finished epochs are kept",
@@ -284,48 +277,3 @@ class VariantTrainer(NetworkTrainer):
 def _plain(value: Any) -> Any:
     """Return a NumPy scalar as the Python number it is: the restricted loader knows no NumPy."""
     return value.item() if hasattr(value, "item") else value
-
-
-def strip(source: Path, target: Path, updates: dict[str, Any] | None = None) -> None:
-    """Write the deployable form of a checkpoint: EMA weights in half precision, no optimizer, atomically.
-
-    It has the entries of Ultralytics' ``strip_optimizer``, which opens its file with the unrestricted loader.
-
-    Args:
-        updates: entries of the checkpoint to replace.
-
-    Raises:
-        UserError: ``source`` is not a checkpoint.
-        OSError: the disk is full.
-    """
-    from ultralytics import __version__
-    from ultralytics.utils import DEFAULT_CFG_DICT, DEFAULT_CFG_KEYS
-
-    checkpoint = load_checkpoint(source)
-    network = checkpoint.get("ema") or checkpoint["model"]
-    if hasattr(network, "args"):
-        network.args = dict(network.args)
-    if hasattr(network, "criterion"):
-        network.criterion = None
-    arguments = {**DEFAULT_CFG_DICT, **checkpoint.get("train_args", {})}
-    emptied = dict.fromkeys(("optimizer", "best_fitness", "stopper", "ema", "updates", "scaler"))
-    stripped = {
-        "date": datetime.now().astimezone().isoformat(),
-        "version": __version__,
-        "license": "AGPL-3.0 License (https://ultralytics.com/license)",
-        "docs": "https://docs.ultralytics.com",
-        **checkpoint,
-        **emptied,
-        "model": network.half().requires_grad_(False),
-        "epoch": -1,
-        "train_args": {key: value for key, value in arguments.items() if key in DEFAULT_CFG_KEYS},
-        **(updates or {}),
-    }
-    # torch.save to a path answers a full disk with a RuntimeError of its archive writer, without the cause
-    buffer = io.BytesIO()
-    torch.save(stripped, buffer)
-    draft = target.with_name(f".{target.name}.tmp")
-    draft.write_bytes(buffer.getbuffer())
-    with draft.open("rb+") as stream:
-        os.fsync(stream.fileno())
-    draft.replace(target)

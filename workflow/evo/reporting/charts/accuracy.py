@@ -97,6 +97,12 @@ def _precision_over_recall(
     )
 
 
+def _nearest(values: list[float], wanted: float) -> int:
+    """Return the index of the value that is nearest to ``wanted``."""
+    distances = [abs(value - wanted) for value in values]
+    return distances.index(min(distances))
+
+
 def precision_recall(variants: Iterable[VariantSummary], palette: Palette, language: Language) -> Chart | None:
     """Precision over recall at IoU 0.5, the mean over the classes, one line per variant."""
 
@@ -114,7 +120,7 @@ def precision_recall(variants: Iterable[VariantSummary], palette: Palette, langu
                 "precision": curve["precision"],
             }
         )
-        nearest = [min(range(len(curve["recall"])), key=lambda i, at=at: abs(curve["recall"][i] - at)) for at in shown]
+        nearest = [_nearest(curve["recall"], at) for at in shown]
         table.append([variant.name, *(wording.metric(curve["precision"][i], language) for i in nearest)])
     if not rows:
         return None
@@ -163,7 +169,8 @@ def confusion(curves: Mapping[str, Mapping[str, Any]], language: Language) -> Ch
 
     _ = language.gettext
     background = _("background")
-    rows, labels = [], []
+    rows: list[dict[str, Any]] = []
+    labels: list[str] = []
     for name, document in curves.items():
         split = document["val"]
         names = [*split["classes"], background]

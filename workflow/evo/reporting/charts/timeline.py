@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from ...results.stages import BY_RULE, GROUPS
 from ...text import wording
@@ -40,7 +41,7 @@ def timeline(bars: list[Bar], marks: list[Mark], order: list[str], language: Lan
     unit, scale = (_("hours"), 3600) if length > 3 * 3600 else (_("minutes"), 60)
     session, names = _("session"), group_names(language)
     stages = [names[group] for group in COLOURS]
-    drawn = [
+    drawn: list[dict[str, Any]] = [
         {
             "variant": bar.row or session,
             "job": bar.stage if bar.stage != WAITING else names[WAITING],

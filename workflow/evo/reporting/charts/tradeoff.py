@@ -24,9 +24,10 @@ def pareto(
     import altair as alt
 
     _ = language.gettext
-    rows, limits = [], []
+    rows: list[dict[str, Any]] = []
+    limits: list[dict[str, Any]] = []
     for board in boards:
-        points = []
+        points: list[dict[str, Any]] = []
         for variant in variants:
             compiled, accuracy = variant.trained(board), variant.int8_val.map50_95
             if not variant.done or accuracy is None or compiled.latency_ms is None:
@@ -57,7 +58,7 @@ def pareto(
     if len({row["variant"] for row in rows}) < 2:
         return None
 
-    board = alt.param(name="board", value=boards[0])
+    shown = alt.param(name="board", value=boards[0])
     here = "datum.board == board"
     x = alt.X(
         "latency:Q",
@@ -74,7 +75,7 @@ def pareto(
         .mark_line(strokeDash=[4, 3], strokeWidth=1.4, color="var(--muted)", interpolate="step-after")
         .encode(x=x, y=y, order="latency:Q")
     )
-    points = base.mark_point(filled=True, strokeWidth=2).encode(
+    marks = base.mark_point(filled=True, strokeWidth=2).encode(
         x=x,
         y=y,
         color=palette.colour,
@@ -105,9 +106,7 @@ def pareto(
             tip(alt, "gates", _("Gates")),
         ],
     )
-    layers = (
-        [front, points] if all(any(row["front"] for row in rows if row["board"] == b) for b in boards) else [points]
-    )
+    layers = [front, marks] if all(any(row["front"] for row in rows if row["board"] == b) for b in boards) else [marks]
     best = next((v.int8_val.map50_95 for v in variants if v.name == accurate), None)
     if best is not None:
         band = [{"low": best - NOISE, "high": best}]
@@ -132,7 +131,7 @@ def pareto(
             "Scatter plot: further left is faster by Vela's estimate, further up is more accurate in int8. The dashed "
             "line is the Pareto front: variants that no other beats in both."
         ),
-        finish(chart, 400, board),
+        finish(chart, 400, shown),
         [
             _("Variant"),
             _("Board"),

@@ -31,20 +31,20 @@ SECONDS = 2.0
 MIB = 2**20
 
 
-class Heartbeat:
+class StatusWriter:
     """Writes the state of one training until the block ends, and then how it ended.
 
     Args:
         path: the file.
         variant: name of the variant.
-        say: gets one line when the file cannot be written; the training goes on.
+        log: gets one line when the file cannot be written; the training goes on.
         seconds: between two writings.
     """
 
-    def __init__(self, path: Path, variant: str, say: Callable[[str], None], seconds: float = SECONDS):
+    def __init__(self, path: Path, variant: str, log: Callable[[str], None], seconds: float = SECONDS):
         import psutil
 
-        self.path, self.say, self.seconds = path, say, seconds
+        self.path, self.log, self.seconds = path, log, seconds
         self._process = psutil.Process()
         self._identity = {
             "variant": variant,
@@ -57,13 +57,13 @@ class Heartbeat:
         self._facts: dict[str, Any] = {"phase": "waiting", "message": None, "attempt": None, **_NOTHING}
         self._meter: GpuMeter | None = None
         self._beat = 0
-        self._told = False
+        self._warned = False
         self._looked = self._epoch_began = -math.inf
         self._over = threading.Event()
         self._writing = threading.Lock()  # the last one to write has read the newest facts
         self._thread = threading.Thread(target=self._write_on, name="heartbeat", daemon=True)
 
-    def __enter__(self) -> Heartbeat:
+    def __enter__(self) -> StatusWriter:
         self._process.cpu_percent()  # the first call only starts the count
         self._thread.start()
         return self
@@ -71,19 +71,19 @@ class Heartbeat:
     def __exit__(self, _kind: type | None, error: BaseException | None, _trace: TracebackType | None) -> None:
         self._over.set()
         self._thread.join()
-        self.tell(_outcome(error), message=None if error is None else _reason(error))
+        self.note(_outcome(error), message=None if error is None else _reason(error))
         self._write()
 
-    def tell(self, phase: str, **facts: Any) -> None:
+    def note(self, phase: str, **facts: Any) -> None:
         """Note what the process does now, ``phase`` of ``status.schema.json``, and further facts of it."""
         self._facts = {**self._facts, "message": None, "phase": phase, **facts}  # one assignment: the thread reads it
 
-    def waiting(self, say: Callable[[str], None]) -> Callable[[str], None]:
-        """Return a ``say`` that also notes what the process waits for."""
+    def waiting(self, log: Callable[[str], None]) -> Callable[[str], None]:
+        """Return a ``log`` that also notes what the process waits for."""
 
         def noted(text: str) -> None:
-            self.tell("waiting", message=text)
-            say(text)
+            self.note("waiting", message=text)
+            log(text)
 
         return noted
 
@@ -101,7 +101,7 @@ class Heartbeat:
     def _train_start(self, trainer: Any) -> None:
         if (uuid := gpu_uuid(trainer.device)) is not None:
             self._meter = GpuMeter(uuid)
-        self.tell(
+        self.note(
             "training",
             epoch=min(trainer.start_epoch + 1, trainer.epochs),
             epochs=trainer.epochs,
@@ -114,7 +114,7 @@ class Heartbeat:
     def _epoch_start(self, trainer: Any) -> None:
         self._epoch_began = time.monotonic()
         batches = len(trainer.train_loader)
-        self.tell("training", epoch=trainer.epoch + 1, batch=0, batches=batches, **_times(trainer, 0))
+        self.note("training", epoch=trainer.epoch + 1, batch=0, batches=batches, **_times(trainer, 0))
 
     def _batch_end(self, trainer: Any) -> None:
         if time.monotonic() - self._looked >= self.seconds:
@@ -125,7 +125,7 @@ class Heartbeat:
         batches, done = len(trainer.train_loader), trainer.batch_index + 1
         images = min(done * trainer.batch_size, len(trainer.train_loader.dataset))
         losses = {name.removesuffix("_loss"): _finite(value) for name, value in trainer.tloss.items()}
-        self.tell(
+        self.note(
             phase,
             epoch=trainer.epoch + 1,
             batch=batch,
@@ -136,7 +136,7 @@ class Heartbeat:
         )
 
     def _val_batch_end(self, validator: Any) -> None:
-        self.tell("validating", batch=validator.batch_i + 1, batches=len(validator.dataloader))
+        self.note("validating", batch=validator.batch_i + 1, batches=len(validator.dataloader))
 
     def _epoch_end(self, trainer: Any) -> None:
         metrics = {
@@ -144,7 +144,7 @@ class Heartbeat:
             "map50": _finite(trainer.metrics.get("metrics/mAP50(B)")),
             "map50_95": _finite(trainer.metrics.get("metrics/mAP50-95(B)")),
         }
-        self.tell("training", metrics=metrics, **_times(trainer, 1))
+        self.note("training", metrics=metrics, **_times(trainer, 1))
 
     # The thread --------------------------------------------------------------------------------------------------
 
@@ -172,9 +172,9 @@ class Heartbeat:
             }
             write_json(self.path, "status", document, durable=False)
         except Exception as error:  # whatever it is, it must not end a training, and the next writing may succeed
-            if not self._told:
-                self._told = True
-                self.say(f"the live view is not kept up to date, the training goes on: {_reason(error)}")
+            if not self._warned:
+                self._warned = True
+                self.log(f"the live view is not kept up to date, the training goes on: {_reason(error)}")
 
 
 _NOTHING = dict.fromkeys(
