@@ -57,9 +57,8 @@ def main() -> None:
         why = sentence(operator["why"])
         log_line(f"export_int8: warning: {variant.name}: {operator['type']} {operator['name']} stays on the CPU: {why}")
     counts = ", ".join(f"{count} {name}" for name, count in proof["found"].items())
-    log_line(
-        f"export_int8: {variant.name}: {layout.model_int8.stat().st_size / 1024:,.0f} KiB, {counts}; wrote {layout.model_int8}"
-    )
+    size = f"{layout.model_int8.stat().st_size / 1024:,.0f} KiB"
+    log_line(f"export_int8: {variant.name}: {size}, {counts}; wrote {layout.model_int8}")
 
 
 if __name__ == "__main__":
