@@ -15,7 +15,7 @@ from tests.unit.synthetic import (
     write_done,
     write_shared,
 )
-from workflow.evo.config.session import load_session
+from workflow.evo.config.loading import load_session
 from workflow.evo.errors import UserError
 from workflow.evo.files import load_schema
 from workflow.evo.reporting.columns import session_csv
