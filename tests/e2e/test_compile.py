@@ -6,16 +6,14 @@ import csv
 import subprocess
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 
-from tests.conftest import TINY, run_script
+from tests.conftest import ROOT, TINY, environment, run_script
+from tests.quick_python import quick_python
 from tests.unit import vela_models
 from workflow.evo.config.boards import BOARDS, board_names, load_board
-from workflow.evo.config.variants import model_file
 from workflow.evo.files import read_json, sha256_file, write_json
-from workflow.evo.host import ultralytics_env
 from workflow.evo.npu.compatibility import judge
 from workflow.evo.npu.flatbuffer import read_operators
 from workflow.evo.npu.vela import compile_model
@@ -24,18 +22,29 @@ SIZE = 64  # pixels
 VARIANT = "level4_leaky"
 
 
+EXPORT = """
+import sys
+from pathlib import Path
+import numpy as np
+from workflow.evo.config.variants import model_file
+from workflow.evo.host import ultralytics_env
+size, target = int(sys.argv[1]), Path(sys.argv[2])
+ultralytics_env.prepare(target.parent / "settings")
+from workflow.evo.models.build import build
+from workflow.evo.models.definition import load_definition
+from workflow.evo.npu.export import export_int8
+random = np.random.default_rng(0)
+images = [random.random((1, size, size, 3), dtype=np.float32) for _ in range(2)]
+export_int8(build(load_definition(model_file(4, "leaky")), 3), size, images, target)
+"""
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("export")
-    ultralytics_env.prepare(folder / "settings")
-    from workflow.evo.models.build import build
-    from workflow.evo.models.definition import load_definition
-    from workflow.evo.npu.export import export_int8
-
-    random = np.random.default_rng(0)
-    images = [random.random((1, SIZE, SIZE, 3), dtype=np.float32) for _ in range(2)]
-    export_int8(build(load_definition(model_file(4, "leaky")), 3), SIZE, images, folder / "model_int8.tflite")
-    return folder / "model_int8.tflite"
+    path = tmp_path_factory.mktemp("export") / "model_int8.tflite"
+    command = [quick_python(), "-c", EXPORT, str(SIZE), path]
+    subprocess.run(command, env=environment(PYTHONPATH=str(ROOT)), check=True)
+    return path
 
 
 @pytest.mark.parametrize("name", board_names())

@@ -157,7 +157,7 @@ def test_a_changed_network_plans_its_own_training_only(done):
 def test_a_missed_gate_fails_the_check_and_refuses_the_training(done):
     checked = done.snakemake("check", "--config", "npu={max_latency_ms: 0.001}")
     assert checked.returncode != 0
-    assert "by Vela's estimate, 0.001 ms are allowed" in checked.stderr
+    assert "(Vela), limit: 0.001 ms" in checked.stderr
     (done.folder / "strict.yaml").write_text("npu: {max_latency_ms: 0.001}\n")
     train = run_script("train", "--config", done.config, "strict.yaml", "--variant", "mine", folder=done.folder)
     assert train.returncode == 2

@@ -437,6 +437,8 @@ def test_an_image_that_vanishes_stops_the_run_and_once_back_it_ends_the_same(ben
 def test_a_loader_that_hangs_is_ended_with_its_stack_in_the_log(bench, setup, reference):
     session = bench.session(setup)
     bench.clear(session)
+    asleep = bench.folder / "asleep"
+    asleep.unlink(missing_ok=True)
 
     def hang_in_epoch_3():
         from ultralytics.data.dataset import YOLODataset
@@ -444,7 +446,18 @@ def test_a_loader_that_hangs_is_ended_with_its_stack_in_the_log(bench, setup, re
         from workflow.evo.training import run, trainer
         from workflow.evo.training.watchdog import Watchdog
 
-        run.Watchdog = functools.partial(Watchdog, seconds=8.0, tick=0.1)
+        class Impatient(Watchdog):
+            """Waits one second more for a loader that sleeps, and for any other one as long as it takes."""
+
+            @property
+            def seconds(self):
+                return 1.0 if asleep.exists() else 600.0
+
+            @seconds.setter
+            def seconds(self, _):
+                pass
+
+        run.Watchdog = functools.partial(Impatient, tick=0.1)
         epochs = []
         begin = trainer.begin_epoch
         trainer.begin_epoch = lambda loader, seed, epoch: (epochs.append(epoch), begin(loader, seed, epoch))
@@ -452,6 +465,7 @@ def test_a_loader_that_hangs_is_ended_with_its_stack_in_the_log(bench, setup, re
 
         def fall_asleep(dataset, *arguments):
             if dataset.augment and epochs and epochs[-1] == 2:
+                asleep.touch()
                 time.sleep(600)
             return load(dataset, *arguments)
 

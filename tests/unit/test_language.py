@@ -8,15 +8,11 @@ from dataclasses import replace
 
 import pytest
 
+from tests.unit.korean_session import KOREAN, make_korean_session
 from tests.unit.report_pages import HOSTILE, assert_tables_are_whole, render
 from tests.unit.synthetic import (
-    NPU,
-    digest,
     make_session,
-    split_metrics,
-    write_checks,
     write_done,
-    write_npu,
     write_shared,
 )
 from workflow.evo.config.session import load_session
@@ -25,42 +21,18 @@ from workflow.evo.files import load_schema
 from workflow.evo.reporting.columns import session_csv
 from workflow.evo.reporting.compare import compare
 from workflow.evo.reporting.render import session_markdown, variant_markdown
-from workflow.evo.results.journal import Journal
 from workflow.evo.session.triggers import report_identity
 from workflow.evo.text import wording
 from workflow.evo.text.facts import fact, sentence
 from workflow.evo.text.language import ENGLISH, LANGUAGES, Language, catalogue_file
 from workflow.evo.text.markdown import Markdown
 
-KOREAN = Language("ko")
-BOARD = "ethos-u55-256"
-HALVED = fact(
-    "batch_halved",
-    what=fact("memory_out"),
-    place=fact("in_validation", epoch=3),
-    batch=16,
-    half=8,
-    nbs=32,
-    accumulation=4,
-)
 ENGLISH_SENTENCE = re.compile(r"\b(the|is|are|of|and|not|with|was|were)\b")
 
 
 @pytest.fixture
 def session(tmp_path):
-    """A session with everything that a report has words for: finished, failed, started and missing variants."""
-    found = make_session(tmp_path, language="ko", npu=replace(NPU, max_latency_ms=4.0))
-    finding = {"severity": "warning", "code": "label_zero_area", "message": "boxes have no area", "count": 2}
-    write_shared(found, findings=[{**finding, "examples": ["labels/a.txt (line 3)"]}])
-    for name, value in (("level2_relu", 0.40), ("level2_leaky", 0.39), ("level3_relu", 0.30)):
-        write_done(found, name, value)
-    broken = ("level3_relu", split_metrics(0.1), None, digest("best", "level3_relu"))
-    write_npu(found, *broken, floating=split_metrics(0.3), boards={BOARD: {"nothing": True}})
-    write_checks(found, "level3_leaky")
-    journal = Journal(found.layout.variant("level3_leaky").checkpoints)
-    journal.start_attempt("recipe", 16)
-    journal.incident("out_of_memory", HALVED, batch_before=16, batch_after=8, error="CUDA out of memory")
-    return found
+    return make_korean_session(tmp_path)
 
 
 # Figures

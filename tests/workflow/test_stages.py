@@ -2,12 +2,12 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT, environment
+from tests.quick_python import quick_python
 from workflow.evo.layout import SessionLayout
 from workflow.evo.results.stages import BOARD, SESSION, STAGES, VARIANT, benchmark_file, log_file
 
@@ -41,7 +41,7 @@ TARGETS = {"all", "check"}
 def rules(tmp_path_factory):
     folder = tmp_path_factory.mktemp("rules")
     done = subprocess.run(
-        [sys.executable, "-c", RULES, ROOT / "Snakefile"],
+        [quick_python(small=True), "-c", RULES, ROOT / "Snakefile"],
         cwd=folder,
         env=environment(),
         capture_output=True,
