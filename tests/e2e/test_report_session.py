@@ -13,6 +13,7 @@ from tests.unit.synthetic import (
     digest,
     finish,
     make_session,
+    quoted,
     split_metrics,
     write_checks,
     write_curves,
@@ -153,7 +154,7 @@ def test_hostile_class_names_are_text(session):
 
 
 def test_hostile_findings_and_environment_are_text(session):
-    finding = {"severity": "warning", "code": "x", "message": HOSTILE, "count": 2, "examples": ["a|b`c.jpg"]}
+    finding = {"severity": "warning", **quoted(HOSTILE), "count": 2, "examples": ["a|b`c.jpg"]}
     write_shared(session, findings=[finding])
     html, markdown = render(session)
     assert "<script" not in html

@@ -37,7 +37,7 @@ INCIDENT = str(HALVED)
 def make_korean_session(folder: Path) -> Session:
     """Return a session with everything that a report has words for: finished, failed, started and missing variants."""
     found = make_session(folder, language="ko", npu=replace(NPU, max_latency_ms=4.0))
-    finding = {"severity": "warning", "code": "label_zero_area", "message": "boxes have no area", "count": 2}
+    finding = {"severity": "warning", "code": "label_zero_area", "parameters": {}, "count": 2}
     write_shared(found, findings=[{**finding, "examples": ["labels/a.txt (line 3)"]}])
     for name, value in (("level2_relu", 0.40), ("level2_leaky", 0.39), ("level3_relu", 0.30)):
         write_done(found, name, value)

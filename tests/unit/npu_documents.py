@@ -51,7 +51,7 @@ def metadata(
             }
         )
     return {
-        "schema_version": 1,
+        "schema_version": 2,
         "variant": "level4_relu",
         "sha256": sha256,
         "names": list(names),

@@ -12,12 +12,18 @@ from workflow.evo.config.variants import LEVEL_SCOPES, PARTS, Variant
 from workflow.evo.evaluation.int8 import difference
 from workflow.evo.files import sha256_json, write_json
 from workflow.evo.npu.proof import expected_activations as expected_operators
+from workflow.evo.text.facts import fact
 
 CLASSES = ("red cell", "white cell", "platelet")
 ACTIVATIONS = {"relu": "ReLU", "leaky": "LeakyReLU(0.1)", "silu": "SiLU", None: "SiLU"}
 OPERATORS = {"ReLU": "relu", "LeakyReLU(0.1)": "leaky_relu", "SiLU": "silu"}
 NPU = NpuSettings(("ethos-u55-256",), "fail", None, None, 128, 600)
 SITES = {"backbone": 27, "neck": 18, "detect": 12}
+
+
+def quoted(text: str) -> dict[str, Any]:
+    """Return a fact that says ``text``."""
+    return fact("quoted", text=text).document()
 
 
 def make_session(
@@ -79,8 +85,8 @@ def write_shared(session: Session, names: Iterable[str] = CLASSES, findings: Ite
         "disk_free_gib": 100.5,
         "disk_needed_gib": 3.1,
         "device": "cpu",
-        "expected": {"hours": 41.5, "basis": "a few timed steps"},
-        "findings": [{"severity": "warning", "code": "no_gpu", "message": "no GPU: training runs on the CPU"}],
+        "expected": {"hours": 41.5, "basis": quoted("a few timed steps")},
+        "findings": [{"severity": "warning", **quoted("no GPU: training runs on the CPU")}],
     }
     write_json(session.layout.environment, "environment", environment)
 
@@ -134,7 +140,7 @@ def write_checks(session: Session, name: str, parameters: int | None = None, not
             "layers": [],
         },
         "fingerprint": digest("network", name),
-        "notes": list(notes),
+        "notes": [quoted(note) for note in notes],
     }
     write_json(layout.model, "model", model)
     expected = expected_activations(variant)
@@ -291,7 +297,7 @@ def write_preflight(
         "activations": int8_activations(session.variant(name)),
         "float_operators": [],
         "boards": {board: compatibility(board, source, **facts) for board in boards or session.npu.boards},
-        "failed": failed or {},
+        "failed": {board: quoted(reason) for board, reason in (failed or {}).items()},
     }
     write_json(session.layout.variant(name).npu_check, "npu", document)
 

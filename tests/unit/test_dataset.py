@@ -52,7 +52,7 @@ def test_equal_names_by_the_ten_thousand_are_counted_and_not_compared_with_each_
 
     monkeypatch.setattr(reading, "_names", lambda *_: Names(["same"] * 50_000 + ["other"]))
     (remark,) = load_dataset(save_dataset(tmp_path)).remarks
-    assert (remark.code, remark.message, remark.count) == (
+    assert (remark.what.code, remark.message, remark.count) == (
         "class_name_twice",
         "several classes share a name: 'same'",
         1,
@@ -67,7 +67,7 @@ def test_validation_is_accepted_as_val(tmp_path):
 def test_download_is_ignored_and_said_so(tmp_path):
     canary = tmp_path / "canary"
     dataset = load_dataset(save_dataset(tmp_path, download=f"open({str(canary)!r}, 'w')"))
-    assert [finding.code for finding in dataset.remarks] == ["download_ignored"]
+    assert [finding.what.code for finding in dataset.remarks] == ["download_ignored"]
     assert not canary.exists()
 
 

@@ -16,6 +16,7 @@ from workflow.evo.data.check import check
 from workflow.evo.data.dataset import load_dataset
 from workflow.evo.data.hashes import dataset_hashes
 from workflow.evo.files import read_json, write_json
+from workflow.evo.text.facts import sentence
 
 
 def found(path: Path) -> dict[str, dict]:
@@ -92,7 +93,7 @@ def test_a_class_id_out_of_range_names_the_valid_range(tmp_path):
     (tmp_path / "labels/val/val0.txt").write_text("2 0.5 0.5 0.1 0.1\n-1 0.4 0.5 0.1 0.1\n")
     finding = found(path)["label_class_range"]
     assert (finding["severity"], finding["count"]) == ("fatal", 2)
-    assert finding["message"] == "class ids must be 0 to 1: 'names' has 2 classes"
+    assert sentence(finding) == "class ids must be 0 to 1: 'names' has 2 classes"
     assert finding["examples"] == ["labels/val/val0.txt (2)", "labels/val/val0.txt (-1)"]
 
 
@@ -110,7 +111,7 @@ def test_label_problems_have_their_severity(tmp_path, row, code, severity, says)
     (tmp_path / "labels/train/train0.txt").write_text(row)
     finding = found(path)[code]
     assert finding["severity"] == severity
-    assert says in finding["message"]
+    assert says in sentence(finding)
     assert finding["examples"][0].startswith("labels/train/train0.txt (line 1")
 
 

@@ -10,6 +10,7 @@ from workflow.evo.config.variants import Variant
 from workflow.evo.errors import EvoError, UserError
 from workflow.evo.npu.gates import gate, missed_on, refuse_missed
 from workflow.evo.npu.proof import expected_activations, prove
+from workflow.evo.text.facts import fact
 from workflow.evo.text.misses import missed_gate
 
 LEAKY = Variant("level4_leaky", Path("x.yaml"), 4, "leaky")
@@ -26,7 +27,10 @@ def board(ops=100.0, latency=10.0, **memory):
 
 
 def check(facts):
-    return {"boards": {"ethos-u55-256": facts}, "failed": {"ethos-u65-256": "Vela crashed"}}
+    return {
+        "boards": {"ethos-u55-256": facts},
+        "failed": {"ethos-u65-256": fact("quoted", text="Vela crashed").document()},
+    }
 
 
 def missed(variant=LEAKY, facts=None, **settings):

@@ -21,6 +21,7 @@ from workflow.evo.data.labels import MAX_BYTES
 from workflow.evo.data.listing import IMAGE_SUFFIXES
 from workflow.evo.errors import UserError
 from workflow.evo.reporting.images import embed
+from workflow.evo.text.facts import sentence
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n%%EndComments\nshowpage\n%%EOF\n"
 
@@ -176,7 +177,7 @@ def test_hostile_names_and_rows_are_one_bounded_line_each(tmp_path):
     for finding in check(load_dataset(path), None)["findings"]:
         assert len(str(finding)) < 2000
         assert all(example.isprintable() for example in finding["examples"])
-        assert finding["message"].isprintable()
+        assert sentence(finding).isprintable()
 
 
 SEEDS = {kind: Image.new("RGB", (24, 16), "teal") for kind in FORMATS}

@@ -375,7 +375,7 @@ def test_another_variant_tells_the_time_only_under_the_same_conditions(session):
 def test_timed_steps_count_only_while_environment_json_holds(session, monkeypatch):
     synthetic.write_shared(session)
     facts = read_json(session.layout.environment, "environment")
-    facts["expected"] = {"hours": 1.0, "basis": "a few timed steps", "seconds_per_image": 0.5}
+    facts["expected"] = {"hours": 1.0, "basis": synthetic.quoted("a few timed steps"), "seconds_per_image": 0.5}
     write_json(session.layout.environment, "environment", facts)
     monkeypatch.setattr("workflow.evo.plan.cost.training_images", lambda _: 100)
     found = pace(session, session.variant("level2_relu"), CPU, None, checked=True)

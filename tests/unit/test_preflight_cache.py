@@ -81,7 +81,11 @@ def test_a_preflight_under_the_name_of_another_is_not_taken(tmp_path, document):
 
 
 def test_a_board_that_did_not_compile_is_tried_again(tmp_path, document):
-    keep(tmp_path, "KEY", {**document, "failed": {"ethos-u55-256": "no time left"}})
+    keep(
+        tmp_path,
+        "KEY",
+        {**document, "failed": {"ethos-u55-256": {"code": "quoted", "parameters": {"text": "no time left"}}}},
+    )
     assert find(tmp_path, "KEY", NAME) is None
 
 

@@ -83,13 +83,14 @@ def test_a_forecast_of_the_environment_check_is_not_reported(tmp_path):
     session = synthetic.make_session(tmp_path)
     synthetic.write_shared(session)
     summary = compare(session)
-    forecast = {"severity": "info", "code": "cpu_training", "message": "expected to take 41.5 h"}
+    basis = synthetic.quoted("timed")
+    forecast = {"severity": "info", "code": "cpu_training", "parameters": {"seconds": 41.5 * 3600, "basis": basis}}
     summary["environment"]["findings"].append(forecast)
     remarks = views(summary)["remarks"]
-    assert [finding["message"] for finding in remarks] == [summary["environment"]["findings"][0]["message"]]
+    assert remarks == summary["environment"]["findings"][:1]
     for text in both(session):
-        assert "41.5" not in text
-        assert summary["environment"]["findings"][0]["message"] in text
+        assert "41 h" not in text
+        assert sentence(summary["environment"]["findings"][0]) in text
 
 
 def test_a_further_column_is_one_entry(tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ from tests.unit.synthetic import (
     NPU,
     digest,
     make_session,
+    quoted,
     split_metrics,
     write_checks,
     write_done,
@@ -252,7 +253,7 @@ def test_the_int8_file_has_a_row_in_the_proof_of_activations(session):
 
 
 def test_float_operators_left_in_the_int8_file_are_named(session):
-    rewrite(session, float_operators=[{"type": "MUL", "name": "a|b", "why": HOSTILE}])
+    rewrite(session, float_operators=[{"type": "MUL", "name": "a|b", "why": quoted(HOSTILE)}])
     assert "| Float operators left | 1 |\n| MUL | a\\|b: &lt;script&gt;alert(1)&lt;/script&gt; |" in report(session)
 
 

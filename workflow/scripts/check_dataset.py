@@ -46,7 +46,7 @@ def main() -> int | None:
 
 def refuse_fatal(document: dict[str, Any], path: Path) -> None:
     """Print the findings of a dataset, and raise `UserError` when any of them is fatal."""
-    findings = [Finding(**{**item, "examples": tuple(item["examples"])}) for item in document["findings"]]
+    findings = [Finding.of_document(item) for item in document["findings"]]
     for finding in findings:
         tell(finding)
     fatal = [finding for finding in findings if finding.severity == FATAL]

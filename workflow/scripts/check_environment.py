@@ -15,6 +15,7 @@ from workflow.evo.host.entry_point import entry_point
 from workflow.evo.models import cost, graph
 from workflow.evo.printable import tell
 from workflow.evo.session.command_line import parse_session
+from workflow.evo.text.facts import Fact, fact, of_document
 from workflow.evo.training import disk
 
 TESTED_ULTRALYTICS = "8.4.190"
@@ -37,25 +38,18 @@ def main() -> None:
     findings = _findings(facts, device)
     expected = _expected(session, device)
     if expected:
-        message = (
-            f"no GPU is used: training is expected to take {_hours(expected['hours'])} of one processor, and less "
-            f"where several variants train side by side (an estimate: {expected['basis']}); `make demo` shows the "
-            "whole workflow in minutes"
-        )
-        findings.append({"severity": "info", "code": "cpu_training", "message": message})
-    document = {**facts, "disk_needed_gib": needed, "device": device, "expected": expected, "findings": findings}
+        forecast = fact("cpu_training", seconds=expected["hours"] * 3600, basis=of_document(expected["basis"]))
+        findings.append(("info", forecast))
+    document = {**facts, "disk_needed_gib": needed, "device": device, "expected": expected}
+    document["findings"] = [{"severity": severity, **found.document()} for severity, found in findings]
     write_json(session.layout.environment, "environment", document)
-    for finding in findings:
-        tell(f"{finding['severity']}: {finding['message']}")
+    for severity, found in findings:
+        tell(f"{severity}: {found}")
     where = f"GPU {facts['gpus'][0]['name']}" if device == "gpu" and facts["gpus"] else facts["host"]["cpu"]
     tell(
         f"environment: {where}, {facts['memory_gib']} GiB memory, {facts['disk_free_gib']} GiB disk free "
         f"({needed:.1f} needed), Ultralytics {facts['versions']['ultralytics']}"
     )
-
-
-def _hours(hours: float) -> str:
-    return f"{hours:.1f} h" if hours >= 1 else f"{max(hours * 60, 1):.0f} min"
 
 
 def _check_arguments(session: Session) -> None:
@@ -124,35 +118,39 @@ def _expected(session: Session, device: str) -> dict[str, Any] | None:
         batch = min(session.train["batch"], 4)
         timed = time_steps(definition, len(dataset_names(session)), session.train["imgsz"], batch)
         images = training_images(session) * session.train["epochs"] * len(session.variants)
-        basis = (
-            f"{timed.steps} timed steps of {variant.name} at batch {timed.batch}, {timed.imgsz} px: "
-            f"{timed.seconds_per_image:.3f} s an image, {images:,} images over {len(session.variants)} variants; "
-            "validation and data loading not included"
-        )
         seconds = timed.seconds_per_image
-        return {"hours": round(images * seconds / 3600, 2), "basis": basis, "seconds_per_image": round(seconds, 5)}
+        basis = fact(
+            "timed_steps",
+            steps=timed.steps,
+            variant=variant.name,
+            batch=timed.batch,
+            imgsz=timed.imgsz,
+            seconds=seconds,
+            images=images,
+            variants=len(session.variants),
+        )
+        return {
+            "hours": round(images * seconds / 3600, 2),
+            "basis": basis.document(),
+            "seconds_per_image": round(seconds, 5),
+        }
     return None
 
 
-def _findings(facts: dict[str, Any], device: str) -> list[dict[str, str]]:
+def _findings(facts: dict[str, Any], device: str) -> list[tuple[str, Fact]]:
+    """Return what is worth knowing of this host, each with its severity."""
     findings = []
     version = facts["versions"]["ultralytics"]
     if version != TESTED_ULTRALYTICS:
-        message = f"Ultralytics {version} is installed, this workflow is tested with {TESTED_ULTRALYTICS}"
-        findings.append({"severity": "warning", "code": "ultralytics_version", "message": message})
+        findings.append(("warning", fact("ultralytics_version", found=version, tested=TESTED_ULTRALYTICS)))
     if facts["memory_gib"] < LOW_MEMORY_GIB:
-        message = f"{facts['memory_gib']} GiB of memory is little: lower train.batch and train.workers if training dies"
-        findings.append({"severity": "warning", "code": "low_memory", "message": message})
+        findings.append(("warning", fact("low_memory", gib=facts["memory_gib"])))
     if device == "gpu" and facts["gpus"] and facts["gpus"][0]["memory_gib"] < LOW_MEMORY_GIB:
-        message = f"the GPU has {facts['gpus'][0]['memory_gib']} GiB: expect the batch to be halved"
-        findings.append({"severity": "warning", "code": "small_gpu", "message": message})
+        findings.append(("warning", fact("small_gpu", gib=facts["gpus"][0]["memory_gib"])))
     if facts["git"]["dirty"]:
-        message = "tracked files differ from the commit that the report names"
-        findings.append({"severity": "info", "code": "dirty_checkout", "message": message})
+        findings.append(("info", fact("dirty_checkout")))
     if shutil.which("git") is None:
-        findings.append(
-            {"severity": "info", "code": "no_git", "message": "git is not installed: no commit is recorded"}
-        )
+        findings.append(("info", fact("no_git")))
     return findings
 
 

@@ -13,6 +13,7 @@ from workflow.evo.host import ultralytics_env
 from workflow.evo.host.entry_point import entry_point
 from workflow.evo.session.command_line import session_and_variant, variant_parser
 from workflow.evo.session.triggers import export_identity
+from workflow.evo.text.facts import sentence
 
 
 def main() -> None:
@@ -57,7 +58,8 @@ def main() -> None:
         )
     write_json(layout.npu_metadata, "npu_metadata", {"made_of": export_identity(session, data), **document})
     for operator in document["float_operators"]:
-        say(f"warning: {variant.name}: {operator['type']} {operator['name']} stays on the CPU: {operator['why']}")
+        why = sentence(operator["why"])
+        say(f"warning: {variant.name}: {operator['type']} {operator['name']} stays on the CPU: {why}")
     counts = ", ".join(f"{count} {name}" for name, count in proof["found"].items())
     say(f"{variant.name}: {layout.model_int8.stat().st_size / 1024:,.0f} KiB, {counts}; wrote {layout.model_int8}")
 

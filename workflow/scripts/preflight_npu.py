@@ -17,6 +17,7 @@ from workflow.evo.models import graph
 from workflow.evo.npu import preflight_cache
 from workflow.evo.session.command_line import parse_variant
 from workflow.evo.session.triggers import tree_hash
+from workflow.evo.text.facts import sentence
 
 CACHE = WORKING_CACHE / "preflights"
 
@@ -47,14 +48,14 @@ def main() -> None:
     else:
         say(f"{variant.name}: the same network was compiled before, {CACHE / key}.json")
     for name, board in document["boards"].items():
-        say(f"{variant.name}: {sentence(name, board)}")
+        say(f"{variant.name}: {describe(name, board)}")
     for name, reason in document["failed"].items():
-        say(f"warning: {variant.name}: {name}: {reason}")
+        say(f"warning: {variant.name}: {name}: {sentence(reason)}")
     write_json(layout.npu_check, "npu", document)
     say(f"wrote {layout.npu_check}")
 
 
-def sentence(name: str, board: dict[str, Any]) -> str:
+def describe(name: str, board: dict[str, Any]) -> str:
     """Return what the compiler said of one board."""
     placed = f"{name}: {board['ops_percent']:.1f} % of operators on the NPU"
     if board["estimate"]["latency_ms"] is None:

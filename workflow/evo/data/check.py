@@ -14,8 +14,9 @@ from ..errors import UserError
 from ..files import read_regular
 from ..host.progress import track
 from ..printable import printable
+from ..text.facts import fact
 from .dataset import Dataset
-from .findings import EXAMPLES, FATAL, INFO, WARNING, Finding
+from .findings import EXAMPLES, FATAL, INFO, SEVERITIES, WARNING, Finding
 from .hashes import Entry, hash_entries, image_hashes, read_cache, write_cache
 from .image_formats import shown_size
 from .labels import MAX_BYTES, parse_labels
@@ -29,40 +30,6 @@ FIELDS = {"size", "classes", "problems"}
 SHOWN = 200  # characters of what a decoder says
 MIN_EDGE = 10  # pixels; Ultralytics (check_image) silently drops a smaller image
 
-SEVERITIES = {
-    "image_unreadable": (FATAL, "images do not open completely: replace them or take them out"),
-    "image_too_small": (FATAL, f"images have an edge below {MIN_EDGE} pixels: take them out"),
-    "image_shared": (FATAL, "images are in more than one split: keep each in one split only"),
-    "label_unreadable": (FATAL, "label files cannot be read"),
-    "label_not_text": (FATAL, "label files are not text in UTF-8"),
-    "label_columns": (FATAL, "label rows have fewer than 5 columns: class x_center y_center width height"),
-    "label_polygon": (
-        FATAL,
-        "label rows have more than 5 columns, segmentation polygons or keypoints: convert to boxes (class x y w h)",
-    ),
-    "label_not_a_number": (FATAL, "label rows hold something that is not a number"),
-    "label_not_finite": (FATAL, "label rows hold NaN or infinity"),
-    "label_class_fraction": (FATAL, "class ids are not whole numbers"),
-    "label_class_range": (FATAL, ""),
-    "label_pixels": (FATAL, "coordinates above 1 look like pixels: divide by the image's width and height"),
-    "label_negative": (FATAL, "coordinates or sizes are negative: they are fractions of the image, from 0 to 1"),
-    "split_empty": (FATAL, "a split has no images: put images there, or correct its path"),
-    "split_without_box": (
-        FATAL,
-        "a split has no box at all: label its images (labels lie under /labels/ for /images/)",
-    ),
-    "label_zero_area": (WARNING, "boxes have no area"),
-    "label_leaves_image": (WARNING, "boxes leave the image"),
-    "label_duplicate": (WARNING, "label rows are repeated; each box counts once"),
-    "label_missing": (WARNING, "images have no label file and count as background"),
-    "label_orphan": (WARNING, "label files have no image"),
-    "image_twice": (WARNING, "images have the same content as another one of their split"),
-    "image_listed_twice": (WARNING, "images are listed more than once and used once"),
-    "class_untrained": (WARNING, "classes have no training instance"),
-    "class_absent_in_val": (WARNING, "classes do not occur in val: their accuracy cannot be measured"),
-    "label_empty": (INFO, "label files are empty: background images"),
-}
-
 
 class Collector:
     """Gathers the places at which each problem occurs, in the order of the checks."""
@@ -70,20 +37,20 @@ class Collector:
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._examples: dict[str, list[str]] = defaultdict(list)
-        self._messages: dict[str, str] = {}
+        self._parameters: dict[str, dict[str, Any]] = {}
 
-    def add(self, code: str, example: str, count: int = 1, message: str | None = None) -> None:
+    def add(self, code: str, example: str, count: int = 1, **parameters: Any) -> None:
+        """Add ``count`` occurrences of a problem; the parameters of its fact are the same each time."""
         self._counts[code] += count
+        self._parameters[code] = parameters
         if len(self._examples[code]) < EXAMPLES:
             self._examples[code].append(printable(example, EXAMPLE_LENGTH))
-        if message:
-            self._messages[code] = message
 
     def findings(self) -> list[Finding]:
         """Return the findings, fatal ones first."""
         return [
-            Finding(severity, code, self._messages.get(code, message), self._counts[code], tuple(self._examples[code]))
-            for code, (severity, message) in SEVERITIES.items()
+            Finding(fact(code, **self._parameters[code]), self._counts[code], tuple(self._examples[code]))
+            for code in SEVERITIES
             if code in self._counts
         ]
 
@@ -189,7 +156,8 @@ def _summarise(
         result = inspected[_key(image, label)]
         for code, (count, place) in result["problems"].items():
             shown = path if code.startswith("image") else label_of(path)
-            found.add(code, f"{relative(dataset, shown)} ({place})", count)
+            parameters = {"pixels": MIN_EDGE} if code == "image_too_small" else {}
+            found.add(code, f"{relative(dataset, shown)} ({place})", count, **parameters)
         if label is None:
             found.add("label_missing", relative(dataset, path))
         else:
@@ -201,13 +169,8 @@ def _summarise(
             if 0 <= int(class_id) < dataset.nc:
                 per_class[int(class_id)] += count
             else:
-                message = f"class ids must be 0 to {dataset.nc - 1}: 'names' has {dataset.nc} classes"
-                found.add(
-                    "label_class_range",
-                    f"{relative(dataset, label_of(path))} ({printable(class_id, 40)})",
-                    count,
-                    message,
-                )
+                place = f"{relative(dataset, label_of(path))} ({printable(class_id, 40)})"
+                found.add("label_class_range", place, count, last=dataset.nc - 1, number=dataset.nc)
     if not rows:
         found.add("split_empty", f"{split}: {relative(dataset, str(dataset.splits[split][0]))}")
     elif split != "test" and not sum(per_class):

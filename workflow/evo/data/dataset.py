@@ -15,7 +15,8 @@ from ..config.strict_yaml import parse
 from ..errors import UserError, did_you_mean, nearest
 from ..files import read_regular
 from ..printable import quoted
-from .findings import INFO, WARNING, Finding
+from ..text.facts import fact
+from .findings import Finding
 
 SPLITS = ("train", "val", "test")
 MAX_BYTES = 1_000_000
@@ -69,14 +70,13 @@ def load_dataset(path: Path) -> Dataset:
         )
     remarks = []
     if document.get("download"):
-        remarks.append(Finding(INFO, "download_ignored", "the 'download' key is ignored: nothing is fetched or run"))
+        remarks.append(Finding(fact("download_ignored")))
     if "validation" in document and document.get("val") is None:
         document["val"] = document["validation"]
     names = _names(document, path)
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
-        shown = ", ".join(f"'{name}'" for name in twice[:5])
-        remarks.append(Finding(WARNING, "class_name_twice", f"several classes share a name: {shown}", len(twice)))
+        remarks.append(Finding(fact("class_name_twice", names=[f"'{name}'" for name in twice[:5]]), len(twice)))
     try:
         root = _root(document, path)
         return Dataset(path, root, names, _splits(document, root, path), tuple(remarks))

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ..config.variants import PARTS
+from ..text.facts import fact
 from .definition import Definition
 from .graph import Graph, describe, fingerprint
 
@@ -53,14 +54,12 @@ def summarise(name: str, definition: Definition, graph: Graph, model: DetectionM
     }
 
 
-def _notes(definition: Definition, graph: Graph) -> list[str]:
+def _notes(definition: Definition, graph: Graph) -> list[dict[str, Any]]:
+    """Return what a reader should know, as documents of facts."""
     notes = []
     if definition.nc != graph.nc:
-        notes.append(f"nc {definition.nc} in the file, {graph.nc} in the dataset: training uses {graph.nc}")
+        notes.append(fact("other_class_count", file=definition.nc, dataset=graph.nc))
     if 0 < len(definition.scope) < len(PARTS):
-        others = " and ".join(part for part in PARTS if part not in definition.scope)
-        notes.append(
-            f"plain Ultralytics would use {definition.activation} in every part of this file: "
-            f"this workflow returns {others} to SiLU"
-        )
-    return notes
+        others = [part for part in PARTS if part not in definition.scope]
+        notes.append(fact("scope_of_activation", activation=str(definition.activation), parts=others))
+    return [note.document() for note in notes]

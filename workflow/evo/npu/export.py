@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EvoError
+from ..text.facts import fact
 from .flatbuffer import CONVERSIONS, Operator, float_islands, read_model, read_operators
 from .fold import Fold, fold_leaky_relu
 from .rounding import round_weights
@@ -72,16 +73,14 @@ class Exported:
     islands: tuple[Operator, ...]
     rounding_images: int
 
-    def float_operators(self) -> list[dict[str, str]]:
-        """Return type, name and reason of every operator that still computes in floating point."""
+    def float_operators(self) -> list[dict[str, Any]]:
+        """Return type, name and reason (a fact) of every operator that still computes in floating point."""
         return [{"type": operator.type, "name": operator.name, "why": self._why(operator)} for operator in self.islands]
 
-    def _why(self, operator: Operator) -> str:
+    def _why(self, operator: Operator) -> dict[str, Any]:
         if operator.name in self.fold.left:
-            return "something reads its result before it is quantised, so it cannot be folded"
-        if operator.type in CONVERSIONS:
-            return "it converts for an operator in floating point"
-        return "the quantiser has no integer form of it"
+            return fact("float_read_before_quantised").document()
+        return fact("float_conversion" if operator.type in CONVERSIONS else "float_no_integer_form").document()
 
 
 def export_int8(

@@ -14,7 +14,6 @@ from typing import Any
 from ..config.session import NpuSettings
 from ..config.variants import OPS_TARGETS, Variant
 from ..errors import UserError
-from ..text.facts import fact, is_fact
 from ..text.misses import missed_gate
 
 
@@ -68,8 +67,7 @@ def _misses(board: str, check: Mapping[str, Any], least: float | None, most_ms: 
         if board not in check["failed"]:
             yield Miss(board, "not_compiled")
         else:
-            why = check["failed"][board]
-            yield Miss(board, "failed", why if is_fact(why) else fact("quoted", text=why).document())
+            yield Miss(board, "failed", check["failed"][board])
         return
     facts = check["boards"][board]
     if least is not None and facts["ops_percent"] < least:

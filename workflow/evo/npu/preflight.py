@@ -14,6 +14,7 @@ from ..config.boards import Board
 from ..errors import EvoError
 from ..models.build import build
 from ..models.definition import Definition
+from ..text.facts import fact
 from .calibration import noise_images
 from .compatibility import judge
 from .export import export_int8
@@ -74,7 +75,7 @@ def preflight(
             "activations": prove(executed, activations(operators), bool(definition.end2end)),
             "float_operators": exported.float_operators(),
             "boards": verdicts,
-            "failed": {name: str(error) for name, error in failures.items()},
+            "failed": {name: fact("quoted", text=str(error)).document() for name, error in failures.items()},
         }
 
 

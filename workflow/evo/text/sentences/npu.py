@@ -5,6 +5,10 @@ from __future__ import annotations
 from .sentence import says
 
 SENTENCES = {
+    # Why an operator works in float, in ``metadata.json``.
+    "float_read_before_quantised": says("its result is read before it is quantised, so it cannot be folded"),
+    "float_conversion": says("it converts for an operator in floating point"),
+    "float_no_integer_form": says("the quantiser has no integer form of it"),
     # Gates that a board misses, `missed_` and the kind of the miss (`workflow.evo.npu.gates`).
     "missed_operators": says(
         "%(found)s of the operators on the NPU, required: %(limit)s %%", found="percent", limit="number"
