@@ -43,6 +43,8 @@ def quick_python(small: bool = False) -> str:
 
     import psutil
 
+    if not hasattr(os, "pidfd_open"):  # Linux only
+        return sys.executable
     owner = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
     since = psutil.Process(owner).create_time()
     folder = Path(tempfile.gettempdir()) / f"quick-python-{os.getuid()}-{owner}-{since}"
