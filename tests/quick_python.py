@@ -98,6 +98,7 @@ def _serve(folder: str, owner: int) -> None:
         listeners[name].bind(f"{folder}/{name}.socket")
         listeners[name].listen(64)
     os.write(1, b"ready\n")  # calls wait until somebody answers them
+    os.dup2(2, 1)  # nobody reads further on
     for name in SMALL:
         importlib.import_module(name)
     from snakemake.cli import get_argument_parser
