@@ -32,27 +32,27 @@ localrules:
 rule all:
     default_target: True
     input:
-        f"{RESULTS}/report.html",
-        expand(f"{RESULTS}/{{variant}}_training_report.md", variant=VARIANTS),
-        expand(f"{RESULTS}/{{variant}}/train/best.pt", variant=VARIANTS),
-        expand(f"{RESULTS}/{{variant}}/train/training.json", variant=VARIANTS),
-        expand(f"{RESULTS}/{{variant}}/evaluate/metrics.json", variant=VARIANTS),
-        expand(f"{RESULTS}/{{variant}}/npu/metrics_int8.json", variant=VARIANTS),
-        expand(f"{RESULTS}/{{variant}}/npu/{{board}}/compatibility.json", variant=VARIANTS, board=BOARDS),
-        expand(f"{RESULTS}/{{variant}}/npu/{{board}}/deploy", variant=VARIANTS, board=BOARDS),
+        RESULTS.report,
+        each_variant(OF.report),
+        each_variant(OF.best),
+        each_variant(OF.training),
+        each_variant(OF.metrics),
+        each_variant(OF.metrics_int8),
+        each_variant(each_board(ON.compatibility)),
+        each_variant(each_board(ON.deploy)),
 
 
 rule check:
     input:
-        f"{RESULTS}/environment.json",
-        f"{RESULTS}/data/fingerprint.json",
-        expand(f"{RESULTS}/{{variant}}/check/npu.json", variant=VARIANTS),
+        RESULTS.environment,
+        RESULTS.fingerprint,
+        each_variant(OF.npu_check),
     log:
-        f"{RESULTS}/logs/check.log",
+        RESULTS.logs / "check.log",
     conda:
         "environment.yml"
     shell:
-        "evo check {log}"
+        "logged {log} python -m workflow.scripts.check --config $CONFIG"
 
 
 onstart:

@@ -57,6 +57,8 @@ head:
 DIGITS = {"train": 12, "val": 4, "test": 0, "size": 64, "seed": 0}
 EPOCHS = 6
 KILLS_PER_RUN = 4
+LOST = 99
+"""Exit code of a process in which something else went wrong than the training."""
 AGAIN = 100
 """Exit code of a process that the workflow's own script would start again at once."""
 BASE = {
@@ -151,6 +153,7 @@ class Bench:
     def clear(self, session: Session) -> None:
         """Remove what a run left behind, checkpoints included."""
         shutil.rmtree(session.layout.variant(VARIANT).folder, ignore_errors=True)
+        train_log(session).unlink(missing_ok=True)
 
     def train(self, session: Session, prepare: Callable[[], None] = lambda: None, kill: Kill | None = None) -> int:
         """Train in a forked process until it ends or is killed; return its exit code, `AGAIN`, or minus the signal.
@@ -164,14 +167,22 @@ class Bench:
         reached, told = os.pipe()
         pid = os.fork()
         if pid == 0:
-            os.close(reached)
-            os._exit(_train_here(session, layout.folder / "train.log", prepare, kill, told))
+            try:
+                os.close(reached)
+                os._exit(_train_here(session, train_log(session), prepare, kill, told))
+            finally:  # whatever is raised, this copy of the process goes on with nothing
+                os._exit(LOST)
         os.close(told)
         if kill is not None and os.read(reached, 1):
             time.sleep(kill.delay)
             os.kill(pid, signal.SIGKILL)
         os.close(reached)
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def train_log(session: Session) -> Path:
+    """Return where a training of `Bench` logs: not in its variant's folder, which a test may put on a full disk."""
+    return session.root.resolve() / "train.log"
 
 
 @dataclass(frozen=True)
@@ -375,7 +386,7 @@ def uninterrupted(bench: Bench, session: Session) -> tuple[dict[str, Any], dict[
     bench.clear(session)
     code = bench.train(session)
     if code:
-        raise EvoError(f"the uninterrupted run failed with exit code {code}", where=_log(session))
+        raise EvoError(f"the uninterrupted run failed with exit code {code}", where=train_log(session))
     return outcome(session), json.loads(Path("seconds.json").read_text())
 
 
@@ -402,11 +413,11 @@ def trial(
         if code == 0:
             break  # it was over before the kill: nothing is left to kill in this run
         if code != -signal.SIGKILL:
-            raise EvoError(f"a run that was to be killed failed with exit code {code}", where=_log(session))
+            raise EvoError(f"a run that was to be killed failed with exit code {code}", where=train_log(session))
         done.append(kill)
     code = bench.train(session)
     if code:
-        raise EvoError(f"the run failed with exit code {code} after {len(done)} kills", where=_log(session))
+        raise EvoError(f"the run failed with exit code {code} after {len(done)} kills", where=train_log(session))
     found = differences(reference, outcome(session))
     return Trial(setup, tuple(done), tuple(found), time.perf_counter() - start)
 
@@ -432,10 +443,6 @@ def campaign(folder: Path, kills: int, seed: int, setups: tuple[Setup, ...] = SE
     finally:
         bench.close()
     return trials
-
-
-def _log(session: Session) -> Path:
-    return session.layout.variant(VARIANT).folder.resolve() / "train.log"
 
 
 def _line(item: Trial) -> str:

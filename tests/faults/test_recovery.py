@@ -11,7 +11,7 @@ import time
 import pytest
 
 from tests.conftest import error_lines
-from tools.faults import AGAIN, EPOCHS, SETUPS, VARIANT, differences, outcome, uninterrupted
+from tools.faults import AGAIN, EPOCHS, SETUPS, VARIANT, differences, outcome, train_log, uninterrupted
 from workflow.evo.results.journal import Journal
 from workflow.evo.text.facts import sentence
 
@@ -45,7 +45,7 @@ def train_on(bench, session, prepare):
 
 
 def log(session):
-    return (session.layout.variant(VARIANT).folder / "train.log").read_text()
+    return train_log(session).read_text()
 
 
 def errors(session):

@@ -1,6 +1,7 @@
 """What a live view says of a session, from folders as sessions leave them."""
 
 import fcntl
+import io
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from rich.console import Console
 
 from tests.unit.live_session import (
     HERE,
@@ -29,6 +31,7 @@ from workflow.evo.errors import UserError
 from workflow.evo.files import dump_json
 from workflow.evo.host.process import exclusive_lock, lock_holder
 from workflow.evo.monitoring import watch as watch_module
+from workflow.evo.monitoring.terminal import render
 from workflow.evo.monitoring.watch import Watch
 from workflow.evo.results.collect import collect_variant, files_of_variant
 
@@ -63,7 +66,7 @@ def test_a_fresh_sign_of_another_machine_is_a_running_training(session):
     state = look(session)
     variant = of(state, NAME)
     assert (state.state, variant.state, variant.stage) == ("running", "running", "train")
-    assert variant.words == f"sign of process {os.getpid()} on box 3 s ago"
+    assert variant.words == f"process {os.getpid()} on box wrote its status 3 s ago"
     training = variant.training
     assert (training.epoch, training.epochs, training.epochs_done) == (3, 4, 2)
     assert (training.batch, training.batches, training.images_per_s) == (40, 76, 19.6)
@@ -78,7 +81,7 @@ def test_an_old_sign_of_another_machine_is_a_training_that_ended(session):
     variant = of(state, NAME)
     assert (state.state, variant.state) == ("stopped", "stopped")
     assert variant.words.startswith("not running since ")
-    assert f"no sign of process {os.getpid()} on box for 91 s" in variant.words
+    assert f"process {os.getpid()} on box has not written its status for 91 s" in variant.words
     assert (variant.training.epoch, variant.training.images_per_s, variant.training.seconds_left) == (2, None, None)
 
 
@@ -107,11 +110,14 @@ def test_a_training_that_was_killed_and_started_again_runs(session):
     assert of(view.read(), NAME).state == "running"
 
 
-def test_a_process_that_is_there_but_silent_says_so(session):
+def test_a_live_process_that_writes_nothing_is_reported(session):
     start(session)
     write_status(session, NAME, age=200, machine=HERE)
     variant = of(look(session), NAME)
-    assert (variant.state, variant.words) == ("running", f"process {os.getpid()} is there, but silent for 200 s")
+    assert (variant.state, variant.words) == (
+        "running",
+        f"process {os.getpid()} is alive, but has written nothing for 200 s",
+    )
 
 
 def test_whoever_looks_twice_does_not_depend_on_the_clocks(session):
@@ -149,6 +155,38 @@ def test_an_error_in_a_log_fails_the_variant_with_its_reason(session):
     assert (state.state, state.epochs) == ("failed", 20), "its epochs are not waited for"
 
 
+def test_a_memory_check_that_failed_fails_the_variant_and_its_training_does_not_wait(session):
+    start(session)
+    write_checks(session, NAME)
+    session.layout.variant(NAME).memory.unlink()
+    write(session.root / "logs" / "check_memory" / f"{NAME}.log", "error: not even one image fits\n", 60)
+    state = look(session)
+    variant = of(state, NAME)
+    assert (variant.state, variant.stage, variant.words) == ("failed", "check_memory", "not even one image fits")
+    assert (state.state, state.counts["failed"], state.epochs) == ("failed", 1, 20)
+    assert "✗ memory" in row(state, NAME)
+
+
+def test_a_bundle_that_failed_fails_the_variant(session):
+    start(session)
+    write_finished(session, NAME)
+    board = session.npu.boards[0]
+    session.layout.variant(NAME).board(board).deploy.rmdir()
+    write(session.root / "logs" / "bundle_deploy" / f"{NAME}.{board}.log", "error: no space left\n", 60)
+    state = look(session)
+    variant = of(state, NAME)
+    assert (variant.state, variant.stage, variant.words) == ("failed", "bundle_deploy", f"{board}: no space left")
+    assert state.counts["done"] == 0
+    assert "✗ bundle" in row(state, NAME)
+
+
+def row(state, name):
+    """Return the row of a variant in a terminal."""
+    console = Console(file=io.StringIO(), width=160)
+    render(state, console)
+    return next(line for line in console.file.getvalue().splitlines() if line.startswith(f"{name} "))
+
+
 def test_what_failed_in_the_run_before_waits_for_its_turn_in_this_one(session):
     start(session)
     write(session.root / "logs" / "validate_model" / f"{NAME}.log", "error: unknown module\n", 7200)
@@ -181,7 +219,7 @@ def test_a_job_is_running_only_with_evidence(session):
     write(log, "compiling", 500)
     job = of(look(session), NAME).jobs[2]
     assert job.state == "interrupted"
-    assert job.words.startswith("no result, and no word since ")
+    assert job.words.startswith("no result, and nothing logged since ")
 
 
 def test_the_process_that_holds_the_session_is_evidence_for_jobs_whose_log_is_of_this_run(session):
@@ -206,6 +244,17 @@ def test_the_holder_of_a_lock_is_found_without_trying_the_lock(tmp_path):
     with path.open() as shared:
         fcntl.flock(shared, fcntl.LOCK_SH)
         assert lock_holder(path) is None
+
+
+@pytest.mark.parametrize("file", ["missing", "damaged"])
+def test_the_memory_check_of_a_trained_variant_does_not_matter(session, file):
+    start(session)
+    write_finished(session, NAME)
+    memory = session.layout.variant(NAME).memory
+    memory.unlink() if file == "missing" else memory.write_text("{")
+    write(session.root / "logs" / "check_memory" / f"{NAME}.log", "error: not even one image fits\n", 60)
+    variant = of(look(session), NAME)
+    assert (variant.state, variant.stage) == ("done", "render_report")
 
 
 def test_a_finished_session_is_done_with_its_figures(session):

@@ -20,6 +20,7 @@ from workflow.evo.plan.outlook import outlook
 from workflow.evo.plan.reasons import recipe_changes, why
 from workflow.evo.results.history import read_times
 from workflow.evo.results.journal import Journal
+from workflow.evo.results.stages import log_file
 from workflow.evo.session.lifecycle import running
 from workflow.evo.training.checkpoints import DELIVERED, CheckpointStore
 
@@ -136,8 +137,8 @@ def test_nothing_to_be_done_is_no_job():
 
 
 @pytest.mark.parametrize("text", ["", RECORDED.replace("rule compile_npu:", "Compile for the board")])
-def test_output_that_is_not_understood_is_refused_not_guessed(text):
-    with pytest.raises(EvoError, match="not understood"):
+def test_output_that_cannot_be_parsed_is_refused_not_guessed(text):
+    with pytest.raises(EvoError, match="cannot be parsed"):
         parse(text)
 
 
@@ -169,9 +170,9 @@ def test_the_command_ends_with_the_options_that_take_every_word():
         ("evaluate", "Missing output files: a/metrics.json, a/plots", "evaluate: metrics.json, plots missing"),
         ("evaluate", "Input files updated by another job: a/best.pt", None),
         ("evaluate", "Missing output files: a/plots; Input files updated by another job: a/best.pt", None),
-        ("evaluate", "Incomplete output files: a/plots", "evaluate: the last run was interrupted in it"),
+        ("evaluate", "Incomplete output files: a/plots", "evaluate: the last run was interrupted during it"),
         ("evaluate", "Updated input files: a/best.pt", "evaluate: Snakemake says: Updated input files: a/best.pt"),
-        ("evaluate", "Forced execution", "evaluate: the last run was interrupted in it"),
+        ("evaluate", "Forced execution", "evaluate: the last run was interrupted during it"),
         ("evaluate", "Something new", "evaluate: Snakemake says: Something new"),
         (
             "export_int8",
@@ -272,7 +273,7 @@ def test_an_interrupted_training_continues_and_its_own_epochs_tell_the_time(sess
     keep(session, name, recipe, 3, times=(10, 21, 31))
     found = look(session, name, recipe, missing(session, name, "best.pt"))
     assert found.stages["Training"] == "continues at epoch 4 of 4"
-    assert found.reasons == ("train: unfinished, epoch 3 is kept",)
+    assert found.reasons == ("train: unfinished, epoch 3 is saved",)
     assert (found.training.epochs, found.training.seconds) == (1, 10)
     assert found.training.pace.basis == "the median of its own epochs so far"
     assert found.training.disk == disk_to_write(session, session.variant(name), afresh=False)
@@ -287,14 +288,14 @@ def test_a_damaged_checkpoint_is_not_promised_to_be_continued(session):
     found = look(session, name, recipe, missing(session, name, "best.pt"))
     assert found.stages["Training"] == "will run, 4 epochs"
     assert found.reasons == (
-        "train: begun, but no finished epoch is kept; epoch00003 is unusable (damaged results.csv)",
+        "train: started, but no finished epoch was saved; epoch00003 is unusable (damaged results.csv)",
     )
 
 
 @pytest.mark.parametrize(
     ("reason", "said"),
     [
-        ("Forced execution", "the last run was interrupted in it"),
+        ("Forced execution", "the last run was interrupted during it"),
         ("Input files updated by another job: a/b.json", "a check before it runs again, its recipe is unchanged"),
         ("Updated input files: a/b.json", "Snakemake says: Updated input files: a/b.json"),
     ],
@@ -343,6 +344,28 @@ def test_a_stage_that_failed_says_so_with_its_reason(session):
         "evaluate: metrics.json missing",
     )
     assert look(session, name, recipe).reasons[0].startswith("evaluate has failed, and nothing changed")
+
+
+@pytest.mark.parametrize(
+    ("rule", "column", "board"), [("check_memory", "Checks", None), ("bundle_deploy", "NPU", synthetic.NPU.boards[0])]
+)
+def test_a_memory_check_or_a_bundle_that_failed_is_a_failed_stage(session, rule, column, board):
+    name, recipe = "level2_relu", recipe_of(session, "level2_relu")
+    finish(session, name, recipe)
+    layout = session.layout.variant(name)
+    if rule == "check_memory":
+        layout.training.unlink()
+        layout.memory.unlink()
+    else:
+        layout.board(board).deploy.rmdir()
+    log = log_file(session.root, rule, name, board)
+    log.parent.mkdir(parents=True)
+    log.write_text("error: no space left\n")
+    found = look(session, name, recipe)
+    assert found.stages[column] == "failed"
+    on = f"{board}: " if board else ""
+    assert found.reasons == (f"{rule} has failed, and nothing changed: {on}no space left",)
+    assert look(session, name, recipe, job(rule, "x", board=board)).stages[column] == "will run, failed before"
 
 
 def test_a_variant_that_misses_a_gate_is_not_promised_to_train(session):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from workflow.evo.errors import UserError
 from workflow.evo.host.console import Console
-from workflow.evo.printable import inert, printable, quoted, tell
+from workflow.evo.printable import inert, log_line, printable, quoted
 
 NASTY = "a\nerror: spoofed\r\x1b]0;owned\x07\x9b2J\u202egnp\u2066\u2028\x00\udcff\u200b\u00ad"
 
@@ -60,7 +60,7 @@ def test_an_error_is_one_bounded_line_whatever_names_it_quotes():
 
 
 def test_a_line_for_the_person_is_one_line(capsys):
-    tell(NASTY)
+    log_line(NASTY)
     assert capsys.readouterr().err == f"{printable(NASTY)}\n"
 
 

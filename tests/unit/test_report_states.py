@@ -1,5 +1,7 @@
 """The state of a variant as its reports have it: which stage is missing, which failed, and what is stale."""
 
+import csv
+import io
 import shutil
 from dataclasses import replace
 
@@ -7,7 +9,8 @@ import pytest
 
 from tests.unit.report_pages import Page, assert_tables_are_whole, render
 from tests.unit.synthetic import NPU, digest, make_session, write_checks, write_done, write_shared, write_training
-from workflow.evo.reporting.columns import figures
+from workflow.evo.reporting.columns import figures, session_csv
+from workflow.evo.reporting.compare import compare
 from workflow.evo.reporting.render import variant_markdown
 from workflow.evo.reporting.summary import VariantSummary
 from workflow.evo.results.collect import collect_variant
@@ -51,10 +54,10 @@ def test_every_configured_board_has_to_be_compiled(two_boards):
 @pytest.mark.parametrize("rule", [stage.rule for stage in STAGES if stage.scope == VARIANT and stage.schema])
 def test_each_stage_without_a_result_is_named_with_the_error_of_its_log(session, rule):
     write_done(session, NAME, 0.4)
-    if rule == "check_memory":  # it is for a training to come
+    if BY_RULE[rule].before_training_only:
         session.layout.variant(NAME).training.unlink()
     BY_RULE[rule].output(session.layout, NAME).unlink()
-    assert status(session)[:2] == ("missing", rule if rule != "check_memory" else "train")
+    assert status(session)[:2] == ("missing", rule)
     write_log(session, rule, "error: out of luck\n", NAME)
     assert status(session) == ("failed", rule, "out of luck")
 
@@ -76,6 +79,13 @@ def test_a_bundle_that_failed_is_a_failed_variant(two_boards):
     assert status(two_boards) == ("missing", "bundle_deploy", f"{SECOND}: not run yet")
     write_log(two_boards, "bundle_deploy", "error: no room\n", f"{NAME}.{SECOND}")
     assert status(two_boards) == ("failed", "bundle_deploy", f"{SECOND}: no room")
+    summary = compare(two_boards)
+    row = next(row for row in csv.DictReader(io.StringIO(session_csv(summary))) if row["variant"] == NAME)
+    assert (row["status"], row["stage"], row["reason"]) == ("failed", "bundle_deploy", f"{SECOND}: no room")
+    assert summary["decision"]["chosen"] is None, "a variant without its bundle is not recommended"
+    html, markdown = render(two_boards)
+    assert f"{SECOND}: no room" in Page(html).text
+    assert f"{SECOND}: no room" in markdown
 
 
 def test_a_stage_that_failed_is_named_before_one_that_has_only_not_run(session):

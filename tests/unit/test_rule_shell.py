@@ -24,14 +24,15 @@ entry_point(main)
 KILL_TEE = "import psutil; [(child.kill(), child.wait()) for child in psutil.Process().children()]; 1"
 
 
-def shell_text(name: str) -> str:
-    return re.search(rf'^{name} = """(.*?)"""', COMMON, re.DOTALL | re.MULTILINE)[1].format()
+def shell_function(python: str) -> str:
+    text = re.search(r'^LOGGED = """(.*?)"""', COMMON, re.DOTALL | re.MULTILINE)[1]
+    return text.replace("@CONFIG@", "config.json").replace("@PYTHON@", python)
 
 
 def called(log: Path, before: str = "pass", **options: object) -> subprocess.CompletedProcess[str]:
     """Run a failing script by the shell line of a rule; return when its `tee` has ended too."""
-    script = f"{shlex.quote(sys.executable)} -c {shlex.quote(FAIL.format(before=before))}"
-    line = f"evo() {{ {shell_text('LOG')} exec {script} {shell_text('TEE')}; }}; evo name {shlex.quote(str(log))}"
+    script = shlex.quote(FAIL.format(before=before))
+    line = f"{shell_function(shlex.quote(sys.executable))}logged {shlex.quote(str(log))} python -c {script}"
     end, held = os.pipe()
     try:
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}

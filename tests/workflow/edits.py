@@ -302,7 +302,7 @@ EDITS = (
     Edit(
         "compatibility.json deleted", _delete("mine", "npu", "ethos-u55-256", "compatibility.json"), COMPILATION, "mine"
     ),
-    Edit("the bundle deleted", _delete("mine", "npu", "ethos-u55-256", "deploy"), {"bundle_deploy"}, "mine"),
+    Edit("the bundle deleted", _delete("mine", "npu", "ethos-u55-256", "deploy"), BUNDLE, "mine"),
     Edit("a training report deleted", _delete("mine_training_report.md"), REPORTS, "mine"),
     Edit("report.html deleted", _delete("report.html"), SESSION),
     Edit(

@@ -23,10 +23,12 @@ with SnakemakeApi(OutputSettings()) as api:
     flow.include(snakefile, overwrite_default_target=True, print_compilation=False)
     rules = {
         rule.name: {
+            "inputs": [plain(path) for path in rule.input if not callable(path)],
             "outputs": sorted(map(plain, rule.output)),
             "wildcards": sorted(rule.wildcard_names),
             "log": list(map(plain, rule.log)),
             "benchmark": plain(rule.benchmark),
+            "gpu": "gpu" in rule.resources,
         }
         for rule in flow.rules
     }
@@ -57,13 +59,21 @@ def test_the_rules_are_the_stages(rules):
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.rule)
-def test_a_rule_has_the_outputs_wildcards_and_logs_of_its_stage(rules, stage):
+def test_a_rule_has_the_outputs_wildcards_logs_and_gpu_token_of_its_stage(rules, stage):
     rule, session = rules[stage.rule], SessionLayout(Path("results/v3"))
     names = [f"{{{name}}}" if name in WILDCARDS[stage.scope] else None for name in ("variant", "board")]
     assert rule["wildcards"] == WILDCARDS[stage.scope]
     assert rule["outputs"] == sorted(map(str, stage.paths(session, *names)))
     assert rule["log"] == [str(log_file(session.root, stage.rule, *names))]
     assert rule["benchmark"] == str(benchmark_file(session.root, stage.rule, *names))
+    assert rule["gpu"] is stage.gpu
+
+
+@pytest.mark.parametrize("stage", [s for s in STAGES if s.scope != SESSION and s.fails_variant], ids=lambda s: s.rule)
+def test_a_report_waits_for_every_stage_whose_failure_it_shows(rules, stage):
+    session = SessionLayout(Path("results/v3"))
+    output = stage.output(session, "{variant}", "ethos-u55-256")
+    assert (str(output) in rules["render_report"]["inputs"]) is not stage.before_training_only
 
 
 def test_no_two_stages_of_a_variant_share_a_letter():

@@ -48,7 +48,7 @@ def inert(value: Any) -> Any:
     return value
 
 
-def tell(text: object) -> None:
+def log_line(text: object) -> None:
     """Print one line for the person at the terminal, on stderr."""
     print(printable(text), file=sys.stderr, flush=True)
 

@@ -2,84 +2,87 @@
 # again.
 rule check_environment:
     output:
-        f"{RESULTS}/environment.json",
+        RESULTS.environment,
     log:
-        f"{RESULTS}/logs/check_environment.log",
+        log_of("check_environment"),
     benchmark:
-        f"{RESULTS}/benchmarks/check_environment.tsv"
+        benchmark_of("check_environment")
     priority: 100
     conda:
         "../../environment.yml"
     params:
         arguments=arguments_of(SESSION),
     shell:
-        "evo check_environment {log}"
+        "logged {log} python -m workflow.scripts.check_environment --config $CONFIG"
 
 
 rule draw_digits:
     output:
-        f"{RESULTS}/data/digits/data.yaml",
+        RESULTS.digits_yaml,
     log:
-        f"{RESULTS}/logs/draw_digits.log",
+        log_of("draw_digits"),
     benchmark:
-        f"{RESULTS}/benchmarks/draw_digits.tsv"
+        benchmark_of("draw_digits")
     priority: 100
     conda:
         "../../environment.yml"
     params:
         digits=SESSION.digits,
     shell:
-        "evo draw_digits {log}"
+        "logged {log} python -m workflow.scripts.draw_digits --config $CONFIG"
 
 
 rule check_dataset:
     input:
-        get_drawn_dataset(),
+        INPUTS.drawn_dataset(),
     output:
-        fingerprint=f"{RESULTS}/data/fingerprint.json",
-        dataset=f"{RESULTS}/data/dataset.yaml",
+        fingerprint=RESULTS.fingerprint,
+        dataset=RESULTS.dataset_yaml,
     log:
-        f"{RESULTS}/logs/check_dataset.log",
+        log_of("check_dataset"),
     benchmark:
-        f"{RESULTS}/benchmarks/check_dataset.tsv"
+        benchmark_of("check_dataset")
     priority: 100
     conda:
         "../../environment.yml"
     params:
         content=DATA.everything,
+        code=code_of("check_dataset"),
     shell:
-        "evo check_dataset {log}"
+        "logged {log} python -m workflow.scripts.check_dataset --config $CONFIG"
 
 
 rule validate_model:
     output:
-        f"{RESULTS}/{{variant}}/check/model.json",
+        OF.model,
     log:
-        f"{RESULTS}/logs/validate_model/{{variant}}.log",
+        log_of("validate_model"),
     benchmark:
-        f"{RESULTS}/benchmarks/validate_model/{{variant}}.tsv"
+        benchmark_of("validate_model")
     priority: 100
     conda:
         "../../environment.yml"
     params:
-        model=get_model_identity,
+        network=get_network,
+        code=code_of("validate_model"),
     shell:
-        "evo validate_model {log} --variant {wildcards.variant}"
+        "logged {log} python -m workflow.scripts.validate_model --config $CONFIG --variant {wildcards.variant}"
 
 
 rule verify_activations:
     input:
-        model=f"{RESULTS}/{{variant}}/check/model.json",
+        model=OF.model,
     output:
-        f"{RESULTS}/{{variant}}/check/activations.json",
+        OF.activations,
     log:
-        f"{RESULTS}/logs/verify_activations/{{variant}}.log",
+        log_of("verify_activations"),
     benchmark:
-        f"{RESULTS}/benchmarks/verify_activations/{{variant}}.tsv"
+        benchmark_of("verify_activations")
     priority: 100
     conda:
         "../../environment.yml"
     params:
         pretrained=IDENTITIES.pretrained,
+        code=code_of("verify_activations"),
     shell:
-        "evo verify_activations {log} --variant {wildcards.variant}"
+        "logged {log} python -m workflow.scripts.verify_activations --config $CONFIG --variant {wildcards.variant}"

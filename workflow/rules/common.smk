@@ -16,19 +16,19 @@ from workflow.evo.config.session import load_session, read_yaml
 from workflow.evo.data.place import refuse_misplaced
 from workflow.evo.data.source import dataset_yaml
 from workflow.evo.errors import EvoError, UserError
+from workflow.evo.config.session import load_session, read_yaml
+from workflow.evo.data.place import refuse_misplaced
+from workflow.evo.errors import EvoError, UserError
+from workflow.evo.printable import log_line
+from workflow.evo.results import stages
 from workflow.evo.session import lifecycle
+from workflow.evo.session.capacity import capacity
+from workflow.evo.session.code import code_of
 from workflow.evo.session.identities import identities, record
-from workflow.evo.session.triggers import (
-    board_identity,
-    export_identity,
-    is_made_of,
-    preflight_identity,
-    report_identity,
-    tree_hash,
-    unknown_targets,
-)
-from workflow.evo.printable import tell
-from workflow.evo.training.recipe import arguments_of, is_published
+from workflow.evo.session.inputs import Inputs
+from workflow.evo.session.targets import unknown_targets
+from workflow.evo.session.triggers import board_identity, preflight_identity, report_identity
+from workflow.evo.training.recipe import arguments_of
 from workflow.evo.training.tracking import require_trackers
 
 
@@ -52,7 +52,6 @@ def targets_of(arguments):
 for file in workflow.configfiles:
     or_refuse(read_yaml, file)
 SESSION = or_refuse(load_session, config, workflow.config_settings.config)
-RESULTS = SESSION.root.as_posix()
 VARIANTS = SESSION.variant_names
 BOARDS = SESSION.npu.boards
 if not workflow.remote_exec:  # the session that submitted this job has looked
@@ -60,33 +59,68 @@ if not workflow.remote_exec:  # the session that submitted this job has looked
 or_refuse(require_trackers, SESSION.track)
 or_refuse(unknown_targets, SESSION, sys.argv[1:], targets_of)
 
+# Every path of a rule: of the session, of one variant, and of that variant on one board.
+RESULTS = SESSION.layout
+OF = RESULTS.variant("{variant}")
+ON = OF.board("{board}")
+
 # What decides whether a finished job runs again. Snakemake compares these; touched files and comments do not matter.
 # A job on another machine takes what this session wrote when it started, and leaves the dataset alone.
 IDENTITIES = or_refuse(partial(identities, recorded=workflow.remote_exec), SESSION)
-DATA, RECIPES, PRETRAINED = IDENTITIES.data, IDENTITIES.recipes, IDENTITIES.pretrained
-EVALUATED = DATA.of(SESSION.splits)
-EXPORTED = export_identity(SESSION, DATA)
+DATA = IDENTITIES.data
+INPUTS = Inputs(SESSION, IDENTITIES)
 NPU = report_identity(SESSION)
-REPORTING_HASH = tree_hash("reporting")
 
-# The shell lines call their scripts as `evo NAME LOG …`, by this interpreter, whether or not its environment is activated, from
-# any directory. `exec` makes the script a direct child of Snakemake: signals reach it, and it notices when Snakemake
-# dies. What the script says on stderr goes to the terminal and to the log, its output to the log only. The log outlives a
-# reader of the terminal that has gone, such as `snakemake 2>&1 | head`, and a log that cannot be opened is one line.
-# With PYTHONSAFEPATH a file in the working directory, such as a dataset's yaml.py, does not stand in for a module.
-EVO = (
-    f"env PYTHONSAFEPATH=1 PYTHONPATH={shlex.quote(workflow.basedir)} {shlex.quote(sys.executable)} -m workflow.scripts"
-)
-CONFIG = f"--config {shlex.quote(SESSION.layout.config.as_posix())}"
-LOG = """reason=$( (: >> "$2") 2>&1 ) || {{
-    echo "error: $2: the log cannot be written (${{reason##*: }}) — fix that, then run the same command again" >&2
-    exit 1
-}}
+
+def get_network(wildcards):
+    return IDENTITIES.models[wildcards.variant]
+
+
+def get_recipe(wildcards):
+    return IDENTITIES.recipes[wildcards.variant]
+
+
+def get_board(wildcards):
+    return board_identity(wildcards.board)
+
+
+def each_variant(path):
+    return expand(path, variant=VARIANTS)
+
+
+def each_board(path):
+    return expand(path, board=BOARDS, allow_missing=True)
+
+
+def log_of(rule):
+    return stages.BY_RULE[rule].log(RESULTS, "{variant}", "{board}")
+
+
+def benchmark_of(rule):
+    return stages.BY_RULE[rule].benchmark(RESULTS, "{variant}", "{board}")
+
+
+# Each shell line is `logged LOG python -m SCRIPT …`, with the interpreter of this session, whether or not its environment
+# is activated, from any directory. `exec` makes the script a direct child of Snakemake, so that signals reach it, and it
+# notices when Snakemake dies. What the script says on stderr goes to the terminal and to the log, its output to the log
+# only. The log outlives a reader of the terminal that has gone, such as `snakemake 2>&1 | head`, and a log that cannot be
+# opened is one line. With PYTHONSAFEPATH a file in the working directory, such as a dataset's yaml.py, does not stand in
+# for a module.
+PYTHON = f"env PYTHONSAFEPATH=1 PYTHONPATH={shlex.quote(workflow.basedir)} {shlex.quote(sys.executable)}"
+CONFIG = shlex.quote(RESULTS.config.as_posix())
+LOGGED = """CONFIG=@CONFIG@
+logged() {
+    log=$1
+    shift 2
+    reason=$( (: >> "$log") 2>&1 ) || {
+        echo "error: $log: the log cannot be written (${reason##*: }) — fix that, then run the same command again" >&2
+        exit 1
+    }
+    EVO_LOG=$log exec @PYTHON@ "$@" > "$log" 2> >(trap "" INT TERM HUP PIPE; exec tee -a "$log" >&2)
+}
 """
-TEE = """> "$2" 2> >(trap "" INT TERM HUP PIPE; exec tee -a "$2" >&2)"""
-# A path may have braces, which Snakemake formats.
-COMMAND = f'{EVO}."$1" {CONFIG}'.replace("{", "{{").replace("}", "}}")
-shell.prefix(f'evo() {{{{ {LOG} EVO_LOG="$2" exec {COMMAND} "${{{{@:3}}}}" {TEE}; }}}}; ')
+LOGGED = LOGGED.replace("@CONFIG@", CONFIG).replace("@PYTHON@", PYTHON)
+shell.prefix(LOGGED.replace("{", "{{").replace("}", "}}"))
 
 # Without --resources the number of trainings at a time would be unlimited, and `--resources mem_mb=…` replaces a
 # profile's whole map: so the token is set here.
@@ -107,60 +141,6 @@ wildcard_constraints:
     board="|".join(BOARDS),
 
 
-def get_model_identity(wildcards):
-    return IDENTITIES.models[wildcards.variant]
-
-
-def get_board(wildcards):
-    return board_identity(wildcards.board)
-
-
-def get_drawn_dataset():
-    return [dataset_yaml(SESSION).as_posix()] if SESSION.data is None else []
-
-
-def get_recipe(wildcards):
-    return RECIPES[wildcards.variant]
-
-
-# Snakemake runs a job again when a job behind one of its inputs runs, whatever that one makes. So what is checked or linked
-# again for another reason is an input only of a job that has to run anyway, and then runs before it: a job whose results
-# are of its present parameters asks for none of these files.
-
-
-def get_checks(wildcards):
-    layout = SESSION.layout.variant(wildcards.variant)
-    if is_published(layout, RECIPES[wildcards.variant]):
-        return []
-    shared = [SESSION.layout.environment, SESSION.layout.fingerprint, SESSION.layout.dataset_yaml]
-    own = [layout.model, layout.activations, layout.npu_check]
-    memory = [layout.memory] if SESSION.may_use_gpu else []
-    return [path.as_posix() for path in (*shared, *own, *memory)]
-
-
-def get_probed(wildcards):
-    layout = SESSION.layout.variant(wildcards.variant)
-    if is_made_of(layout.memory, RECIPES[wildcards.variant], key="recipe"):
-        return []
-    return [path.as_posix() for path in (SESSION.layout.fingerprint, SESSION.layout.dataset_yaml, layout.activations)]
-
-
-def get_calibration(wildcards):
-    layout = SESSION.layout.variant(wildcards.variant)
-    current = is_made_of(layout.npu_metadata, EXPORTED) and layout.model_int8.is_file()
-    return [] if current else [layout.activations.as_posix(), SESSION.layout.dataset_yaml.as_posix()]
-
-
-def get_evaluated(wildcards):
-    current = is_made_of(SESSION.layout.variant(wildcards.variant).metrics, EVALUATED)
-    return [] if current else [SESSION.layout.dataset_yaml.as_posix()]
-
-
-def get_evaluated_int8(wildcards):
-    current = is_made_of(SESSION.layout.variant(wildcards.variant).metrics_int8, EVALUATED)
-    return [] if current else [SESSION.layout.dataset_yaml.as_posix()]
-
-
 def start_session():
     or_refuse(lifecycle.start, SESSION)
     or_refuse(record, SESSION, IDENTITIES)
@@ -172,7 +152,7 @@ def end_session(failed=False):
     lifecycle.end(SESSION)
     if failed:
         for folder in sorted(SESSION.layout.logs.glob("**/attempts")):
-            tell(f"logs of failed attempts: {folder}")
-        tell(f"report of what exists: {EVO}.compare_variants {CONFIG}")
+            log_line(f"logs of failed attempts: {folder}")
+        log_line(f"report of what exists: {PYTHON} -m workflow.scripts.compare_variants --config $CONFIG")
     elif SESSION.layout.report.is_file():
-        tell(f"report: {SESSION.layout.report.resolve()}")
+        log_line(f"report: {SESSION.layout.report.resolve()}")

@@ -1,13 +1,13 @@
 rule evaluate:
     input:
-        best=f"{RESULTS}/{{variant}}/train/best.pt",
-        training=f"{RESULTS}/{{variant}}/train/training.json",
-        dataset=get_evaluated,
+        best=OF.best,
+        training=OF.training,
+        dataset=INPUTS.of_evaluation,
     output:
-        metrics=f"{RESULTS}/{{variant}}/evaluate/metrics.json",
-        curves=f"{RESULTS}/{{variant}}/evaluate/curves.json",
+        metrics=OF.metrics,
+        curves=OF.curves,
         plots=report(
-            directory(f"{RESULTS}/{{variant}}/evaluate/plots"),
+            directory(OF.plots),
             patterns=["{split}/{plot}.png"],
             caption="../report/evaluation.rst",
             category="Evaluation",
@@ -15,9 +15,9 @@ rule evaluate:
             labels={"variant": "{variant}", "split": "{split}", "plot": "{plot}"},
         ),
     log:
-        f"{RESULTS}/logs/evaluate/{{variant}}.log",
+        log_of("evaluate"),
     benchmark:
-        f"{RESULTS}/benchmarks/evaluate/{{variant}}.tsv"
+        benchmark_of("evaluate")
     priority: 60
     conda:
         "../../environment.yml"
@@ -25,6 +25,6 @@ rule evaluate:
     resources:
         gpu=CAPACITY.gpu,
     params:
-        data=EVALUATED,
+        evaluation=INPUTS.evaluated,
     shell:
-        "evo evaluate {log} --variant {wildcards.variant} --threads {threads}"
+        "logged {log} python -m workflow.scripts.evaluate --config $CONFIG --variant {wildcards.variant} --threads {threads}"

@@ -1,109 +1,114 @@
 rule preflight_npu:
     input:
-        activations=f"{RESULTS}/{{variant}}/check/activations.json",
+        activations=OF.activations,
     output:
-        f"{RESULTS}/{{variant}}/check/npu.json",
+        OF.npu_check,
     log:
-        f"{RESULTS}/logs/preflight_npu/{{variant}}.log",
+        log_of("preflight_npu"),
     benchmark:
-        f"{RESULTS}/benchmarks/preflight_npu/{{variant}}.tsv"
+        benchmark_of("preflight_npu")
     priority: 100
     conda:
         "../../environment.yml"
     params:
         imgsz=SESSION.train["imgsz"],
         compiler=preflight_identity(),
+        code=code_of("preflight_npu"),
     shell:
-        "evo preflight_npu {log} --variant {wildcards.variant}"
+        "logged {log} python -m workflow.scripts.preflight_npu --config $CONFIG --variant {wildcards.variant}"
 
 
 # Below `train`: these need no GPU and fill the processors beside the next training, which should not wait for them.
 rule export_int8:
     input:
-        best=f"{RESULTS}/{{variant}}/train/best.pt",
-        training=f"{RESULTS}/{{variant}}/train/training.json",
-        calibration=get_calibration,
+        best=OF.best,
+        training=OF.training,
+        calibration=INPUTS.of_export,
     output:
-        model=f"{RESULTS}/{{variant}}/npu/model_int8.tflite",
-        metadata=f"{RESULTS}/{{variant}}/npu/metadata.json",
+        model=OF.model_int8,
+        metadata=OF.npu_metadata,
     log:
-        f"{RESULTS}/logs/export_int8/{{variant}}.log",
+        log_of("export_int8"),
     benchmark:
-        f"{RESULTS}/benchmarks/export_int8/{{variant}}.tsv"
+        benchmark_of("export_int8")
     priority: 40
     conda:
         "../../environment.yml"
     params:
-        export=EXPORTED,
+        export=INPUTS.exported,
     shell:
-        "evo export_int8 {log} --variant {wildcards.variant} --threads {threads}"
+        "logged {log} python -m workflow.scripts.export_int8 --config $CONFIG --variant {wildcards.variant} --threads {threads}"
 
 
 rule compile_npu:
     input:
-        model=f"{RESULTS}/{{variant}}/npu/model_int8.tflite",
+        model=OF.model_int8,
     output:
-        model=f"{RESULTS}/{{variant}}/npu/{{board}}/model_int8_vela.tflite",
-        compatibility=f"{RESULTS}/{{variant}}/npu/{{board}}/compatibility.json",
+        model=ON.compiled,
+        compatibility=ON.compatibility,
         operators=report(
-            f"{RESULTS}/{{variant}}/npu/{{board}}/operators.csv",
+            ON.operators,
             caption="../report/operators.rst",
             category="NPU",
             subcategory="{variant}",
             labels={"variant": "{variant}", "board": "{board}"},
         ),
     log:
-        f"{RESULTS}/logs/compile_npu/{{variant}}.{{board}}.log",
+        log_of("compile_npu"),
     benchmark:
-        f"{RESULTS}/benchmarks/compile_npu/{{variant}}.{{board}}.tsv"
+        benchmark_of("compile_npu")
     priority: 40
     conda:
         "../../environment.yml"
     params:
         board=get_board,
+        code=code_of("compile_npu"),
     shell:
-        "evo compile_npu {log} --variant {wildcards.variant} --board {wildcards.board}"
+        "logged {log} python -m workflow.scripts.compile_npu --config $CONFIG --variant {wildcards.variant} --board {wildcards.board}"
 
 
 rule evaluate_int8:
     input:
-        model=f"{RESULTS}/{{variant}}/npu/model_int8.tflite",
-        metadata=f"{RESULTS}/{{variant}}/npu/metadata.json",
-        best=f"{RESULTS}/{{variant}}/train/best.pt",
-        training=f"{RESULTS}/{{variant}}/train/training.json",
-        dataset=get_evaluated_int8,
+        model=OF.model_int8,
+        metadata=OF.npu_metadata,
+        best=OF.best,
+        training=OF.training,
+        dataset=INPUTS.of_int8_evaluation,
     output:
-        f"{RESULTS}/{{variant}}/npu/metrics_int8.json",
+        OF.metrics_int8,
     log:
-        f"{RESULTS}/logs/evaluate_int8/{{variant}}.log",
+        log_of("evaluate_int8"),
     benchmark:
-        f"{RESULTS}/benchmarks/evaluate_int8/{{variant}}.tsv"
+        benchmark_of("evaluate_int8")
     priority: 40
     conda:
         "../../environment.yml"
     threads: CAPACITY.evaluation_threads
     params:
-        data=EVALUATED,
+        evaluation=INPUTS.evaluated_int8,
     shell:
-        "evo evaluate_int8 {log} --variant {wildcards.variant} --threads {threads}"
+        "logged {log} python -m workflow.scripts.evaluate_int8 --config $CONFIG --variant {wildcards.variant} --threads {threads}"
 
 
 rule bundle_deploy:
     input:
-        model=f"{RESULTS}/{{variant}}/npu/{{board}}/model_int8_vela.tflite",
-        compatibility=f"{RESULTS}/{{variant}}/npu/{{board}}/compatibility.json",
-        metadata=f"{RESULTS}/{{variant}}/npu/metadata.json",
-        metrics_int8=f"{RESULTS}/{{variant}}/npu/metrics_int8.json",
-        metrics=f"{RESULTS}/{{variant}}/evaluate/metrics.json",
-        training=f"{RESULTS}/{{variant}}/train/training.json",
+        source=OF.model_int8,
+        metadata=OF.npu_metadata,
+        model=ON.compiled,
+        compatibility=ON.compatibility,
+        metrics_int8=OF.metrics_int8,
+        metrics=OF.metrics,
+        training=OF.training,
     output:
-        directory(f"{RESULTS}/{{variant}}/npu/{{board}}/deploy"),
+        directory(ON.deploy),
     log:
-        f"{RESULTS}/logs/bundle_deploy/{{variant}}.{{board}}.log",
+        log_of("bundle_deploy"),
     benchmark:
-        f"{RESULTS}/benchmarks/bundle_deploy/{{variant}}.{{board}}.tsv"
-    priority: 45
+        benchmark_of("bundle_deploy")
+    priority: 75
     conda:
         "../../environment.yml"
+    params:
+        code=code_of("bundle_deploy"),
     shell:
-        "evo bundle_deploy {log} --variant {wildcards.variant} --board {wildcards.board}"
+        "logged {log} python -m workflow.scripts.bundle_deploy --config $CONFIG --variant {wildcards.variant} --board {wildcards.board}"

@@ -1,62 +1,65 @@
 rule render_report:
     input:
-        model=f"{RESULTS}/{{variant}}/check/model.json",
-        activations=f"{RESULTS}/{{variant}}/check/activations.json",
-        training=f"{RESULTS}/{{variant}}/train/training.json",
-        results=f"{RESULTS}/{{variant}}/train/results.csv",
-        metrics=f"{RESULTS}/{{variant}}/evaluate/metrics.json",
-        plots=f"{RESULTS}/{{variant}}/evaluate/plots",
-        npu=f"{RESULTS}/{{variant}}/check/npu.json",
-        metadata=f"{RESULTS}/{{variant}}/npu/metadata.json",
-        metrics_int8=f"{RESULTS}/{{variant}}/npu/metrics_int8.json",
-        boards=expand(f"{RESULTS}/{{{{variant}}}}/npu/{{board}}/compatibility.json", board=BOARDS),
+        model=OF.model,
+        activations=OF.activations,
+        npu=OF.npu_check,
+        training=OF.training,
+        results=OF.results_csv,
+        metrics=OF.metrics,
+        plots=OF.plots,
+        metadata=OF.npu_metadata,
+        metrics_int8=OF.metrics_int8,
+        boards=each_board(ON.compatibility),
+        bundles=each_board(ON.deploy),
     output:
-        report=f"{RESULTS}/{{variant}}_training_report.md",
-        summary=f"{RESULTS}/{{variant}}_training_summary.json",
+        report=OF.report,
+        summary=OF.summary,
     log:
-        f"{RESULTS}/logs/render_report/{{variant}}.log",
+        log_of("render_report"),
     benchmark:
-        f"{RESULTS}/benchmarks/render_report/{{variant}}.tsv"
+        benchmark_of("render_report")
     priority: 70
     conda:
         "../../environment.yml"
     params:
-        reporting=REPORTING_HASH,
+        code=code_of("render_report"),
         npu=NPU,
     shell:
-        "evo render_report {log} --variant {wildcards.variant}"
+        "logged {log} python -m workflow.scripts.render_report --config $CONFIG --variant {wildcards.variant}"
 
 
 rule compare_variants:
     input:
-        summaries=expand(f"{RESULTS}/{{variant}}_training_summary.json", variant=VARIANTS),
-        environment=f"{RESULTS}/environment.json",
-        fingerprint=f"{RESULTS}/data/fingerprint.json",
+        summaries=each_variant(OF.summary),
+        models=each_variant(OF.model),
+        curves=each_variant(OF.curves),
+        environment=RESULTS.environment,
+        fingerprint=RESULTS.fingerprint,
     output:
         html=report(
-            f"{RESULTS}/report.html",
+            RESULTS.report,
             caption="../report/comparison.rst",
             category="Comparison",
             labels={"content": "decision, charts and tables"},
         ),
-        markdown=f"{RESULTS}/report.md",
+        markdown=RESULTS.markdown,
         csv=report(
-            f"{RESULTS}/summary.csv",
+            RESULTS.csv,
             caption="../report/summary.rst",
             category="Comparison",
             labels={"content": "one row per variant"},
         ),
-        json=f"{RESULTS}/summary.json",
+        json=RESULTS.summary,
     log:
-        f"{RESULTS}/logs/compare_variants.log",
+        log_of("compare_variants"),
     benchmark:
-        f"{RESULTS}/benchmarks/compare_variants.tsv"
+        benchmark_of("compare_variants")
     priority: 70
     conda:
         "../../environment.yml"
     params:
-        reporting=REPORTING_HASH,
+        code=code_of("compare_variants"),
         npu=NPU,
         variants=VARIANTS,
     shell:
-        "evo compare_variants {log}"
+        "logged {log} python -m workflow.scripts.compare_variants --config $CONFIG --summaries {input.summaries}"

@@ -1,13 +1,13 @@
 # Seconds on the GPU before hours on it. Above `train`, so that every variant is tried before the first one trains.
 rule check_memory:
     input:
-        get_probed,
+        INPUTS.of_memory_check,
     output:
-        f"{RESULTS}/{{variant}}/check/memory.json",
+        OF.memory,
     log:
-        f"{RESULTS}/logs/check_memory/{{variant}}.log",
+        log_of("check_memory"),
     benchmark:
-        f"{RESULTS}/benchmarks/check_memory/{{variant}}.tsv"
+        benchmark_of("check_memory")
     priority: 90
     conda:
         "../../environment.yml"
@@ -16,7 +16,7 @@ rule check_memory:
     params:
         recipe=get_recipe,
     shell:
-        "evo check_memory {log} --variant {wildcards.variant}"
+        "logged {log} python -m workflow.scripts.check_memory --config $CONFIG --variant {wildcards.variant}"
 
 
 # Trains again when the recipe changes, a hash of everything that the weights depend on, and for nothing else: a training
@@ -25,22 +25,22 @@ rule check_memory:
 # person deleted.
 rule train:
     input:
-        get_checks,
+        INPUTS.checks,
     output:
-        training=f"{RESULTS}/{{variant}}/train/training.json",
-        best=ensure(f"{RESULTS}/{{variant}}/train/best.pt", non_empty=True),
-        last=ensure(f"{RESULTS}/{{variant}}/train/last.pt", non_empty=True),
+        training=OF.training,
+        best=ensure(OF.best, non_empty=True),
+        last=ensure(OF.last, non_empty=True),
         results=report(
-            f"{RESULTS}/{{variant}}/train/results.csv",
+            OF.results_csv,
             caption="../report/training.rst",
             category="Training",
             subcategory="{variant}",
             labels={"variant": "{variant}", "content": "losses and accuracy per epoch"},
         ),
     log:
-        f"{RESULTS}/logs/train/{{variant}}.log",
+        log_of("train"),
     benchmark:
-        f"{RESULTS}/benchmarks/train/{{variant}}.tsv"
+        benchmark_of("train")
     priority: 50
     retries: 2
     conda:
@@ -52,4 +52,4 @@ rule train:
     params:
         recipe=get_recipe,
     shell:
-        "evo train {log} --variant {wildcards.variant} --threads {threads}"
+        "logged {log} python -m workflow.scripts.train --config $CONFIG --variant {wildcards.variant} --threads {threads}"

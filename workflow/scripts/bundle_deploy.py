@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 from workflow.evo.deploy.bundle import build
 from workflow.evo.host.entry_point import entry_point
+from workflow.evo.printable import log_line
 from workflow.evo.session.command_line import parse_board
 
 
@@ -17,7 +16,7 @@ def main() -> None:
     )
     layout = session.layout.variant(variant.name)
     files = build(layout, board.name)
-    print(f"bundle_deploy: wrote {layout.board(board.name).deploy}: {', '.join(files)}", file=sys.stderr, flush=True)
+    log_line(f"bundle_deploy: wrote {layout.board(board.name).deploy}: {', '.join(files)}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from workflow.evo.data.view import link
 from workflow.evo.errors import UserError
 from workflow.evo.files import write_json
 from workflow.evo.host.entry_point import entry_point
-from workflow.evo.printable import tell
+from workflow.evo.printable import log_line
 from workflow.evo.session.command_line import parse_session
 
 
@@ -38,7 +38,7 @@ def main() -> int | None:
         document |= {"content_hash": hashes.everything, "hashes": dict(hashes.splits)}
     refuse_fatal(document, path)
     for line in summary(document):
-        tell(line)
+        log_line(line)
     link(dataset, session.layout.data)
     write_json(session.layout.fingerprint, "fingerprint", document)
     return None
@@ -48,7 +48,7 @@ def refuse_fatal(document: dict[str, Any], path: Path) -> None:
     """Print the findings of a dataset, and raise `UserError` when any of them is fatal."""
     findings = [Finding.of_document(item) for item in document["findings"]]
     for finding in findings:
-        tell(finding)
+        log_line(finding)
     fatal = [finding for finding in findings if finding.severity == FATAL]
     if fatal:
         more = f" (and {len(fatal) - 1} more fatal finding{'s' if len(fatal) > 2 else ''} above)" if fatal[1:] else ""

@@ -13,7 +13,7 @@ from workflow.evo.host import environment, ultralytics_env
 from workflow.evo.host.devices import host_devices, visible_devices
 from workflow.evo.host.entry_point import entry_point
 from workflow.evo.models import cost, graph
-from workflow.evo.printable import tell
+from workflow.evo.printable import log_line
 from workflow.evo.session.command_line import parse_session
 from workflow.evo.text.facts import Fact, fact, of_document
 from workflow.evo.training import disk
@@ -44,9 +44,9 @@ def main() -> None:
     document["findings"] = [{"severity": severity, **found.document()} for severity, found in findings]
     write_json(session.layout.environment, "environment", document)
     for severity, found in findings:
-        tell(f"{severity}: {found}")
+        log_line(f"{severity}: {found}")
     where = f"GPU {facts['gpus'][0]['name']}" if device == "gpu" and facts["gpus"] else facts["host"]["cpu"]
-    tell(
+    log_line(
         f"environment: {where}, {facts['memory_gib']} GiB memory, {facts['disk_free_gib']} GiB disk free "
         f"({needed:.1f} needed), Ultralytics {facts['versions']['ultralytics']}"
     )
@@ -114,7 +114,7 @@ def _expected(session: Session, device: str) -> dict[str, Any] | None:
             definition, _ = graph.load(variant.yaml, len(dataset_names(session)))
         except UserError:
             continue
-        tell(f"no GPU: timing a few training steps of {variant.name} …")
+        log_line(f"no GPU: timing a few training steps of {variant.name} …")
         batch = min(session.train["batch"], 4)
         timed = time_steps(definition, len(dataset_names(session)), session.train["imgsz"], batch)
         images = training_images(session) * session.train["epochs"] * len(session.variants)

@@ -5,9 +5,7 @@ Writes results/{session}/{variant}/check/memory.json, which `train` begins with.
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from workflow.evo.config.session import Session
@@ -33,8 +31,7 @@ def main() -> None:
     session, variant = parse_variant("check_memory", __doc__)
     console = Console(variant.name)
     try:
-        with lease(session.train.get("device"), console.log) as gpu, tempfile.TemporaryDirectory() as settings:
-            ultralytics_env.prepare(Path(settings))
+        with lease(session.train.get("device"), console.log) as gpu, ultralytics_env.offline():
             guard_ultralytics()
             tracking.allow(())
             document = check(session, variant, console, leased=gpu is not None)

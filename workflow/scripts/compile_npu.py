@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from workflow.evo.config.boards import Board
@@ -10,6 +9,7 @@ from workflow.evo.files import write_json
 from workflow.evo.host.entry_point import entry_point
 from workflow.evo.npu.compatibility import judge
 from workflow.evo.npu.vela import compile_model, write_operators_csv
+from workflow.evo.printable import log_line
 from workflow.evo.session.command_line import parse_board
 
 
@@ -27,8 +27,8 @@ def main() -> None:
     write_operators_csv(compiled, target.operators)
     write_json(target.compatibility, "compatibility", document)
     for line in report(document, board):
-        say(f"{variant.name}: {board.name}: {line}")
-    say(f"wrote {target.folder}")
+        log_line(f"compile_npu: {variant.name}: {board.name}: {line}")
+    log_line(f"compile_npu: wrote {target.folder}")
 
 
 def report(document: dict[str, Any], board: Board) -> list[str]:
@@ -49,10 +49,6 @@ def report(document: dict[str, Any], board: Board) -> list[str]:
         if memory["fits"] is False
     ]
     return lines
-
-
-def say(text: str) -> None:
-    print(f"compile_npu: {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

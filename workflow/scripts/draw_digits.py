@@ -6,7 +6,7 @@ from workflow.evo.data.digits import draw
 from workflow.evo.data.place import refuse_misplaced
 from workflow.evo.errors import UserError
 from workflow.evo.host.entry_point import entry_point
-from workflow.evo.printable import tell
+from workflow.evo.printable import log_line
 from workflow.evo.session.command_line import parse_session
 
 
@@ -26,7 +26,7 @@ def main() -> int | None:
     counts = ", ".join(
         f"{session.digits[split]} {split}" for split in ("train", "val", "test") if session.digits[split]
     )
-    tell(f"drew {counts} images of {session.digits['size']} px: {path}")
+    log_line(f"drew {counts} images of {session.digits['size']} px: {path}")
     return None
 
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import tempfile
-from pathlib import Path
-
 from workflow.evo.data.source import checked_hashes
 from workflow.evo.evaluation.detector import check_unchanged
 from workflow.evo.evaluation.validation import evaluate
@@ -14,7 +10,9 @@ from workflow.evo.host import ultralytics_env
 from workflow.evo.host.entry_point import entry_point
 from workflow.evo.host.gpu import lease
 from workflow.evo.host.process import die_with_parent
+from workflow.evo.printable import log_line
 from workflow.evo.session.command_line import session_and_variant, variant_parser
+from workflow.evo.session.triggers import evaluation_identity
 
 
 def main() -> None:
@@ -32,23 +30,17 @@ def main() -> None:
     check_unchanged(layout.best, training["weights"]["best"])
     data = checked_hashes(session)
     with (
-        tempfile.TemporaryDirectory(prefix="evo-evaluate-") as settings,
-        lease(session.train.get("device"), say) as gpu,
+        lease(session.train.get("device"), log_line) as gpu,
+        ultralytics_env.offline(max(arguments.threads, 1)),
     ):
-        ultralytics_env.prepare(Path(settings))
-        ultralytics_env.use_threads(max(arguments.threads, 1))
         # The leased GPU is the only visible one, whatever its number in the configuration.
         placement = {key: value for key, value in session.train.items() if not (gpu and key == "device")}
         document, details = evaluate(
             layout.best, session.layout.dataset_yaml, session.splits, placement, layout.evaluate
         )
     write_json(layout.curves, "curves", details)
-    write_json(layout.metrics, "metrics", {"made_of": data.of(session.splits), **document})
-    say(f"wrote {layout.metrics}")
-
-
-def say(text: str) -> None:
-    print(f"evaluate: {text}", file=sys.stderr, flush=True)
+    write_json(layout.metrics, "metrics", {"made_of": evaluation_identity(session, data, "evaluate"), **document})
+    log_line(f"evaluate: wrote {layout.metrics}")
 
 
 if __name__ == "__main__":

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-import tempfile
-from pathlib import Path
-
 from workflow.evo.data.source import checked_hashes
 from workflow.evo.evaluation.detector import check_unchanged
 from workflow.evo.evaluation.int8 import check_collapse, check_model, evaluate_int8
 from workflow.evo.files import read_json, write_json
 from workflow.evo.host import ultralytics_env
 from workflow.evo.host.entry_point import entry_point
+from workflow.evo.printable import log_line
 from workflow.evo.session.command_line import session_and_variant, variant_parser
+from workflow.evo.session.triggers import evaluation_identity
 
 
 def main() -> None:
@@ -32,21 +30,23 @@ def main() -> None:
     check_unchanged(layout.best, training["weights"]["best"])
     check_model(layout.model_int8, metadata)
     data = checked_hashes(session)
-    with tempfile.TemporaryDirectory(prefix="evo-evaluate-int8-") as scratch:
-        ultralytics_env.prepare(Path(scratch) / "settings")
-        ultralytics_env.use_threads(max(arguments.threads, 1))
+    with ultralytics_env.offline(max(arguments.threads, 1)) as scratch:
         document = evaluate_int8(
             layout.model_int8,
             metadata,
             layout.best,
             session.layout.dataset_yaml,
             session.splits,
-            Path(scratch) / "val",
+            scratch / "val",
             threads=max(arguments.threads, 1),
         )
-    write_json(layout.metrics_int8, "metrics_int8", {"made_of": data.of(session.splits), **document})
+    write_json(
+        layout.metrics_int8,
+        "metrics_int8",
+        {"made_of": evaluation_identity(session, data, "evaluate_int8"), **document},
+    )
     check_collapse(document, layout.model_int8)  # Snakemake deletes the file of a failed job: the message has it all
-    print(f"evaluate_int8: wrote {layout.metrics_int8}", file=sys.stderr, flush=True)
+    log_line(f"evaluate_int8: wrote {layout.metrics_int8}")
 
 
 if __name__ == "__main__":

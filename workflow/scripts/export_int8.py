@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-import tempfile
-from pathlib import Path
-
 from workflow.evo.data.source import checked_hashes
 from workflow.evo.evaluation.detector import check_unchanged, class_names
 from workflow.evo.files import read_json, write_json
 from workflow.evo.host import ultralytics_env
 from workflow.evo.host.entry_point import entry_point
+from workflow.evo.printable import log_line
 from workflow.evo.session.command_line import session_and_variant, variant_parser
 from workflow.evo.session.triggers import export_identity
 from workflow.evo.text.facts import sentence
@@ -32,8 +29,7 @@ def main() -> None:
     executed = read_json(layout.activations, "activations")["executed"]
     single = bool(session.train.get("single_cls"))
     imgsz, seed = session.train["imgsz"], session.train["seed"]
-    with tempfile.TemporaryDirectory(prefix="evo-models-") as settings:
-        ultralytics_env.prepare(Path(settings))
+    with ultralytics_env.offline():
         from workflow.evo.models.checkpoint_loader import load_network
         from workflow.evo.npu.calibration import CalibrationImages
         from workflow.evo.npu.export import export_int8
@@ -43,7 +39,7 @@ def main() -> None:
 
         model = load_network(layout.best)
         images = CalibrationImages(session.layout.dataset_yaml, imgsz, session.npu.calibration_images, seed)
-        say(f"{variant.name}: calibrating on {len(images)} images of {imgsz} px …")
+        log_line(f"export_int8: {variant.name}: calibrating on {len(images)} images of {imgsz} px …")
         exported = export_int8(model, imgsz, images, layout.model_int8, threads=max(arguments.threads, 1))
         proof = prove(executed, activations(read_operators(layout.model_int8)), model.end2end)
         document = describe(
@@ -59,13 +55,10 @@ def main() -> None:
     write_json(layout.npu_metadata, "npu_metadata", {"made_of": export_identity(session, data), **document})
     for operator in document["float_operators"]:
         why = sentence(operator["why"])
-        say(f"warning: {variant.name}: {operator['type']} {operator['name']} stays on the CPU: {why}")
+        log_line(f"export_int8: warning: {variant.name}: {operator['type']} {operator['name']} stays on the CPU: {why}")
     counts = ", ".join(f"{count} {name}" for name, count in proof["found"].items())
-    say(f"{variant.name}: {layout.model_int8.stat().st_size / 1024:,.0f} KiB, {counts}; wrote {layout.model_int8}")
-
-
-def say(text: str) -> None:
-    print(f"export_int8: {text}", file=sys.stderr, flush=True)
+    size = f"{layout.model_int8.stat().st_size / 1024:,.0f} KiB"
+    log_line(f"export_int8: {variant.name}: {size}, {counts}; wrote {layout.model_int8}")
 
 
 if __name__ == "__main__":

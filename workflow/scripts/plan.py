@@ -16,7 +16,7 @@ from workflow.evo.host.entry_point import entry_point
 from workflow.evo.host.environment import GIB, cpu_count
 from workflow.evo.plan.cost import UNKNOWN, device_name, disk_free
 from workflow.evo.plan.dry_run import Job, command, dry_run
-from workflow.evo.plan.outlook import GROUPS, Outlook, outlook
+from workflow.evo.plan.outlook import COLUMNS, Outlook, outlook
 from workflow.evo.plan.reasons import why
 from workflow.evo.printable import printable
 from workflow.evo.results.read import read_if_there
@@ -114,7 +114,7 @@ def _table(found: Iterable[Outlook], plain: bool) -> Any:
     from rich.text import Text
 
     result = Table(box=None if plain else box.SIMPLE, pad_edge=False)
-    for heading in ("Variant", *GROUPS, "Time", "Why"):
+    for heading in ("Variant", *COLUMNS, "Time", "Why"):
         result.add_column(heading, overflow="fold")
     for entry in found:
         training = entry.training

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from workflow.evo.config.boards import board_names, load_board
 from workflow.evo.data.source import CACHE as WORKING_CACHE
 from workflow.evo.data.source import dataset_names
-from workflow.evo.files import read_json, sha256_json, write_json
+from workflow.evo.files import read_json, write_json
 from workflow.evo.host import ultralytics_env
 from workflow.evo.host.entry_point import entry_point
 from workflow.evo.models import graph
 from workflow.evo.npu import preflight_cache
+from workflow.evo.printable import log_line
+from workflow.evo.session.code import code_of
 from workflow.evo.session.command_line import parse_variant
-from workflow.evo.session.triggers import tree_hash
 from workflow.evo.text.facts import sentence
 
 CACHE = WORKING_CACHE / "preflights"
@@ -35,24 +33,22 @@ def main() -> None:
     executed = read_json(layout.activations, "activations")["executed"]
     boards = [load_board(name) for name in board_names()]
     imgsz, limit = session.train["imgsz"], session.npu.time_limit
-    code = sha256_json([tree_hash("npu"), tree_hash("models")])
-    key = preflight_cache.key(graph.fingerprint(resolved), imgsz, executed, boards, limit, code)
+    key = preflight_cache.key(graph.fingerprint(resolved), imgsz, executed, boards, limit, code_of("preflight_npu"))
     document = preflight_cache.find(CACHE, key, variant.name)
     if document is None:
-        with tempfile.TemporaryDirectory(prefix="evo-models-") as settings:
-            ultralytics_env.prepare(Path(settings))
+        with ultralytics_env.offline():
             from workflow.evo.npu.preflight import preflight
 
             document = {"variant": variant.name, **preflight(definition, nc, imgsz, executed, boards, limit)}
         preflight_cache.keep(CACHE, key, document)
     else:
-        say(f"{variant.name}: the same network was compiled before, {CACHE / key}.json")
+        log_line(f"preflight_npu: {variant.name}: the same network was compiled before, {CACHE / key}.json")
     for name, board in document["boards"].items():
-        say(f"{variant.name}: {describe(name, board)}")
+        log_line(f"preflight_npu: {variant.name}: {describe(name, board)}")
     for name, reason in document["failed"].items():
-        say(f"warning: {variant.name}: {name}: {sentence(reason)}")
+        log_line(f"preflight_npu: warning: {variant.name}: {name}: {sentence(reason)}")
     write_json(layout.npu_check, "npu", document)
-    say(f"wrote {layout.npu_check}")
+    log_line(f"preflight_npu: wrote {layout.npu_check}")
 
 
 def describe(name: str, board: dict[str, Any]) -> str:
@@ -64,10 +60,6 @@ def describe(name: str, board: dict[str, Any]) -> str:
         f"{placed}, {board['estimate']['latency_ms']:.2f} ms by Vela's estimate, "
         f"{board['memory']['sram']['used_kib']:,.0f} KiB SRAM"
     )
-
-
-def say(text: str) -> None:
-    print(f"preflight_npu: {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from workflow.evo.files import write_atomically, write_json
 from workflow.evo.host.entry_point import entry_point
-from workflow.evo.printable import tell
+from workflow.evo.printable import log_line
 from workflow.evo.reporting.render import variant_markdown
 from workflow.evo.results.collect import collect_variant
 from workflow.evo.session.command_line import parse_variant
@@ -23,7 +23,7 @@ def main() -> None:
     write_atomically(layout.report, variant_markdown(summary, Language(session.language)))
     write_json(layout.summary, "summary", summary)
     reason = f" at {summary['stage']}: {sentence(summary['reason'])}" if summary["reason"] else ""
-    tell(f"render_report: {variant.name} is {summary['status']}{reason}; wrote {layout.report}")
+    log_line(f"render_report: {variant.name} is {summary['status']}{reason}; wrote {layout.report}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,9 @@ from workflow.evo.files import write_json
 from workflow.evo.host import ultralytics_env
 from workflow.evo.host.entry_point import entry_point
 from workflow.evo.models import graph
-from workflow.evo.printable import tell
+from workflow.evo.printable import log_line
 from workflow.evo.session.command_line import session_parser
+from workflow.evo.text.facts import sentence
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
         if args.nc is not None and args.nc < 1:
             raise UserError(f"--nc {args.nc} must be 1 or more")
         document = _document(args.file.stem, args.file, args.nc)
-        _say(document)
+        _log(document)
         return
     if args.nc is not None:
         raise UserError("--nc goes with --file: a variant takes the classes of its dataset")
@@ -44,29 +44,28 @@ def main() -> None:
     document = _document(variant.name, variant.yaml, len(dataset_names(session)))
     target = session.layout.variant(variant.name).model
     write_json(target, "model", document)
-    _say(document)
-    tell(f"validate_model: wrote {target}")
+    _log(document)
+    log_line(f"validate_model: wrote {target}")
 
 
 def _document(name: str, path: Path, nc: int | None) -> dict[str, Any]:
     definition, resolved = graph.load(path, nc)  # refuses a bad file in milliseconds, before torch is imported
-    with tempfile.TemporaryDirectory(prefix="evo-models-") as settings:
-        os.environ["YOLO_VERBOSE"] = "false"
-        ultralytics_env.prepare(Path(settings))
+    os.environ["YOLO_VERBOSE"] = "false"
+    with ultralytics_env.offline():
         from workflow.evo.models.build import build
         from workflow.evo.models.summary import summarise
 
         return summarise(name, definition, resolved, build(definition, resolved.nc))
 
 
-def _say(document: dict[str, Any]) -> None:
+def _log(document: dict[str, Any]) -> None:
     scope = f"{document['activation']} in {', '.join(document['scope'])}" if document["scope"] else "SiLU everywhere"
-    tell(
+    log_line(
         f"validate_model: {document['name']}: {document['parameters']:,} parameters, {document['layers']} layers, "
         f"{document['nc']} classes, {scope}, network {document['fingerprint'][:12]}"
     )
     for note in document["notes"]:
-        tell(f"validate_model: {document['name']}: {note}")
+        log_line(f"validate_model: {document['name']}: {sentence(note)}")
 
 
 if __name__ == "__main__":

@@ -22,13 +22,6 @@ LEVEL_SCOPES = {
 ACTIVATIONS = {"relu": "torch.nn.ReLU()", "leaky": "torch.nn.LeakyReLU(0.1)", "silu": "torch.nn.SiLU()"}
 """Activation name and the expression a model YAML states for it."""
 
-OPS_TARGETS = {
-    2: {"relu": 85.0, "leaky": 87.0},
-    3: {"relu": 90.0, "leaky": 92.0},
-    4: {"relu": 95.0, "leaky": 97.0},
-}
-"""Least share of a variant's operators on the NPU, per cent, by level and activation: the targets of the V3 session."""
-
 PARTS = ("backbone", "neck", "detect")
 
 

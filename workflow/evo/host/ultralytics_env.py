@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from . import ultralytics_offline
@@ -34,6 +37,20 @@ def prepare(config_dir: Path) -> None:
         config_dir.mkdir(parents=True, exist_ok=True)
         os.environ.update(wanted)
     ultralytics_offline.close()
+
+
+@contextlib.contextmanager
+def offline(threads: int | None = None) -> Iterator[Path]:
+    """Import Ultralytics as `prepare` does, for a script; yield a scratch folder that goes with the block.
+
+    Args:
+        threads: torch's on the CPU; its own number by default.
+    """
+    with tempfile.TemporaryDirectory(prefix="evo-") as scratch:
+        prepare(Path(scratch) / "settings")
+        if threads is not None:
+            use_threads(threads)
+        yield Path(scratch)
 
 
 def use_threads(count: int) -> None:

@@ -1,16 +1,15 @@
-"""The jobs of a session, each with what its output, its log and its benchmark say of it."""
+"""The jobs of a session, each with its state by its output, its log and its benchmark."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..config.session import Session
 from ..results.benchmarks import wall_seconds
 from ..results.logs import logged_error
-from ..results.stages import benchmark_file, log_file, shared_stages, variant_stages
-from .status_reader import STALE_SECONDS, Sign
+from ..results.stages import Stage, benchmark_file, log_file, shared_stages, variant_stages
+from .status_reader import STALE_SECONDS, TrainingStatus
 from .words import clock_time, plain
 
 DONE, RUNNING, FAILED, INTERRUPTED, WAITING = "done", "running", "failed", "interrupted", "waiting"
@@ -21,12 +20,12 @@ class Job:
     """One job of a variant, or of the session.
 
     Attributes:
-        rule: its name.
-        board: the board it works for; None where the rule runs once.
-        state: ``done``; ``running``, when there is evidence for it; ``failed``; ``interrupted``, when it began and
-            nothing says that it goes on; ``waiting``, when it has not begun.
+        rule: the name of its rule.
+        board: the board it is for, if for one.
+        state: ``done``; ``running``, on evidence; ``failed``; ``interrupted``, when it began and nothing shows that it
+            still runs; ``waiting``, when it has not begun.
         words: the evidence, or the error.
-        seconds: how long it took, by Snakemake's benchmark.
+        seconds: wall time, from Snakemake's benchmark.
     """
 
     rule: str
@@ -41,8 +40,8 @@ class Run:
     """The run of Snakemake on this session.
 
     Attributes:
-        holder: its process, which holds the session's lock; None when no process of this host does.
-        started: when it took the lock, seconds since 1970; None when none ever did.
+        holder: the process that holds the session's lock; None when no process of this host does.
+        started: when the lock was last taken, seconds since 1970; None when it never was.
         now: seconds since 1970.
     """
 
@@ -50,62 +49,55 @@ class Run:
     started: float | None
     now: float
 
-    def begins_anew(self, moment: float) -> bool:
-        """Return whether what broke off or failed at that moment, in an earlier run, is still to come in this one."""
+    def will_repeat(self, moment: float) -> bool:
+        """Return whether what failed or was interrupted at that moment, in an earlier run, is repeated in this one."""
         return self.holder is not None and self.started is not None and moment < self.started
 
 
 def session_jobs(session: Session, run: Run) -> list[Job]:
     """Return the jobs that the variants share, in order."""
-    layout = session.layout
-    return [_job(layout.root, s.rule, None, None, s.output(layout), run) for s in shared_stages(session)]
+    return [_job(session, stage, None, None, run) for stage in shared_stages(session)]
 
 
-def variant_jobs(session: Session, name: str, sign: Sign | None, run: Run) -> list[Job]:
-    """Return the jobs of one variant in order; ``sign`` is that of its training."""
+def variant_jobs(session: Session, name: str, status: TrainingStatus | None, run: Run) -> list[Job]:
+    """Return the jobs of one variant in order; ``status`` is that of its training."""
+    trained = session.layout.variant(name).training.exists()
     jobs = []
-    for rule, board, output in _outputs(session, name):
-        job = _job(session.layout.root, rule, name, board, output, run)
-        jobs.append(_with_sign(job, sign, run) if rule == "train" and sign else job)
+    for stage, board in variant_stages(session):
+        job = _job(session, stage, name, board, run)
+        if trained and stage.before_training_only and job.state != DONE:
+            continue
+        jobs.append(_with_status(job, status, run) if stage.rule == "train" and status else job)
     return jobs
 
 
-def _outputs(session: Session, name: str) -> Iterator[tuple[str, str | None, Path]]:
-    """Yield rule, board and file of each job of a variant."""
-    trained = session.layout.variant(name).training.exists()
-    for stage, board in variant_stages(session):
-        output = stage.output(session.layout, name, board)
-        if stage.rule == "check_memory" and trained and not output.exists():
-            continue  # it is for a training to come
-        yield stage.rule, board, output
-
-
-def _job(root: Path, rule: str, variant: str | None, board: str | None, output: Path, run: Run) -> Job:
-    """Judge a job. Snakemake removes its output before it starts it, and each start empties its log."""
-    if output.exists():
-        return Job(rule, board, DONE, seconds=wall_seconds(benchmark_file(root, rule, variant, board)))
-    log = log_file(root, rule, variant, board)
+def _job(session: Session, stage: Stage, variant: str | None, board: str | None, run: Run) -> Job:
+    """Return the state of a job. Snakemake removes its output before it starts it, and every start empties its log."""
+    root: Path = session.layout.root
+    if stage.output(session.layout, variant, board).exists():
+        return Job(stage.rule, board, DONE, seconds=wall_seconds(benchmark_file(root, stage.rule, variant, board)))
+    log = log_file(root, stage.rule, variant, board)
     try:
-        spoke = log.stat().st_mtime
+        written = log.stat().st_mtime
     except OSError:
-        return Job(rule, board, WAITING)
-    if run.begins_anew(spoke):
-        return Job(rule, board, WAITING)
+        return Job(stage.rule, board, WAITING)
+    if run.will_repeat(written):
+        return Job(stage.rule, board, WAITING)
     if error := logged_error(log):
-        return Job(rule, board, FAILED, plain(error))
-    silent = max(run.now - spoke, 0.0)
+        return Job(stage.rule, board, FAILED, plain(error))
+    silent = max(run.now - written, 0.0)
     if run.holder is not None:
-        return Job(rule, board, RUNNING, f"Snakemake is process {run.holder}, log written {silent:.0f} s ago")
+        return Job(stage.rule, board, RUNNING, f"Snakemake is process {run.holder}, log written {silent:.0f} s ago")
     if silent < STALE_SECONDS:
-        return Job(rule, board, RUNNING, f"log written {silent:.0f} s ago")
-    return Job(rule, board, INTERRUPTED, f"no result, and no word since {clock_time(spoke, run.now)}")
+        return Job(stage.rule, board, RUNNING, f"log written {silent:.0f} s ago")
+    return Job(stage.rule, board, INTERRUPTED, f"no result, and nothing logged since {clock_time(written, run.now)}")
 
 
-def _with_sign(job: Job, sign: Sign, run: Run) -> Job:
-    if sign.alive:
-        return replace(job, state=RUNNING, words=sign.evidence)
-    if job.state in {DONE, FAILED} or run.begins_anew(sign.seen):
+def _with_status(job: Job, status: TrainingStatus, run: Run) -> Job:
+    if status.alive:
+        return replace(job, state=RUNNING, words=status.evidence)
+    if job.state in {DONE, FAILED} or run.will_repeat(status.seen):
         return job
-    since = clock_time(sign.seen, sign.seen + sign.age_s)
-    state = FAILED if sign.status["phase"] == "failed" else INTERRUPTED
-    return replace(job, state=state, words=plain(f"not running since {since}: {sign.evidence}"))
+    since = clock_time(status.seen, status.seen + status.age_s)
+    state = FAILED if status.document["phase"] == "failed" else INTERRUPTED
+    return replace(job, state=state, words=plain(f"not running since {since}: {status.evidence}"))

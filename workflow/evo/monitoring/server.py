@@ -1,4 +1,4 @@
-"""The live view as a web page: three static files, the state as JSON, and the report once it is there."""
+"""The monitor as a web page: three static files, the state as JSON, and the report once it exists."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any
 
 from ..errors import EvoError, UserError
 from ..files import dump_json
+from ..layout import SessionLayout
 from .watch import Watch
 
 STATIC = Path(__file__).parent / "static"
@@ -32,21 +33,20 @@ REPORT_POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""The report is one file with its scripts in it, and may load nothing, here as from a disk."""
-
+"""The report is one file that contains its scripts, and may load nothing, just as from a disk."""
 
 MAX_REPORT = 256 * 1024 * 1024
 """Size limit of a report in bytes; one of thirty variants has a few MiB."""
 
 
 class LiveServer(ThreadingHTTPServer):
-    """Serves one session, and looks at its files at most once per interval, however many pages are open.
+    """Serves one session, and reads its files at most once per interval, however many pages are open.
 
     Args:
         watch: reads the session.
         host: address to listen on.
         port: 0 for any free one.
-        interval: seconds between two looks.
+        interval: seconds between two reads.
 
     Raises:
         UserError: it cannot listen there.
@@ -73,7 +73,7 @@ class LiveServer(ThreadingHTTPServer):
         return f"http://{f'[{host}]' if ':' in host else host}:{self.server_address[1]}/"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Tell of a failed request, but not of a page that was closed while it was answered."""
+        """Report a failed request, unless the page was closed while it was answered."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -94,7 +94,7 @@ def serve(watch: Watch, host: str, port: int, interval: float) -> None:
     """Serve the session until Ctrl-C.
 
     Raises:
-        UserError: it cannot listen there, or there is no such session.
+        UserError: it cannot listen there, or the session does not exist.
     """
     with LiveServer(watch, host, port, interval) as server:
         server.state()
@@ -110,7 +110,7 @@ def serve(watch: Watch, host: str, port: int, interval: float) -> None:
 class _Handler(BaseHTTPRequestHandler):
     server: LiveServer
     server_version, sys_version = "ethos-vision-optimizer", ""
-    timeout = 30  # seconds: a client that says nothing holds no thread for ever
+    timeout = 30  # seconds, so that a silent client does not hold a thread for ever
 
     def do_GET(self) -> None:
         if self.server.local and not is_local(self.headers.get("Host", "")):
@@ -126,7 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == "/report":
             self._send_report()
         else:
-            self._send(HTTPStatus.NOT_FOUND, b"Nothing is here.\n")
+            self._send(HTTPStatus.NOT_FOUND, b"Not found.\n")
 
     def do_HEAD(self) -> None:
         self.do_GET()
@@ -138,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.SERVICE_UNAVAILABLE, f"{error}\n".encode())
 
     def _send_report(self) -> None:
-        report = read_report(self.server.watch.root / "report.html")
+        report = read_report(SessionLayout(self.server.watch.root).report)
         if report is None:
             self._send(HTTPStatus.NOT_FOUND, b"There is no report yet.\n")
             return
@@ -170,7 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
 def read_report(path: Path) -> bytes | None:
     """Return a report, or None where there is none.
 
-    Only a regular file is one: a link could hand out any file of the user, and a named pipe would hold the thread.
+    Only a regular file is served: a link could expose any file of the user, and a named pipe would block the thread.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -189,7 +189,7 @@ def read_report(path: Path) -> bytes | None:
 
 
 def is_local(host: str) -> bool:
-    """Return whether a ``Host`` header names this machine; its port may be that of a tunnel."""
+    """Return whether a ``Host`` header names this machine. Its port may be that of a tunnel."""
     name = host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
     if name.lower() == "localhost":
         return True

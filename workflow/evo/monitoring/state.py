@@ -1,4 +1,4 @@
-"""The state of a whole session as frozen values and as a document of ``monitor.schema.json``."""
+"""The state of a session: frozen dataclasses, and a document of ``monitor.schema.json``."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Training:
     """How far a training is.
 
     Attributes:
-        phase: what it does, ``phase`` of ``status.schema.json``; None when no process has said so.
-        epoch: the one at work, or the last finished one, from 1.
+        phase: ``phase`` of ``status.schema.json``; None without a status.
+        epoch: the current or the last finished one, from 1.
         epochs: of the configuration.
         epochs_done: finished epochs.
         batch: finished batches of the epoch or its validation.
         batches: batches of the epoch or its validation.
-        images_per_batch: lower than configured after an out-of-memory.
+        images_per_batch: lower than configured after running out of memory.
         losses: mean over the epoch so far, or of the last finished one.
         map50: of the last validation.
         map50_95: of the last validation.
@@ -35,7 +35,7 @@ class Training:
         memory_mib: resident memory of its process.
         host: where it runs or ran.
         pid: its process there.
-        seen: last sign of life, ISO 8601.
+        seen: when its status was last written, ISO 8601.
         gpu: UUID of the GPU it runs on.
     """
 
@@ -68,9 +68,9 @@ class VariantState:
 
     Attributes:
         name: the variant.
-        state: ``running``, ``done``, ``failed``, ``stopped`` (begun, and nothing says that it goes on), ``waiting``
-            (the session runs, it has its turn later) or ``new``.
-        stage: the rule at work, failed, stopped or next.
+        state: ``running``, ``done``, ``failed``, ``stopped`` (begun, and nothing shows that it still runs), ``waiting``
+            (the session runs, its turn comes later) or ``new``.
+        stage: the rule that runs, failed, stopped or is next.
         words: evidence, reason, or what it waits for.
         jobs: of all its rules, in order.
         training: how far its training is.
@@ -92,7 +92,7 @@ class VariantState:
 
 @dataclass(frozen=True)
 class Gpu:
-    """A GPU that trains, as NVML says: the entry ``gpu`` of ``status.schema.json``, its host and the variant on it."""
+    """A GPU in use: its host, the variant that trains on it, and ``gpu`` of ``status.schema.json``, figures of NVML."""
 
     host: str
     variant: str
@@ -117,14 +117,14 @@ class SessionState:
         counts: variants by state.
         epochs_done: finished epochs of the variants that have not failed.
         epochs: all epochs of those variants.
-        trained_s: seconds of all finished epochs that are known.
-        seconds_left: of training, an estimate; None before the first epoch is finished, 0 when none is left.
+        trained_s: known seconds of all finished epochs.
+        seconds_left: of training, an estimate; None before the first epoch is finished, 0 when nothing is left.
         retries: attempts beyond the first of each training.
         incidents: of all trainings.
         gpus: those in use by a training.
         disk_free_gib: of the file system of the results.
-        disk_needed_gib: what check_environment expected the session to take.
-        report: whether report.html is there.
+        disk_needed_gib: of the whole session, as estimated by check_environment.
+        report: whether report.html exists.
     """
 
     name: str
@@ -149,5 +149,5 @@ class SessionState:
     report: bool
 
     def document(self) -> dict[str, Any]:
-        """Return the state as JSON has it, without its ``schema_version``."""
+        """Return the JSON document of the state, without its ``schema_version``."""
         return json.loads(json.dumps(asdict(self)))

@@ -1,4 +1,4 @@
-"""Whether a training lives, from the ``status.json`` that it renews every other second."""
+"""Whether a training is alive, from the ``status.json`` that it renews every other second."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from ..results.read import read_if_there
 from ..training.status_writer import machine
 
 STALE_SECONDS = 90.0
-"""Silence after which a training of another machine counts as ended: NFS may show a change 60 s late (``acdirmax``)."""
+"""Silence after which a training on another machine counts as ended: NFS may show a change 60 s late (``acdirmax``)."""
 
 ENDED = {"finished", "stopped", "failed"}
 
 
 @dataclass(frozen=True)
-class Sign:
-    """The last sign of life of one training.
+class TrainingStatus:
+    """The last status of one training.
 
     Attributes:
-        status: a document of ``status.schema.json``.
+        document: a document of ``status.schema.json``.
         alive: whether the training runs.
-        age_s: seconds since the last sign.
-        seen: time of the last sign, seconds since 1970, by the clock of the file system.
-        evidence: why it counts as alive or not, in words.
+        age_s: seconds since it was written.
+        seen: when it was written, seconds since 1970, by the clock of the file system.
+        evidence: why the training counts as alive or not, in words.
     """
 
-    status: dict[str, Any]
+    document: dict[str, Any]
     alive: bool
     age_s: float
     seen: float
@@ -37,16 +37,16 @@ class Sign:
 
 
 class StatusReader:
-    """Reads status files again and again, and remembers since when each has not changed.
+    """Reads status files repeatedly, and remembers for how long each has not changed.
 
-    A single look compares the file's time with this host's clock, so it takes the clocks of both machines, and of a
-    file server between them, to agree within a minute. Whoever looks longer needs no such assumption: what changed a
-    moment ago lives, and what has not changed for `STALE_SECONDS` of this host's own counting does not.
+    The first read compares the file's time with this host's clock, so it assumes that the clocks of both machines, and
+    of a file server between them, agree within a minute. Later reads do not depend on clocks: a training whose file
+    changed between two of them is alive, and one whose file did not change for `STALE_SECONDS` is not.
 
     Args:
         clock: seconds since 1970.
-        monotonic: counts seconds, from anywhere.
-        here: name of this machine, as `machine` gives it.
+        monotonic: seconds since any fixed moment.
+        here: name of this machine, as `machine` returns it.
     """
 
     def __init__(
@@ -57,43 +57,47 @@ class StatusReader:
     ):
         self.clock, self.monotonic = clock, monotonic
         self.here = machine() if here is None else here
-        self._first: dict[Path, tuple[Any, float, bool]] = {}  # what it said, since when, whether it was seen to change
+        self._first: dict[Path, tuple[Any, float, bool]] = {}  # its content, since when, whether it was seen to change
 
-    def read(self, path: Path) -> tuple[Sign | None, str | None]:
-        """Return ``(sign, None)``, ``(None, None)`` without a file, or ``(None, what is wrong with it)``."""
-        status, damage = read_if_there(path, "status")
-        if status is None:
-            return None, damage
+    def read(self, path: Path) -> TrainingStatus | None:
+        """Return the status in a file; None without one, or where it is damaged."""
+        document, _ = read_if_there(path, "status")
+        if document is None:
+            return None
         try:
             seen = path.stat().st_mtime
         except OSError:  # renewed, or removed with its checkpoints, in between
-            return None, None
-        age = self._age(path, status, seen)
-        if status["phase"] in ENDED:
-            return Sign(status, False, age, seen, status["message"] or status["phase"]), None
-        process = f"process {status['pid']}"
-        if status["machine"] == self.here:
-            if not process_lives(status["pid"], status["process_started"]):
-                return Sign(status, False, age, seen, f"{process} is gone"), None
-            words = f"{process} is there" + (f", but silent for {age:.0f} s" if age >= STALE_SECONDS else "")
-            return Sign(status, True, age, seen, words), None
-        where = f"{process} on {status['host']}"
-        if age < STALE_SECONDS:
-            return Sign(status, True, age, seen, f"sign of {where} {age:.0f} s ago"), None
-        return Sign(status, False, age, seen, f"no sign of {where} for {age:.0f} s"), None
+            return None
+        age = self._age(path, document, seen)
+        alive, evidence = self._alive(document, age)
+        return TrainingStatus(document, alive, age, seen, evidence)
 
-    def _age(self, path: Path, status: dict[str, Any], seen: float) -> float:
-        said, counting = (status["machine"], status["pid"], status["beat"]), self.monotonic()
-        first, since, changed = self._first.get(path, (said, counting, False))
-        if said != first:
+    def _alive(self, document: dict[str, Any], age: float) -> tuple[bool, str]:
+        if document["phase"] in ENDED:
+            return False, document["message"] or document["phase"]
+        process = f"process {document['pid']}"
+        if document["machine"] == self.here:
+            if not process_lives(document["pid"], document["process_started"]):
+                return False, f"{process} is gone"
+            silent = f", but has written nothing for {age:.0f} s" if age >= STALE_SECONDS else ""
+            return True, f"{process} is alive{silent}"
+        process = f"{process} on {document['host']}"
+        if age < STALE_SECONDS:
+            return True, f"{process} wrote its status {age:.0f} s ago"
+        return False, f"{process} has not written its status for {age:.0f} s"
+
+    def _age(self, path: Path, document: dict[str, Any], seen: float) -> float:
+        content, counting = (document["machine"], document["pid"], document["beat"]), self.monotonic()
+        first, since, changed = self._first.get(path, (content, counting, False))
+        if content != first:
             since, changed = counting, True
-        self._first[path] = (said, since, changed)
+        self._first[path] = (content, since, changed)
         silent = counting - since
         return silent if changed or silent >= STALE_SECONDS else max(self.clock() - seen, 0.0)
 
 
 def process_lives(pid: int, started: float) -> bool:
-    """Return whether process ``pid`` of this machine started then (seconds since 1970) and is no zombie."""
+    """Return whether process ``pid`` of this machine was started then (seconds since 1970) and is not a zombie."""
     import psutil
 
     try:

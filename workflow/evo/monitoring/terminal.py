@@ -1,4 +1,4 @@
-"""The state of a session as one frame of a terminal: figures in columns, and what happened in whole sentences."""
+"""The state of a session in a terminal: a table of figures, and what happened in sentences."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from .jobs import DONE, FAILED, INTERRUPTED, RUNNING, WAITING, Job
 from .state import NEW, STOPPED, Gpu, SessionState, Training, VariantState
 
 WIDE = 120
-"""Columns from which on the frame shows every figure."""
+"""Columns of a terminal that is wide enough for every figure."""
 
 MESSAGES = 6
-"""Sentences below the table; older ones are in the report."""
+"""Most sentences below the table; older ones are in the report."""
 
 OTHER_LINES = 16
-"""Lines of a frame besides the rows of variants and GPUs: enough for a few sentences."""
+"""Lines besides the rows of variants and GPUs, with a few sentences among them."""
 
 URGENCY = (RUNNING, FAILED, STOPPED, WAITING, NEW, DONE)
 
@@ -40,8 +40,8 @@ def frame(state: SessionState, width: int, height: int | None = None) -> Rendera
     Args:
         state: the session.
         width: columns.
-        height: lines, where what does not fit would be cut; then the variants that need a look come first, and those
-            without room are counted. None for as many as it takes.
+        height: lines of the terminal, None for no limit. Where there is no room for all variants, those that need
+            attention are shown and the others are counted.
     """
     room = len(state.variants) if height is None else max(height - len(state.gpus) - OTHER_LINES, 4)
     shown, hidden = list(state.variants), []
@@ -154,7 +154,7 @@ def _cells(variant: VariantState, wide: bool) -> list[RenderableType]:
         *([batch] if wide else []),
         _number(losses.get("box"), 2),
         _number(losses.get("cls"), 2),
-        _number(third, 3),  # without DFL it is an L1 distance, of hundredths
+        _number(third, 3),  # without DFL an L1 distance, of the order of 0.01
         *([_fraction(training.map50)] if wide else []),
         _fraction(training.map50_95),
         *([_fraction(variant.map50_95["float"]), _fraction(variant.map50_95["int8"])] if wide else []),
@@ -167,16 +167,12 @@ def _cells(variant: VariantState, wide: bool) -> list[RenderableType]:
 
 
 def _stage(variant: VariantState, wide: bool) -> str:
-    """Return a mark for how a variant stands, and what it is at: the phase of its training rather than the rule."""
-    words = [_word(rule) for rule in variant.stage.split(", ")]
+    """Return the mark of a variant's state and its stage; for a running training its phase."""
+    words = [BY_RULE[rule].label for rule in variant.stage.split(", ")]
     stage = ", ".join(words) if wide or len(words) == 1 else f"{words[0]} +{len(words) - 1}"
     if variant.state == RUNNING and variant.stage == "train":
         stage = variant.training.phase or stage
     return f"{GLYPHS[variant.state]} {DONE if variant.state == DONE else stage}"
-
-
-def _word(rule: str) -> str:
-    return BY_RULE[rule].label
 
 
 def _strip(jobs: tuple[Job, ...]) -> Text:
@@ -185,7 +181,7 @@ def _strip(jobs: tuple[Job, ...]) -> Text:
 
 
 def _messages(state: SessionState) -> list[RenderableType]:
-    """Return sentences: what failed or stopped first, then the newest incidents, then what waits for what."""
+    """Return sentences: first what failed or stopped, then the newest incidents, then what waits for what."""
     broken = [
         Text.assemble((f"{job.rule}: ", "bold red"), job.words or "") for job in state.jobs if job.state == FAILED
     ]

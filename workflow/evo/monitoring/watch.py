@@ -1,4 +1,4 @@
-"""From the files of a session to its state, again and again."""
+"""From the files of a session to its state."""
 
 from __future__ import annotations
 
@@ -14,21 +14,25 @@ from ..layout import SessionLayout
 from ..results.collect import collect_variant, files_of_variant
 from ..results.journal import Journal
 from ..results.read import read_if_there
+from ..results.stages import BY_RULE, CHECKS
 from ..text.facts import sentence
 from ..training.progress import seconds_per_epoch
 from .jobs import DONE, FAILED, INTERRUPTED, RUNNING, WAITING, Job, Run, session_jobs, variant_jobs
 from .state import NEW, STOPPED, Gpu, SessionState, Training, VariantState
-from .status_reader import Sign, StatusReader
+from .status_reader import StatusReader, TrainingStatus
 from .words import iso_time, plain
+
+Seen = tuple[TrainingStatus | None, list[Job], dict[str, Any]]
+"""Of one variant: the status of its training, its jobs, and its summary."""
 
 
 class Watch:
-    """Reads the state of the session in ``root`` again and again. It writes nothing there and takes no lock.
+    """Reads the state of the session in ``root`` repeatedly. It writes nothing there and takes no lock.
 
     Args:
         root: the session's results folder.
-        session: stands for ``config.json`` while there is none.
-        status_reader: reads the signs of life.
+        session: used while there is no ``config.json``.
+        status_reader: reads the status files of trainings.
     """
 
     def __init__(self, root: Path, session: Session | None = None, status_reader: StatusReader | None = None):
@@ -42,7 +46,7 @@ class Watch:
         """Return the state now.
 
         Raises:
-            UserError: ``root`` holds no session.
+            UserError: ``root`` is not the folder of a session.
         """
         session = self._current()
         layout, now = session.layout, self.status_reader.clock()
@@ -61,7 +65,7 @@ class Watch:
         environment, _ = read_if_there(layout.environment, "environment")
         existing = next(folder for folder in (self.root, *self.root.absolute().parents) if folder.is_dir())
         hopeful = [variant.training for variant in variants if variant.state != FAILED]
-        words = None if not active else f"Snakemake is process {run.holder}" if run.holder else "its jobs give signs"
+        words = None if not active else f"Snakemake is process {run.holder}" if run.holder else "its jobs are active"
         return SessionState(
             name=session.name,
             folder=str(self.root.absolute()),
@@ -86,7 +90,7 @@ class Watch:
         )
 
     def _current(self) -> Session:
-        """Return the session as ``config.json`` has it now, read again only when that has changed."""
+        """Return the session of the present ``config.json``, read again only when that has changed."""
         path = SessionLayout(self.root).config
         signature = _signature(str(path))
         if signature is None and self._session is not None:
@@ -96,9 +100,9 @@ class Watch:
             self._files.clear()
         return self._recorded[1]
 
-    def _look(self, session: Session, name: str, run: Run) -> tuple[Sign | None, list[Job], dict[str, Any]]:
-        sign, _ = self.status_reader.read(session.layout.variant(name).status)
-        return sign, variant_jobs(session, name, sign, run), self._summary(session, name)
+    def _look(self, session: Session, name: str, run: Run) -> Seen:
+        status = self.status_reader.read(session.layout.variant(name).status)
+        return status, variant_jobs(session, name, status, run), self._summary(session, name)
 
     def _summary(self, session: Session, name: str) -> dict[str, Any]:
         """Return `collect_variant`, read again when one of the files that it reads has changed."""
@@ -134,7 +138,7 @@ def _state(active: bool, shared: list[Job], counts: dict[str, int]) -> str:
 def _variant(
     session: Session,
     name: str,
-    sign: Sign | None,
+    status: TrainingStatus | None,
     jobs: list[Job],
     summary: dict[str, Any],
     shared: list[Job],
@@ -152,7 +156,7 @@ def _variant(
         stage=stage,
         words=words,
         jobs=tuple(jobs),
-        training=_training(session, name, sign, summary),
+        training=_training(session, name, status, summary),
         map50_95={kind: document["val"]["map50_95"] if document else None for kind, document in measured.items()},
         incidents=len(incidents),
         incident=last,
@@ -175,22 +179,19 @@ def _verdict(jobs: list[Job], summary: dict[str, Any], shared: list[Job], active
     if following is None:
         return DONE, jobs[-1].rule, None
     if active:
-        unfinished = [job.rule for job in shared[:-1] if job.state != DONE]
-        if following.rule in {"check_memory", "train"}:
-            return (
-                WAITING,
-                following.rule,
-                f"for {', '.join(unfinished)}" if unfinished else "for its turn on the GPU token",
-            )
-        return WAITING, following.rule, "for a free processor"
+        stage = BY_RULE[following.rule]
+        checks = [job.rule for job in shared if BY_RULE[job.rule].group == CHECKS and job.state != DONE]
+        if stage.gpu and checks:
+            return WAITING, following.rule, f"for {', '.join(checks)}"
+        return WAITING, following.rule, "for its turn on the GPU token" if stage.gpu else "for a free processor"
     return (STOPPED if any(job.state == DONE for job in jobs) else NEW), following.rule, "not run yet"
 
 
-def _training(session: Session, name: str, sign: Sign | None, summary: dict[str, Any]) -> Training:
-    """Put together what the process says of itself, the history and ``training.json``; the newest word counts."""
+def _training(session: Session, name: str, seen: TrainingStatus | None, summary: dict[str, Any]) -> Training:
+    """Combine the status of the process, the history and ``training.json``; the most recent of them counts."""
     document, history = summary["training"], summary["history"]
-    status = sign.status if sign else {}
-    live = status if sign and sign.alive else {}
+    status = seen.document if seen else {}
+    live = status if seen and seen.alive else {}
     done = len(document["epochs"]) if document else int((history.get("epoch") or [0])[-1])
     losses = {key: history[f"{key}_loss"][-1] for key in ("box", "cls", "dfl") if f"{key}_loss" in history}
     metrics = status.get("metrics") or {key: (history.get(key) or [None])[-1] for key in ("map50", "map50_95")}
@@ -217,15 +218,15 @@ def _training(session: Session, name: str, sign: Sign | None, summary: dict[str,
         memory_mib=live.get("memory_mib"),
         host=status.get("host"),
         pid=status.get("pid"),
-        seen=iso_time(sign.seen) if sign else None,
+        seen=iso_time(seen.seen) if seen else None,
         gpu=(live.get("gpu") or {}).get("uuid"),
     )
 
 
 def _seconds_left(variants: tuple[VariantState, ...]) -> float | None:
-    """Return the training time that is left, as many trainings at a time as run now.
+    """Return the training time that is left, with as many trainings at a time as run now.
 
-    A training that has not begun is expected to be as fast as the mean of the others.
+    A training that has not begun is expected to have the mean pace of the others.
     """
     paces = [variant.training.seconds_per_epoch for variant in variants if variant.training.seconds_per_epoch]
     mean = sum(paces) / len(paces) if paces else None
@@ -244,10 +245,9 @@ def _seconds_left(variants: tuple[VariantState, ...]) -> float | None:
     return round(max(left / max(at_a_time, 1), longest), 1)
 
 
-def _gpus(session: Session, seen: list[tuple[Sign | None, list[Job], dict[str, Any]]]) -> tuple[Gpu, ...]:
-    status_reader = {name: sign for name, (sign, _, _) in zip(session.variant_names, seen, strict=True) if sign}
+def _gpus(session: Session, seen: list[Seen]) -> tuple[Gpu, ...]:
     return tuple(
-        Gpu(sign.status["host"], name, sign.status["gpu"])
-        for name, sign in status_reader.items()
-        if sign.alive and sign.status["gpu"]
+        Gpu(status.document["host"], name, status.document["gpu"])
+        for name, (status, _, _) in zip(session.variant_names, seen, strict=True)
+        if status and status.alive and status.document["gpu"]
     )

@@ -1,4 +1,4 @@
-"""Text of others, and times, as the live view shows them."""
+"""Text from logs and files, and times, as the monitor shows them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ DAY = 86400
 
 
 def plain(text: str) -> str:
-    """Return one line without control and direction characters: a log or a file name must not steer a terminal."""
+    """Return one line without control and direction characters: a log or a file name must not control a terminal."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 

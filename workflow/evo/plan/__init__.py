@@ -1,1 +1,1 @@
-"""What a run would do, told to people: from Snakemake's dry run to sentences, times and disk."""
+"""What a run would do: from Snakemake's dry run to sentences, times and disk space."""

@@ -1,4 +1,4 @@
-"""What trainings are expected to take: always an estimate, always with what it rests on."""
+"""What trainings are expected to take: always an estimate, always with its basis."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Pace:
     """Expected time of an epoch.
 
     Attributes:
-        seconds: per epoch; None when nothing tells.
-        basis: what it rests on.
+        seconds: per epoch; None when unknown.
+        basis: what the estimate is based on.
     """
 
     seconds: float | None
@@ -36,7 +36,7 @@ class Pace:
 
 @dataclass(frozen=True)
 class Conditions:
-    """What has to be the same for one epoch to tell of another: image size and batch, dataset, and device."""
+    """What two trainings must have in common for the time of an epoch to be comparable."""
 
     imgsz: int
     batch: int
@@ -45,7 +45,7 @@ class Conditions:
 
 
 def device_name(session: Session) -> str:
-    """Return the device that trains, as ``training.json`` names it: the first GPU of the host, or its processor."""
+    """Return the device of a training as ``training.json`` names it: the first GPU of the host, or its processor."""
     gpus = environment.gpus() if session.may_use_gpu else []
     return gpus[0]["name"] if gpus else environment.cpu_name()
 
@@ -59,8 +59,8 @@ def pace(
         session: the session.
         variant: the variant.
         conditions: how it will train.
-        checkpoint: the checkpoint that it continues from.
-        checked: whether environment.json is of these settings, and not made again first.
+        checkpoint: the checkpoint that it resumes from.
+        checked: whether environment.json is up to date with these settings.
     """
     facts = read_if_there(session.layout.environment, "environment")[0]
     same = checkpoint is not None and checkpoint.batch == conditions.batch
@@ -84,7 +84,7 @@ def pace(
 
 
 def measured(training: Mapping[str, Any], conditions: Conditions) -> float | None:
-    """Return the seconds per epoch of a finished training; None when it ran under other conditions."""
+    """Return the seconds per epoch of a finished training; None if it ran under other conditions."""
     arguments = training["arguments"]
     found = (arguments["imgsz"], training["data_hash"], training["environment"]["device"])
     seconds = [epoch["seconds"] for epoch in training["epochs"] if epoch["batch"] == conditions.batch]
@@ -98,7 +98,7 @@ def _recorded_device(facts: Mapping[str, Any]) -> str:
 
 
 def disk_to_write(session: Session, variant: Variant, afresh: bool) -> int | None:
-    """Return the bytes that a training has yet to write at the most; None while its parameters are not counted."""
+    """Return how many bytes a training has yet to write at most; None while its parameters are not counted."""
     layout = session.layout.variant(variant.name)
     model = read_if_there(layout.model, "model")[0]
     if model is None:
@@ -107,5 +107,5 @@ def disk_to_write(session: Session, variant: Variant, afresh: bool) -> int | Non
 
 
 def disk_free(folder: Path) -> int:
-    """Return the free bytes where a folder lies, or will lie."""
+    """Return the free bytes of the file system of a folder, which need not exist yet."""
     return shutil.disk_usage(next(path for path in (folder, *folder.absolute().parents) if path.exists())).free

@@ -1,4 +1,4 @@
-"""Snakemake's own dry run: the only truth about what would run."""
+"""What would run, from Snakemake's own dry run."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Job:
 
     Attributes:
         rule: its rule.
-        outputs: the files it makes, relative to the working directory.
+        outputs: the files it writes, relative to the working directory.
         variant: the variant it is for, if for one.
         board: the board it is for, if for one.
         reason: why, in Snakemake's words.
@@ -51,14 +51,14 @@ class Job:
 
     @property
     def causes(self) -> dict[str, str]:
-        """The parts of the reason: how each begins, and what it names; empty for a reason of another shape."""
+        """The parts of the reason: how each begins, and what it names. Empty if the reason has another form."""
         found = list(_PART.finditer(self.reason))
         ends = [part.start() for part in found[1:]] + [len(self.reason)]
         return {part["cause"]: self.reason[part.end() : end].strip() for part, end in zip(found, ends, strict=False)}
 
     @property
     def missing(self) -> list[str]:
-        """The outputs that are missing, by their last name, in the order of their names."""
+        """The names of the missing outputs, sorted."""
         return sorted(Path(path).name for path in self.causes.get("Missing output files", "").split(", ") if path)
 
 
@@ -71,15 +71,15 @@ def command(cores: int, files: Iterable[Path], overrides: Iterable[str]) -> list
 
 
 def dry_run(arguments: Iterable[str]) -> list[Job]:
-    """Return the jobs that Snakemake would run in the working directory; no file of the session is touched.
+    """Return the jobs that Snakemake would run in the working directory. No file of the session is touched.
 
     Raises:
         UserError: Snakemake refuses the configuration; the message is its own.
-        EvoError: it failed otherwise, or its output is not understood.
+        EvoError: it failed otherwise, or its output cannot be parsed.
     """
     program = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile")]
-    # First, since --configfile takes every word that follows it.
-    # With PYTHONSAFEPATH a file in the working directory does not stand in for a module.
+    # The options come first, since --configfile takes every word that follows it.
+    # With PYTHONSAFEPATH no file in the working directory is imported in place of a module.
     done = subprocess.run(
         [*program, "-n", "--nocolor", *arguments],
         capture_output=True,
@@ -98,10 +98,10 @@ def dry_run(arguments: Iterable[str]) -> list[Job]:
 
 
 def parse(text: str) -> list[Job]:
-    """Return the jobs in what ``snakemake -n`` prints, without the targets `all` and `check`, which only collect.
+    """Return the jobs in the output of ``snakemake -n``, without the rules `all` and `check`, which only name targets.
 
     Raises:
-        EvoError: they are not as many as it says, as where a profile silences it.
+        EvoError: there are fewer or more than the total in the output, for example under a quiet profile.
     """
     jobs: list[Job] = []
     rule, facts = None, {}
@@ -126,7 +126,7 @@ def parse(text: str) -> list[Job]:
     totals = {int(found["jobs"]) for line in text.splitlines() if (found := _TOTAL.fullmatch(line.strip()))}
     if totals != {len(jobs)} and not (NOTHING in text and not jobs):
         raise EvoError(
-            f"the output of `snakemake -n` is not understood: {len(jobs)} jobs of {max(totals, default=0)} are found",
-            hint="leave options that change its output out of your Snakemake profile",
+            f"the output of `snakemake -n` cannot be parsed: found {len(jobs)} jobs of {max(totals, default=0)}",
+            hint="remove options that change this output from your Snakemake profile",
         )
     return [job for job in jobs if job.rule not in {"all", "check"}]

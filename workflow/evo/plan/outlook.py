@@ -1,8 +1,8 @@
-"""What is done of a variant, what would run of it, and why."""
+"""What is done for a variant, what would run, and why."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from ..npu.gates import gate
 from ..results.collect import collect_variant
 from ..results.journal import Journal
 from ..results.read import read_if_there
-from ..results.stages import CHECKS, EVALUATION, NPU, REPORT, SESSION, STAGES, TRAINING
+from ..results.stages import CHECKS, GROUPS, SESSION, STAGES, TRAINING
 from ..session.lifecycle import weights_deleted
 from ..text.facts import sentence
 from ..text.misses import missed_gate
@@ -22,17 +22,11 @@ from .cost import Conditions, Pace, disk_to_write, pace
 from .dry_run import Job
 from .reasons import distinct, recipe_changes, why
 
-GROUPS = {
-    heading: tuple(stage.rule for stage in STAGES if stage.group == group and stage.scope != SESSION)
-    for heading, group in (
-        ("Checks", CHECKS),
-        ("Training", TRAINING),
-        ("Evaluation", EVALUATION),
-        ("NPU", NPU),
-        ("Report", REPORT),
-    )
+COLUMNS = {
+    group: frozenset(stage.rule for stage in STAGES if stage.group == group and stage.scope != SESSION)
+    for group in GROUPS
 }
-"""The columns of the plan, and the rules whose jobs each stands for."""
+"""The columns of the plan, and the rules whose jobs are in each."""
 DONE = "done"
 
 
@@ -42,9 +36,9 @@ class Training:
 
     Attributes:
         says: what it would do, in a few words.
-        epochs: how many it has to train.
-        pace: expected time of each; None when it trains none.
-        disk: bytes it has yet to write at the most; None while nothing tells.
+        epochs: how many it has yet to train.
+        pace: expected time of each; None when there are none.
+        disk: bytes it has yet to write at most; None while unknown.
     """
 
     says: str
@@ -54,7 +48,7 @@ class Training:
 
     @property
     def seconds(self) -> float | None:
-        """Expected time of all of them; None when unknown."""
+        """Expected time of all epochs; None when unknown."""
         if not self.epochs:
             return 0.0
         return None if self.pace is None or self.pace.seconds is None else self.epochs * self.pace.seconds
@@ -62,7 +56,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Outlook:
-    """One variant: what stands under each of `GROUPS`, its training if it would run, and the reasons."""
+    """One variant: the text of each of `COLUMNS`, its training if it would run, and the reasons."""
 
     variant: str
     stages: Mapping[str, str]
@@ -81,7 +75,7 @@ def outlook(
         jobs: all jobs of the dry run.
         recipe: `workflow.evo.training.recipe.recipe_document` of the variant.
         device: `workflow.evo.plan.cost.device_name`.
-        checked: whether environment.json holds for these settings.
+        checked: whether environment.json is up to date with these settings.
     """
     own = {(job.rule, job.board): job for job in jobs if job.variant == variant.name}
     train = own.get(("train", None))
@@ -93,22 +87,22 @@ def outlook(
         checkpoint, notes = _checkpoint(session, variant, recipe)
         training = _training(session, variant, recipe, device, checked, checkpoint, missed)
         reason = "; ".join([f"train: {_why_trained(session, variant, train, recipe, checkpoint)}", *notes])
-        if missed:  # what it would be trained for does not matter then
+        if missed:  # why it would be trained does not matter then
             reason = None if failed else f"train: refused, {missed}"
-    stages = {name: _stage(rules, own, failed) for name, rules in GROUPS.items()}
+    stages = {group: _stage(rules, own, failed) for group, rules in COLUMNS.items()}
     if training is not None:
-        stages["Training"] = training.says
-    reasons = [_said(failed, sentence(summary["reason"]), own)] if failed else []
+        stages[TRAINING] = training.says
+    reasons = [_failure(failed, sentence(summary["reason"]), own)] if failed else []
     if not session.layout.variant(variant.name).folder.exists():
         reasons.append("never run")
     elif train is not None:
-        reasons += [*(why(job) for job in own.values() if job.rule in GROUPS["Checks"]), reason]
+        reasons += [*(why(job) for job in own.values() if job.rule in COLUMNS[CHECKS]), reason]
     else:
         reasons += [why(job) for job in own.values()]
     return Outlook(variant.name, stages, training, distinct(reasons))
 
 
-def _stage(rules: Iterable[str], own: Mapping[tuple[str, str | None], Job], failed: str | None) -> str:
+def _stage(rules: Collection[str], own: Mapping[tuple[str, str | None], Job], failed: str | None) -> str:
     planned = [job for (rule, _), job in own.items() if rule in rules]
     if not planned:
         return "failed" if failed in rules else DONE
@@ -116,13 +110,13 @@ def _stage(rules: Iterable[str], own: Mapping[tuple[str, str | None], Job], fail
     return f"will run ({len(planned)}){again}" if len(planned) > 1 else f"will run{again}"
 
 
-def _said(stage: str, reason: str, own: Mapping[tuple[str, str | None], Job]) -> str:
+def _failure(stage: str, reason: str, own: Mapping[tuple[str, str | None], Job]) -> str:
     again = any(rule == stage for rule, _ in own)
     return f"{stage} failed before: {reason}" if again else f"{stage} has failed, and nothing changed: {reason}"
 
 
 def _missed_gate(session: Session, variant: Variant) -> str | None:
-    """Return the gate that keeps a variant from training, by what its check found."""
+    """Return the gate that a variant misses, which refuses its training."""
     check = read_if_there(session.layout.variant(variant.name).npu_check, "npu")[0]
     if check is None:
         return None
@@ -131,7 +125,7 @@ def _missed_gate(session: Session, variant: Variant) -> str | None:
 
 
 def _checkpoint(session: Session, variant: Variant, recipe: Mapping[str, Any]) -> tuple[Checkpoint | None, list[str]]:
-    """Return where a training would continue, and what is wrong with the checkpoints that it cannot use."""
+    """Return the checkpoint that a training would resume from, and what is wrong with those that it cannot use."""
     layout, notes = session.layout.variant(variant.name), []
     if weights_deleted(layout):
         return None, []
@@ -180,9 +174,7 @@ def _why_trained(
     training, damage = read_if_there(layout.training, "training")
     if training is not None and training["recipe"] != own:
         changes = recipe_changes(training, recipe)
-        said = (
-            f"changed: {', '.join(changes)}" if changes else "its recipe changed; training.json does not tell in what"
-        )
+        said = f"changed: {', '.join(changes)}" if changes else "its recipe changed; training.json does not show how"
         return f"{said}; it was trained like this before" if checkpoint is not None else said
     if weights_deleted(layout):
         return f"{' and '.join(job.missing)} deleted after the session had ended, which asks for a new training"
@@ -193,15 +185,15 @@ def _why_trained(
         return "never trained"
     if journal.get("recipe") != own:
         if checkpoint is not None:
-            return "its recipe is an earlier one again; its checkpoints come back"
-        return "its recipe changed since it was begun; the checkpoints are set aside"
+            return "its recipe is an earlier one again; those checkpoints are restored"
+        return "its recipe changed since it was started; its checkpoints are set aside"
     if checkpoint is None:
-        return "begun, but no finished epoch is kept"
-    return "finished, but not published" if checkpoint.finished else f"unfinished, epoch {checkpoint.epoch} is kept"
+        return "started, but no finished epoch was saved"
+    return "finished, but not published" if checkpoint.finished else f"unfinished, epoch {checkpoint.epoch} is saved"
 
 
 def _unchanged(job: Job) -> str:
-    """Return why a training runs whose recipe is as it was."""
+    """Return why a training with an unchanged recipe runs."""
     if job.missing:
         return f"{' and '.join(job.missing)} missing"
     said = why(job)

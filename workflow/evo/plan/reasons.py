@@ -11,13 +11,13 @@ from .dry_run import Job
 
 DERIVED = "Input files updated by another job"
 INTERRUPTED = ("Incomplete output files", "Forced execution")
-"""What is incomplete is forced (``rerun-incomplete`` of the default profile); nothing else is, in a plan."""
+"""Incomplete outputs are forced (``rerun-incomplete`` of the default profile); in a plan nothing else is."""
 MAX_CHANGES = 6
 """Changed settings that are named; the others are counted."""
 
 
 def why(job: Job) -> str | None:
-    """Return why a job runs, or None when it follows another job, whatever else would make it run."""
+    """Return why a job runs; None if it follows from another job, whatever else would make it run."""
     if DERIVED in job.causes:
         return None
     said = []
@@ -27,9 +27,9 @@ def why(job: Job) -> str | None:
         elif cause == "Params have changed since last execution":
             said.append(BY_RULE[job.rule].params if job.rule in BY_RULE else f"{cause}: {detail}")
         elif cause == "Set of input files has changed since last execution":
-            said.append("it is made of other files than before")
+            said.append("its input files are other ones than before")
         elif cause in INTERRUPTED:
-            said.append("the last run was interrupted in it")
+            said.append("the last run was interrupted during it")
         else:
             said.append(f"Snakemake says: {f'{cause}: {detail}' if detail else cause}")
     if not job.causes:
@@ -39,13 +39,13 @@ def why(job: Job) -> str | None:
 
 
 def recipe_changes(training: Mapping[str, Any], recipe: Mapping[str, Any]) -> list[str]:
-    """Return what changed since a training: settings with both values, then network, data, weights and libraries.
+    """Return what changed since a training: settings with both values, then model, dataset, weights and libraries.
 
     Args:
         training: ``training.json``.
         recipe: `workflow.evo.training.recipe.recipe_document` of the configuration now.
     """
-    # training.json states the batch that training ended with, which memory may have halved.
+    # training.json has the batch at the end of the training, which may have been halved for lack of memory.
     halved = [incident["batch_before"] for incident in training["incidents"] if "batch_before" in incident]
     before = {**training["arguments"], **({"batch": halved[0]} if halved else {})}
     now = json.loads(json.dumps(recipe["arguments"]))
@@ -71,5 +71,5 @@ def _value(value: Any) -> str:
 
 
 def distinct(sentences: Iterable[str | None]) -> tuple[str, ...]:
-    """Return the sentences there are, each once, in order."""
+    """Return the sentences without None and repetitions, in order."""
     return tuple(dict.fromkeys(sentence for sentence in sentences if sentence))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -16,13 +17,18 @@ from .headline import headline
 from .summary import VariantSummary
 
 
-def compare(session: Session) -> dict[str, Any]:
+def compare(session: Session, summaries: Iterable[dict[str, Any]] = ()) -> dict[str, Any]:
     """Return a document of ``session_summary.schema.json`` from whatever exists of the session.
 
     Its conclusions are facts, the same in every language; `workflow.evo.text.facts.sentence` words them.
+
+    Args:
+        session: the session.
+        summaries: documents of ``summary.schema.json``; a variant without one is collected anew.
     """
+    known = {summary["variant"]: summary for summary in summaries}
     board = session.npu.boards[0]
-    documents = [collect_variant(session, name) for name in session.variant_names]
+    documents = [known.get(name) or collect_variant(session, name) for name in session.variant_names]
     variants = [VariantSummary(document) for document in documents]
     dataset, dataset_problem = read_if_there(session.layout.fingerprint, "fingerprint")
     environment, environment_problem = read_if_there(session.layout.environment, "environment")

@@ -18,7 +18,7 @@ def wall_seconds(path: Path) -> float | None:
 
 
 def span(path: Path) -> tuple[float, float] | None:
-    """Return start and end of a job, seconds since 1970: its benchmark was written when it ended."""
+    """Return start and end of a job in seconds since 1970. Its benchmark file was written when it ended."""
     seconds = wall_seconds(path)
     try:
         end = Path(path).stat().st_mtime

@@ -1,4 +1,4 @@
-"""Everything that is known about one variant, from the files that exist. Nothing is made up for one that does not."""
+"""All that is known about one variant, from the files that exist. What does not exist is null."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .status import stale_results, status
 
 
 def collect_variant(session: Session, name: str) -> dict[str, Any]:
-    """Return a document of ``summary.schema.json`` for the variant ``name``, whatever exists of it.
+    """Return a document of ``summary.schema.json`` for the variant ``name``, from whatever exists of it.
 
     Raises:
         UserError: the session has no such variant.
@@ -56,10 +56,10 @@ def collect_variant(session: Session, name: str) -> dict[str, Any]:
 
 
 def files_of_variant(session: Session, name: str) -> list[Path]:
-    """Return every file that `collect_variant` reads, there or not: what it says changes with these only."""
+    """Return every file that `collect_variant` reads, existing or not. Its result changes only when one of them does."""
     paths, root = session.layout.variant(name), session.layout.root
     files = [session.layout.config, paths.results_csv, paths.plots, paths.unfinished_csv]
-    files += [paths.checkpoints / file for file in ("run.json", "incidents.jsonl")]
+    files += Journal(paths.checkpoints).files
     for stage, board in variant_stages(session):
         if stage.fails_variant:
             files += [stage.output(session.layout, name, board), log_file(root, stage.rule, name, board)]
@@ -67,7 +67,7 @@ def files_of_variant(session: Session, name: str) -> list[Path]:
 
 
 def _preflight(session: Session, variant: Variant, document: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return ``npu.json`` with the verdict of the session's gates on it."""
+    """Return ``npu.json`` with the verdict of the session's gates."""
     if document is None:
         return None
     facts = {key: value for key, value in document.items() if key not in {"schema_version", "variant"}}
@@ -75,7 +75,7 @@ def _preflight(session: Session, variant: Variant, document: Mapping[str, Any] |
 
 
 def _training(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return ``training.json`` with its totals: ``epochs_seconds`` has no pauses, ``seconds`` includes them."""
+    """Return ``training.json`` and ``epochs_seconds``, which has no pauses in it; ``seconds`` includes them."""
     if document is None:
         return None
     total = round(sum(epoch["seconds"] for epoch in document["epochs"]), 3)

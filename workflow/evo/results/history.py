@@ -1,4 +1,4 @@
-"""The course of a training, from Ultralytics' ``results.csv``."""
+"""The history of a training, from Ultralytics' ``results.csv``."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ COLUMNS = {
 def read_history(path: Path) -> dict[str, list[float | None]]:
     """Return ``{"epoch": [1, 2, …], series: values}``; empty without a readable file.
 
-    Of an epoch that stands there twice (training was killed between the line and the checkpoint) the later line
-    counts. A value that is no finite number is None.
+    When an epoch is listed twice (training was killed between the line and the checkpoint), the later line counts. A
+    value that is not finite is None.
     """
     by_epoch = _rows(path)
     if not by_epoch:
@@ -37,9 +37,10 @@ def read_history(path: Path) -> dict[str, list[float | None]]:
 
 
 def read_times(path: Path) -> list[float]:
-    """Return the seconds of the epochs whose duration ``results.csv`` tells, in order.
+    """Return the durations of epochs in seconds, in order.
 
-    It states the seconds since the training began or was continued: an epoch where that clock went back is left out.
+    ``results.csv`` has the seconds since the training was started or resumed. The first epoch after a resume, where
+    they start again at 0, is left out.
     """
     times = [_number(row.get("time")) for row in _rows(path).values()]
     pairs = zip([0.0, *times], times, strict=False)

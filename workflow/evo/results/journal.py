@@ -39,6 +39,11 @@ class Journal:
         sound = isinstance(run, dict) and _is_moment(run.get("started")) and isinstance(run.get("attempts"), int)
         self.run: dict[str, Any] = run if sound else {}
 
+    @property
+    def files(self) -> tuple[Path, Path]:
+        """The files that it reads."""
+        return self._run_file, self._incidents_file
+
     def start_attempt(self, recipe: str, batch: int) -> bool:
         """Count an attempt at ``recipe``. Returns whether an earlier attempt at the same recipe is continued."""
         again = self.run.get("recipe") == recipe

@@ -1,4 +1,4 @@
-"""Why a stage has no result: the last error in the log of its rule."""
+"""The error at the end of a log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..printable import printable
 
 TAIL_BYTES = 64 * 1024
 MAX_LINES = 3
-"""Lines of one error that are quoted; the others are counted."""
+"""Lines of an error that are quoted; the rest are counted."""
 
 MAX_LENGTH = 2000
 """Characters of a line that are quoted."""
@@ -18,10 +18,10 @@ _CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
 def logged_error(path: Path) -> str | None:
-    """Return the error that ended the program which wrote this log, or None.
+    """Return the error that ended the job which wrote this log, or None.
 
-    An error of the workflow is ``error: …`` and all lines after it, one per finding; of any other exception it is the
-    last line.
+    For an error of the workflow these are the line ``error: …`` and those after it, one per finding; for any other
+    exception the last line.
     """
     try:
         with Path(path).open("rb") as stream:
@@ -29,7 +29,7 @@ def logged_error(path: Path) -> str | None:
             text = stream.read().decode(errors="replace")
     except OSError:
         return None
-    # A log holds what libraries print too, names of files as they are.
+    # A log also has what libraries print, such as names of files with control characters.
     lines = [
         printable(line, MAX_LENGTH)
         for raw in text.expandtabs(1).splitlines()

@@ -1,4 +1,4 @@
-"""What the stages of one variant left."""
+"""The results of the stages of one variant."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .stages import Stage, variant_stages
 
 @dataclass(frozen=True)
 class Result:
-    """What one stage left.
+    """The result of one stage.
 
     Attributes:
         stage: the stage.
         board: the board it ran for; None where it runs once per variant.
-        done: whether its first output is there and can be read.
-        document: what stands in that output; None where it is no JSON document, or there is none.
-        damage: what is wrong with it.
+        done: whether its first output exists and is valid.
+        document: the JSON document in that output, if it is one.
+        damage: what is wrong with the output.
     """
 
     stage: Stage
@@ -39,16 +39,17 @@ class Result:
         return self.stage.rule, self.board
 
     def at(self, found: Fact) -> Fact:
-        """Return a fact on this result, with the board that it is on."""
+        """Return a fact about this result, with its board if it has one."""
         return fact("at_board", board=self.board, what=found) if self.board else found
 
 
 def read_results(session: Session, name: str) -> list[Result]:
-    """Return what each stage that a variant can fail with left, in the order of the stages and boards."""
+    """Return the result of each stage that a variant can fail with, in the order of the stages and boards."""
+    trained = session.layout.variant(name).training.is_file()
     return [
         _read(stage, stage.output(session.layout, name, board), board)
         for stage, board in variant_stages(session)
-        if stage.fails_variant
+        if stage.fails_variant and not (trained and stage.before_training_only)
     ]
 
 
@@ -70,5 +71,5 @@ def read_if_there(path: Path, schema: str) -> tuple[dict[str, Any] | None, str |
 
 
 def training_history(paths: VariantLayout) -> dict[str, list[float | None]]:
-    """Return the course of the training, also of one that is still running or was interrupted."""
+    """Return the history of the training, even while it runs or after it was interrupted."""
     return read_history(paths.results_csv) or read_history(paths.unfinished_csv)

@@ -1,6 +1,6 @@
-"""The stages of the pipeline, once. Whoever shows, plans, watches or times jobs reads this table.
+"""The table of stages. Reports, plan, monitor and timeline all read it; nothing else lists the rules.
 
-The rules say what depends on what; a test checks that they and the table name the same stages with the same files.
+The rules say what depends on what. A test compares them with this table: the same stages, files and wildcards.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..text.language import marked
 SESSION, VARIANT, BOARD = "session", "variant", "board"
 """How often a stage runs: once for a session, for each variant, or for each variant and board."""
 
-CHECKS, TRAINING, EVALUATION, NPU, REPORT = "checks", "training", "evaluation", "npu", "report"
+CHECKS, TRAINING, EVALUATION, NPU, REPORT = "Checks", "Training", "Evaluation", "NPU", "Report"
 
 GROUPS = {
     CHECKS: marked("checks"),
@@ -34,16 +34,19 @@ class Stage:
     """One rule of the pipeline.
 
     Attributes:
-        rule: its name, that of its script as well.
+        rule: name of the rule and of its script.
         scope: `SESSION`, `VARIANT` or `BOARD`.
         group: one of `GROUPS`.
-        outputs: attributes of the layout of its scope, all that the rule declares. The first one says that it is done.
-        schema: of the first output; None where that is not a JSON document.
-        label: a word for a narrow column.
-        letter: stands for it in a strip of jobs, its own among the stages of a variant.
-        params: what has changed when Snakemake says that the parameters of the rule have.
-        fails_variant: whether a variant fails with it. A report that cannot be written leaves a variant as it is.
-        applies: whether it belongs to a session.
+        outputs: attributes of the layout of its scope, every output of the rule. The stage is done when the first one
+            exists.
+        schema: schema of the first output; None where that is not a JSON document.
+        label: one word, for a narrow column.
+        letter: its mark in the monitor's row of jobs, unique among the stages of a variant.
+        params: what changed when Snakemake reports changed parameters of the rule.
+        gpu: whether it holds the GPU token while it runs.
+        before_training_only: whether it no longer matters once the variant is trained.
+        fails_variant: whether a variant fails when it fails. A variant without its report is still complete.
+        applies: whether a session has this stage.
     """
 
     rule: str
@@ -54,6 +57,8 @@ class Stage:
     label: str
     letter: str
     params: str
+    gpu: bool = False
+    before_training_only: bool = False
     fails_variant: bool = True
     applies: Callable[[Session], bool] = lambda session: True
 
@@ -63,14 +68,23 @@ class Stage:
 
     def paths(self, session: SessionLayout, variant: str | None = None, board: str | None = None) -> list[Path]:
         """Return the paths of all outputs."""
-        place: object = session
+        layout: object = session
         if self.scope != SESSION:
-            place = (
-                session.variant(str(variant))
-                if self.scope == VARIANT
-                else session.variant(str(variant)).board(str(board))
-            )
-        return [getattr(place, name) for name in self.outputs]
+            layout = session.variant(str(variant))
+            if self.scope == BOARD:
+                layout = session.variant(str(variant)).board(str(board))
+        return [getattr(layout, name) for name in self.outputs]
+
+    def log(self, session: SessionLayout, variant: str, board: str) -> Path:
+        """Return the log of the stage for a variant and a board, as far as it runs for each of them."""
+        return log_file(session.root, self.rule, *self._job(variant, board))
+
+    def benchmark(self, session: SessionLayout, variant: str, board: str) -> Path:
+        """Return the benchmark of the stage for a variant and a board, as far as it runs for each of them."""
+        return benchmark_file(session.root, self.rule, *self._job(variant, board))
+
+    def _job(self, variant: str, board: str) -> tuple[str | None, str | None]:
+        return None if self.scope == SESSION else variant, board if self.scope == BOARD else None
 
 
 STAGES = (
@@ -144,6 +158,8 @@ STAGES = (
         label="memory",
         letter="g",
         params="what the training depends on changed",
+        gpu=True,
+        before_training_only=True,
         applies=lambda session: session.may_use_gpu,
     ),
     Stage(
@@ -155,6 +171,7 @@ STAGES = (
         label="train",
         letter="T",
         params="what the training depends on changed",
+        gpu=True,
     ),
     Stage(
         "evaluate",
@@ -165,6 +182,7 @@ STAGES = (
         label="evaluate",
         letter="e",
         params="evaluate.splits, an evaluated split or the class names changed",
+        gpu=True,
     ),
     Stage(
         "export_int8",
@@ -229,7 +247,7 @@ STAGES = (
         fails_variant=False,
     ),
 )
-"""In the order in which a variant comes through them."""
+"""In the order in which a variant passes through them."""
 
 BY_RULE = {stage.rule: stage for stage in STAGES}
 
@@ -254,7 +272,7 @@ def boards_of(stage: Stage, boards: Iterable[str]) -> tuple[str | None, ...]:
     return tuple(boards) if stage.scope == BOARD else (None,)
 
 
-@cache  # the live page asks for each of them at every look
+@cache  # the monitor asks for all of them every two seconds
 def log_file(root: Path, rule: str, variant: str | None = None, board: str | None = None) -> Path:
     """Return the log of a job: ``{root}/logs/{rule}.log``, ``…/{rule}/{variant}.log``, ``…/{variant}.{board}.log``."""
     return _job_file(SessionLayout(Path(root)).logs, rule, variant, board, "log")
@@ -262,7 +280,7 @@ def log_file(root: Path, rule: str, variant: str | None = None, board: str | Non
 
 @cache
 def benchmark_file(root: Path, rule: str, variant: str | None = None, board: str | None = None) -> Path:
-    """Return the benchmark that Snakemake writes when a job has succeeded: named as its `log_file`."""
+    """Return the benchmark that Snakemake writes when a job has succeeded, named like its `log_file`."""
     return _job_file(SessionLayout(Path(root)).benchmarks, rule, variant, board, "tsv")
 
 

@@ -14,14 +14,15 @@ from .read import Result, training_history
 from .stages import BEFORE_TRAINING, log_file, shared_stages
 
 Stale = Mapping[tuple[str, str | None], Fact]
-"""By rule and board: why a result does not count."""
+"""Why a result does not count, by rule and board."""
 
 
 def status(session: Session, name: str, results: Sequence[Result], stale: Stale) -> tuple[str, str, Fact | None]:
     """Return ``(status, stage, reason)`` of a variant.
 
-    ``status`` is ``done``; ``failed`` when a stage left an error or its result contradicts another; ``missing`` when a
-    stage has not run or not finished. ``stage`` is then the first stage without a good result, ``reason`` says why.
+    ``status`` is ``done``; ``failed`` when a stage ended with an error or its result contradicts another; ``missing``
+    when a stage has not run or not finished. ``stage`` is then the first stage without a valid result, and ``reason``
+    says why.
     """
     for result in results:
         if result.damage:
@@ -31,21 +32,19 @@ def status(session: Session, name: str, results: Sequence[Result], stale: Stale)
         if contradiction:
             return "failed", result.stage.rule, result.at(contradiction)
     absent = [result for result in results if not result.done]
-    trained = any(result.stage.rule == "train" and result.done for result in results)
-    # The memory check is for a training to come, and there is none of it on a CPU.
-    memory = [result for result in absent if result.stage.rule == "check_memory"]
-    absent = [result for result in absent if result not in memory]
     if not absent:
         return "done", results[-1].stage.rule, None
-    # What follows the training runs side by side, and so does the memory check with the other checks.
-    candidates = absent if trained else [*absent[:1], *memory]
-    for result in candidates:
+    trained = any(result.stage.rule == "train" and result.done for result in results)
+    # The stages after the training run in parallel, and so does the memory check with the preflight. Of any other stage
+    # whose turn has not come yet, an error in the log is that of an earlier run.
+    begun = [result for result in absent if trained or result is absent[0] or result.stage.before_training_only]
+    for result in begun:
         if error := _logged(session, result.stage.rule, name, result.board):
             return "failed", result.stage.rule, result.at(fact("quoted", text=error))
     # A variant that was trained before there was a preflight does not wait for it.
     later = (result for result in absent if not (trained and result.stage.rule in BEFORE_TRAINING))
     first = next(later, absent[0])
-    if first.stage.rule in {"preflight_npu", "train"}:
+    if not trained:
         for stage in shared_stages(session):
             if stage.rule in BEFORE_TRAINING and (error := _logged(session, stage.rule)):
                 return "failed", stage.rule, fact("quoted", text=error)
@@ -73,7 +72,7 @@ def _unfinished(paths: VariantLayout) -> Fact:
 
 
 def _broken_promise(result: Result) -> Fact | None:
-    """Return what a result says against itself; its figures are shown nevertheless."""
+    """Return how a result breaks what its level or the export promises; its figures are shown nevertheless."""
     if result.document is None:
         return None
     if result.stage.rule == "train" and not result.document["activations"]["verified"]:
@@ -85,7 +84,7 @@ def _broken_promise(result: Result) -> Fact | None:
 
 
 def stale_results(results: Sequence[Result]) -> dict[tuple[str, str | None], Fact]:
-    """Return, by rule and board, the results that are of another file than the one there is. None of them is shown."""
+    """Return, by rule and board, the results that were made from another file than the present one. They are not shown."""
     documents = {result.key: result.document for result in results}
     training, metrics, export, int8 = (
         documents[rule, None] for rule in ("train", "evaluate", "export_int8", "evaluate_int8")
@@ -111,7 +110,7 @@ def stale_results(results: Sequence[Result]) -> dict[tuple[str, str | None], Fac
         found["evaluate_int8", None] = other_model("metrics_int8.json")
     elif best and int8 and int8["float"]["evaluation"]["weights_sha256"] != best:
         found["evaluate_int8", None] = other_weights("metrics_int8.json")
-        if model:  # it was evaluated beside those weights: it is made of them, and so is what was compiled of it
+        if model:  # it was evaluated together with those weights: it was exported from them, and compiled after that
             found["export_int8", None] = other_weights("metadata.json")
             found = {key: other_weights("compatibility.json") for key in compiled} | found
     return found

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
-from ..config import variants
 from ..config.session import Session
 from ..data.hashes import DatasetHashes
 from ..data.source import CACHE, session_hashes
 from ..errors import EvoError
-from ..files import read_json, sha256_file, sha256_json, write_json
+from ..files import read_json, sha256_json, write_json
 from ..models.graph import identity
 from ..remembered import FileMemory
 from ..training.recipe import pretrained_hash, recipe_document, standing_recipe
-from .triggers import tree_hash
+from .code import module_hash
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ def _found_out(session: Session) -> Identities:
 
 def _models(session: Session, nc: int) -> dict[str, str]:
     """Return the identity of each variant's network. A model file is parsed once, however many starts follow."""
-    read_by = sha256_json([tree_hash("models"), sha256_file(Path(variants.__file__)), nc])
+    read_by = sha256_json([module_hash("workflow.evo.models.graph"), nc])
     memory = FileMemory(CACHE / "networks.json", read_by)
     found = {}
     for variant in session.variants:

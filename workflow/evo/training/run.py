@@ -178,6 +178,7 @@ class _Training:
 
     def _require_checks(self) -> None:
         """Refuse a network whose checks have not passed, also when this script is called by hand."""
+        self._check(self.session.layout.environment, "environment", "check_environment")
         model = self._check(self.layout.model, "model", "validate_model")
         if model["fingerprint"] != self.document["model"]:
             raise UserError(
