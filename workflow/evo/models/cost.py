@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .modules import MODULES
 
 if TYPE_CHECKING:
-    from .graph import Graph
+    from .network import Graph
 
 NOMINAL = 640
 """Side of the image in pixels for which the cost of a network is told and limited."""

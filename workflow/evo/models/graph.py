@@ -1,6 +1,6 @@
 """The network of a definition without building it: channels, strides and a fingerprint, in milliseconds.
 
-Channels follow Ultralytics' ``parse_model`` (``nn/tasks.py``, 8.4.190); a test holds them against real builds.
+Channels follow Ultralytics' ``parse_model`` (``nn/tasks.py``, 8.4.190); a test compares them with real builds.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,65 +16,11 @@ from ..errors import UserError
 from ..files import sha256_file, sha256_json
 from . import cost
 from .definition import Definition, Layer, read_definition
-from .expressions import Activation
 from .modules import MODULES, bind
+from .network import IMAGE, Graph, GraphLayer
 from .problems import Problems
 
-IMAGE = 256
-"""Side of the image in pixels on which sizes are followed, the one Ultralytics measures strides with."""
-
 _LARGE_SCALES = frozenset("mlx")  # parse_model builds C3k2 with c3k=True at these
-
-
-@dataclass(frozen=True)
-class GraphLayer:
-    """One layer of the resolved network.
-
-    Attributes:
-        index: from 0.
-        part: ``backbone``, ``neck`` or ``detect``.
-        module: a key of `modules.MODULES`.
-        sources: absolute indices; -1 is the image.
-        repeats: after the depth gain.
-        channels_in: channels of every source.
-        channels: output channels; 0 for the detection head.
-        size: output side in pixels for a square image of `IMAGE` pixels.
-        arguments: by name, defaults included, without channels.
-        line: in the file.
-    """
-
-    index: int
-    part: str
-    module: str
-    sources: tuple[int, ...]
-    repeats: int
-    channels_in: tuple[int, ...]
-    channels: int
-    size: int
-    arguments: Mapping[str, Any]
-    line: int
-
-    @property
-    def stride(self) -> float:
-        """Pixels of the image per pixel of the output."""
-        return IMAGE / self.size
-
-
-@dataclass(frozen=True)
-class Graph:
-    """A resolved network: what training will build for ``nc`` classes and ``channels`` image channels."""
-
-    layers: tuple[GraphLayer, ...]
-    nc: int
-    channels: int
-    reg_max: int
-    end2end: bool
-    activations: Mapping[str, Activation]
-
-    @property
-    def strides(self) -> tuple[int, ...]:
-        """Strides of the maps that the detection head reads."""
-        return tuple(int(self.layers[source].stride) for source in self.layers[-1].sources)
 
 
 def make_divisible(value: float, divisor: int = 8) -> int:
