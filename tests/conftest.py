@@ -136,16 +136,16 @@ def environment(**extra: str) -> dict[str, str]:
 
 
 def run_script(
-    name: str, *arguments: object, folder: Path, afresh: bool = False, **extra: str
+    name: str, *arguments: object, folder: Path, small: bool = False, **extra: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a script of the workflow in ``folder`` to its end.
+    """Run a script of the workflow by `quick_python` in ``folder`` to its end.
 
     Args:
-        afresh: it imports what it needs itself, as when a shell starts it.
+        small: it needs no large library.
         extra: variables of its environment.
     """
     return subprocess.run(
-        [sys.executable if afresh else quick_python(), "-m", f"workflow.scripts.{name}", *map(str, arguments)],
+        [quick_python(small), "-m", f"workflow.scripts.{name}", *map(str, arguments)],
         cwd=folder,
         env=environment(PYTHONPATH=str(ROOT), **extra),
         capture_output=True,

@@ -43,6 +43,8 @@ def quick_python(small: bool = False) -> str:
 
     import psutil
 
+    if not hasattr(os, "pidfd_open"):  # Linux only
+        return sys.executable
     owner = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
     since = psutil.Process(owner).create_time()
     folder = Path(tempfile.gettempdir()) / f"quick-python-{os.getuid()}-{owner}-{since}"
@@ -96,6 +98,7 @@ def _serve(folder: str, owner: int) -> None:
         listeners[name].bind(f"{folder}/{name}.socket")
         listeners[name].listen(64)
     os.write(1, b"ready\n")  # calls wait until somebody answers them
+    os.dup2(2, 1)  # nobody reads further on
     for name in SMALL:
         importlib.import_module(name)
     from snakemake.cli import get_argument_parser

@@ -29,8 +29,14 @@ def networks(library):
     """Every network of the grid, built once for 10 classes: {file: (definition, model)}."""
     from workflow.evo.models.build import build
 
-    definitions = {path: load_definition(path) for path in FILES}
-    return {path: (definition, build(definition, 10)) for path, definition in definitions.items()}
+    found = {}
+    for path in FILES:
+        definition = load_definition(path)
+        model = build(definition, 10)
+        detect = model.model[-1]
+        detect.legacy = detect.legacy  # `parse_model` sets it on the class, where the next network changes it
+        found[path] = definition, model
+    return found
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from tests.unit.model_files import line_of, write
 from workflow.evo.config.variants import ROOT, model_file
 from workflow.evo.files import read_json
 from workflow.evo.models import graph
+from workflow.evo.text.facts import sentence
 
 
 def test_the_checks_of_a_variant_write_the_same_documents_every_time(tmp_path):
@@ -33,7 +34,7 @@ def test_the_checks_of_a_variant_write_the_same_documents_every_time(tmp_path):
     assert (model["parameters"], model["layers"], model["strides"]) == (1_871_934, 23, [8, 16, 32])
     assert sum(part["parameters"] for part in model["parts"].values()) == model["parameters"]
     assert model["fingerprint"] == graph.identity(model_file(2, "relu"), 10)
-    assert model["notes"] == [
+    assert [sentence(note) for note in model["notes"]] == [
         "nc 80 in the file, 10 in the dataset: training uses 10",
         "plain Ultralytics would use ReLU in every part of this file: this workflow returns neck and detect to SiLU",
     ]

@@ -12,7 +12,7 @@ from tests.unit.synthetic import make_session
 
 
 def monitor(folder, *arguments):
-    return run_script("monitor", *arguments, folder=folder, COLUMNS="80")
+    return run_script("monitor", *arguments, folder=folder, small=True, COLUMNS="80")
 
 
 def test_the_session_that_was_started_last_is_shown_from_a_pipe_once_and_without_colours(session, tmp_path):
