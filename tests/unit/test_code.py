@@ -11,7 +11,7 @@ def project(tmp_path, monkeypatch):
     files = {
         "workflow/__init__.py": "",
         "workflow/scripts/__init__.py": "",
-        "workflow/scripts/draw.py": "from workflow.evo.host.console import log\nfrom workflow.evo.data.ink import INK\n",
+        "workflow/scripts/draw.py": "from workflow.evo.host import console\nfrom workflow.evo.data.ink import INK\n",
         "workflow/evo/__init__.py": "",
         "workflow/evo/errors.py": "class Oops(Exception): pass\n",
         "workflow/evo/host/__init__.py": "",
