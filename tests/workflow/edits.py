@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -107,10 +108,11 @@ def _new_image(split: str) -> Callable[[Place], object]:
     return do
 
 
-def _schema(name: str) -> Callable[[Place], object]:
-    return _checkout(
-        f"workflow/schemas/{name}.schema.json", '"schema_version": {"const": 1}', '"schema_version": {"const": 2}'
-    )
+def _new_schema_version(path: Path) -> None:
+    before = path.read_text()
+    after = re.sub(r'("schema_version": \{"const": )(\d+)', lambda found: f"{found[1]}{int(found[2]) + 1}", before)
+    assert after != before
+    path.write_text(after)
 
 
 def _documents(place: Place) -> list[Path]:
@@ -252,12 +254,12 @@ EDITS = (
     # The project itself
     Edit(
         "a new schema version of every JSON document",
-        lambda place: [_schema(path.name.removesuffix(".schema.json"))(place) for path in _documents(place)],
+        lambda place: [_new_schema_version(path) for path in _documents(place)],
         NOTHING,
     ),
     Edit(
         "code of the reports",
-        _checkout("workflow/evo/reporting/render.py", "from __future__", "# ours\nfrom __future__"),
+        _checkout("workflow/evo/reporting/render.py", "import annotations\n", "import annotations\n\nOURS = 1\n"),
         REPORTS,
     ),
     Edit("a template of the reports", _checkout("workflow/evo/reporting/templates/variant.md.j2", "#", "# #"), REPORTS),
