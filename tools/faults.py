@@ -30,7 +30,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workflow.evo.config.session import Session, load_session
+from workflow.evo.config.loading import load_session
+from workflow.evo.config.session import Session
 from workflow.evo.data.check import check
 from workflow.evo.data.dataset import load_dataset
 from workflow.evo.data.digits import draw

@@ -43,7 +43,7 @@ PROBE = """
 import json, sys
 from pathlib import Path
 from workflow.evo.host import ultralytics_env
-from workflow.evo.config.session import load_session_files
+from workflow.evo.config.loading import load_session_files
 ultralytics_env.prepare(Path("settings"))
 from workflow.evo.models.definition import load_definition
 from workflow.evo.training import memory

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from workflow.evo.config.session import NpuSettings, Session
+from workflow.evo.config.session import NpuSettings, Session, TrainSettings
 from workflow.evo.config.variants import LEVEL_SCOPES, PARTS, Variant
 from workflow.evo.evaluation.int8 import difference
 from workflow.evo.files import sha256_json, write_json
@@ -43,11 +43,13 @@ def make_session(
             for level in (2, 3, 4)
             for activation in ("relu", "leaky")
         ]
-    settings = {"epochs": 4, "imgsz": 320, "batch": 16, "nbs": 32, "seed": 0, **(train or {})}
+    settings = {"epochs": 4, "imgsz": 320, "batch": 16, "nbs": 32, "workers": 8, "seed": 0, "pretrained": False}
+    settings |= train or {}
     document = {"session": name, "train": settings}
     root = folder / "results" / name
     digits = {"train": 8, "val": 4, "test": 4, "size": 64, "seed": 0}
-    return Session(name, root, None, digits, tuple(variants), settings, ("val", "test"), npu, language, document)
+    chosen = TrainSettings.of(settings)
+    return Session(name, root, None, digits, tuple(variants), chosen, ("val", "test"), npu, language, document)
 
 
 def digest(*words: object) -> str:
@@ -167,12 +169,12 @@ def expected_activations(variant: Variant) -> dict[str, str]:
 def write_training(session: Session, name: str, **changes: Any) -> dict[str, Any]:
     """Write train/training.json, results.csv and a stand-in for best.pt; ``changes`` replace keys of the document."""
     layout = session.layout.variant(name)
-    epochs = int(session.train["epochs"])
+    epochs = session.train.epochs
     expected = expected_activations(session.variant(name))
     document = {
         "variant": name,
         "recipe": digest("recipe", name),
-        "arguments": {**session.train, "optimizer": "MuSGD"},
+        "arguments": {**session.train.arguments, "optimizer": "MuSGD"},
         "model_fingerprint": digest("network", name),
         "data_hash": digest("data"),
         "weights": {"best": digest("best", name), "last": digest("last", name)},
@@ -291,7 +293,7 @@ def write_preflight(
     document = {
         "variant": name,
         "nc": len(CLASSES),
-        "imgsz": session.train["imgsz"],
+        "imgsz": session.train.imgsz,
         "operators": 179,
         "macs": 118_352_896,
         "activations": int8_activations(session.variant(name)),

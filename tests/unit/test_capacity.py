@@ -1,6 +1,6 @@
 import pytest
 
-from workflow.evo.config.session import load_session
+from workflow.evo.config.loading import load_session
 from workflow.evo.host.devices import Device
 from workflow.evo.session import capacity as module
 from workflow.evo.session.capacity import Capacity, capacity, cpu_trainings
@@ -59,7 +59,7 @@ def test_the_processors_a_training_claims_do_not_change_its_loaders(host):
     host(8)
     chosen = session(workers=8)
     capacity(chosen, 8, 8)
-    assert chosen.train["workers"] == 8
+    assert chosen.train.workers == 8
 
 
 def test_on_a_cluster_every_training_gets_all_that_it_asks_for(host, monkeypatch):

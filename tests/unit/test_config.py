@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from workflow.evo.config import variants
-from workflow.evo.config.session import convert_overrides, load_session, load_session_files, merge, read_yaml
+from workflow.evo.config.loading import convert_overrides, load_session, load_session_files, merge, read_yaml
 from workflow.evo.errors import UserError
 
 GRID = ["level2_relu", "level2_leaky", "level3_relu", "level3_leaky", "level4_relu", "level4_leaky"]
@@ -42,7 +42,7 @@ def test_an_empty_configuration_is_the_session_of_the_defaults(models):
     assert session.data is None
     assert session.variant_names == GRID
     assert session.splits == ("val", "test")
-    assert session.train["epochs"] == 100
+    assert session.train.epochs == 100
     first = session.variants[0]
     assert (first.level, first.activation) == (2, "relu")
     assert first.yaml == models / "npu_level2_scales_backbone_relu.yaml"
@@ -101,7 +101,7 @@ def test_a_later_file_is_laid_over_an_earlier_one_key_by_key(tmp_path):
     overlay.write_text('{"session": "top", "train": {"epochs": 5}, "grid": {"levels": [4]}}')
     session = load_session_files([base, overlay])
     assert session.name == "top"
-    assert (session.train["epochs"], session.train["lr0"]) == (5, 0.02)
+    assert (session.train.epochs, session.train.arguments["lr0"]) == (5, 0.02)
     assert session.variant_names == ["level4_relu", "level4_leaky"]
 
 
@@ -115,7 +115,7 @@ def test_nested_overrides_that_arrive_as_text_get_their_types():
     overrides = {"train": {"epochs": "3", "amp": "false", "lr0": "1e-3"}, "grid": {"levels": ["4"]}}
     session = load_session({"train": {"batch": 8}}, overrides)
     assert session.variant_names == ["level4_relu", "level4_leaky"]
-    train = session.train
+    train = session.train.arguments
     assert (train["epochs"], train["amp"], train["lr0"], train["batch"]) == (3, False, 0.001, 8)
     assert type(train["epochs"]) is int
 
@@ -267,7 +267,7 @@ def test_missing_pretrained_weights_are_refused_before_anything_runs(tmp_path):
     message = refusal({"train": {"pretrained": "yolo8n.pt"}})
     assert f"configuration key 'train.pretrained': weights file not found: {tmp_path}/yolo8n.pt" in message
     assert "did you mean 'yolov8n.pt'?" in message
-    assert load_session({"train": {"pretrained": "yolov8n.pt"}}).train["pretrained"] == "yolov8n.pt"
+    assert load_session({"train": {"pretrained": "yolov8n.pt"}}).train.pretrained == "yolov8n.pt"
 
 
 def test_an_unknown_variant_of_a_session_is_refused_and_the_nearest_suggested():

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from workflow.evo.config import train_arguments
-from workflow.evo.config.session import load_session, load_session_files, read_yaml
+from workflow.evo.config.loading import load_session, load_session_files, read_yaml
 from workflow.evo.config.variants import ROOT
 from workflow.evo.files import load_schema
 
@@ -71,7 +71,7 @@ def test_the_demo_is_an_overlay_that_loads():
     assert session.name == "demo"
     assert session.data is None
     assert len(session.variants) == 6
-    assert session.train["epochs"] < 30
+    assert session.train.epochs < 30
 
 
 @pytest.mark.parametrize("path", sorted(CONFIG.glob("*.yaml")), ids=lambda path: path.name)

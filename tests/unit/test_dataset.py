@@ -13,6 +13,7 @@ from workflow.evo.data import dataset as reading
 from workflow.evo.data.dataset import load_dataset
 from workflow.evo.data.listing import IMAGE_SUFFIXES, label_path, list_images
 from workflow.evo.errors import UserError
+from workflow.evo.text.facts import sentence
 
 
 def refusal(path: Path) -> str:
@@ -52,7 +53,7 @@ def test_equal_names_by_the_ten_thousand_are_counted_and_not_compared_with_each_
 
     monkeypatch.setattr(reading, "_names", lambda *_: Names(["same"] * 50_000 + ["other"]))
     (remark,) = load_dataset(save_dataset(tmp_path)).remarks
-    assert (remark.what.code, remark.message, remark.count) == (
+    assert (remark.what.code, sentence(remark.what), remark.count) == (
         "class_name_twice",
         "several classes share a name: 'same'",
         1,

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.unit.dataset_folder import save_dataset, save_image
-from workflow.evo.config.session import load_session
+from workflow.evo.config.loading import load_session
 from workflow.evo.data import place
 from workflow.evo.data.dataset import load_dataset
 from workflow.evo.data.place import refuse_misplaced

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.unit.dataset_folder import save_dataset
-from workflow.evo.config.session import load_session_files
+from workflow.evo.config.loading import load_session_files
 from workflow.evo.data.source import session_hashes
 from workflow.evo.errors import UserError
 from workflow.evo.files import read_json

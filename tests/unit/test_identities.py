@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.dataset_folder import save_dataset
 from workflow.evo import remembered
-from workflow.evo.config.session import load_session
+from workflow.evo.config.loading import load_session
 from workflow.evo.config.variants import model_file
 from workflow.evo.remembered import FileMemory, sha256_remembered
 from workflow.evo.session import identities as finding
@@ -90,7 +90,7 @@ def test_other_classes_or_another_reader_of_models_parse_all_again(session, tmp_
     identities(session)
     assert len(parsed) == len(session.variants)
     parsed.clear()
-    monkeypatch.setattr(finding, "tree_hash", lambda subject: f"another {subject}")
+    monkeypatch.setattr(finding, "module_hash", lambda module: f"another {module}")
     identities(session)
     assert len(parsed) == len(session.variants)
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from tests.unit.dataset_folder import save_dataset
-from workflow.evo.config.session import load_session
+from workflow.evo.config.loading import load_session
 from workflow.evo.config.train_arguments import with_defaults
 from workflow.evo.data.digits import identity
 from workflow.evo.data.source import session_hashes
@@ -46,7 +46,8 @@ def named_by_0_1_0(session, data, **changes):
     """Return the recipe of version 0.1.0."""
     document = described(session)
     omitted = {"device", "verbose", "plots", "save_period", "profile", "cache", "pretrained"}
-    arguments = {key: value for key, value in with_defaults(dict(session.train)).items() if key not in omitted}
+    chosen = with_defaults(dict(session.train.arguments))
+    arguments = {key: value for key, value in chosen.items() if key not in omitted}
     kept = {key: document[key] for key in ("model", "pretrained", "ultralytics", "torch")}
     return sha256_json({**kept, "arguments": {**arguments, **changes}, "data": data})
 

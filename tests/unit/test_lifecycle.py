@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from workflow.evo.config.session import load_session
+from workflow.evo.config.loading import load_session
 from workflow.evo.errors import DiskFull, UserError
 from workflow.evo.results.journal import Journal
 from workflow.evo.session import lifecycle
@@ -20,7 +20,7 @@ HOLDER = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from workflow.evo.session import lifecycle
-from workflow.evo.config.session import load_session
+from workflow.evo.config.loading import load_session
 lifecycle.start(load_session({"session": "s"}))
 print("running", flush=True)
 sys.stdin.read()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from workflow.evo.config.session import load_session
+from workflow.evo.config.loading import load_session
 from workflow.evo.files import write_json
 from workflow.evo.results.journal import Journal
 from workflow.evo.text.facts import sentence
@@ -96,7 +96,7 @@ def begin(tmp_path, monkeypatch):
         found = {"device": "GPU", "total_mib": 8000.0, "free_mib": 7100.0, **now}
         monkeypatch.setattr(memory, "gpu", lambda: Gpu(**found))
         journal = Journal(tmp_path / "checkpoints")
-        journal.start_attempt("ours", session.train["batch"])
+        journal.start_attempt("ours", session.train.batch)
         path = tmp_path / "memory.json"
         if now:
             monkeypatch.setattr(

@@ -116,7 +116,7 @@ def test_a_network_that_nobody_could_build_does_not_stop_the_check_of_the_enviro
     monkeypatch.setattr(check_environment, "dataset_names", lambda _: ["a"] * 80)
     monkeypatch.setattr("workflow.evo.models.build.build", None)
     huge = write(tmp_path, text=HUGE["a pair of kernels of 15"][0])
-    good = SimpleNamespace(variants=[SimpleNamespace(yaml=FILES[0])], train={})
-    both = SimpleNamespace(variants=[SimpleNamespace(yaml=huge), *good.variants], train={})
+    good = SimpleNamespace(variants=[SimpleNamespace(yaml=FILES[0])], train=SimpleNamespace(cache=False))
+    both = SimpleNamespace(variants=[SimpleNamespace(yaml=huge), *good.variants], train=SimpleNamespace(cache=False))
     needed = disk.of_variant(3_157_200) / 2**30
     assert check_environment._disk_needed(both) == check_environment._disk_needed(good) == round(needed, 2) > 0

@@ -84,7 +84,7 @@ VERSIONS = {"torch": "2.14.1", "ultralytics": "8.4.190"}
 
 def recipe_of(session, name, **arguments):
     return {
-        "arguments": {**session.train, "optimizer": "MuSGD", **arguments},
+        "arguments": {**session.train.arguments, "optimizer": "MuSGD", **arguments},
         "model": digest("network", name),
         "data": digest("data"),
         "pretrained": None,
@@ -207,7 +207,7 @@ def test_a_batch_that_memory_halved_is_no_changed_setting(session):
     training = synthetic.write_training(
         session,
         "level2_relu",
-        arguments={**session.train, "optimizer": "MuSGD", "batch": 8},
+        arguments={**session.train.arguments, "optimizer": "MuSGD", "batch": 8},
         incidents=[incident],
         environment={"device": "Test CPU", "versions": VERSIONS},
     )

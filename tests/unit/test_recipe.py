@@ -4,7 +4,7 @@ import shutil
 import pytest
 
 from workflow.evo.config import variants
-from workflow.evo.config.session import load_session
+from workflow.evo.config.loading import load_session
 from workflow.evo.config.train_arguments import NEUTRAL
 from workflow.evo.training import recipe as recipe_module
 from workflow.evo.training.recipe import arguments_of, recipe, recipe_document

@@ -186,7 +186,7 @@ def test_variants_of_different_experiments_are_warned_about(session):
         0.35,
         data_hash=digest("other data"),
         model_fingerprint=digest("network", "level2_relu"),
-        arguments={**session.train, "optimizer": "MuSGD", "seed": 1},
+        arguments={**session.train.arguments, "optimizer": "MuSGD", "seed": 1},
     )
     assert said(compare(session)["warnings"]) == [
         "level2_relu and level3_relu are the same network.",

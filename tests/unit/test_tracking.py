@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from workflow.evo.config.session import load_session
+from workflow.evo.config.loading import load_session
 from workflow.evo.errors import UserError
 from workflow.evo.training.tracking import forget, prepare_mlflow, require_trackers
 

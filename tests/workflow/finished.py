@@ -16,7 +16,7 @@ from tests.conftest import ROOT, TINY, Workspace, environment, quick_snakemake
 from tests.unit import synthetic
 from tests.unit.dataset_folder import save_dataset
 from workflow.evo.config.boards import board_names
-from workflow.evo.config.session import load_session_files
+from workflow.evo.config.loading import load_session_files
 from workflow.evo.config.train_arguments import with_defaults
 from workflow.evo.data.source import session_hashes
 from workflow.evo.plan.dry_run import Job, parse
@@ -149,7 +149,7 @@ def _write_documents() -> None:
             0.4,
             names=data.names,
             recipe=identity,
-            arguments=with_defaults(dict(session.train)),
+            arguments=with_defaults(dict(session.train.arguments)),
             model_fingerprint=document["model"],
             data_hash=data.training,
         )

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.workflow.edits import EDITS, TRAINING, Edit
 from tests.workflow.finished import Place, finish, touch
-from workflow.evo.config.session import load_session_files
+from workflow.evo.config.loading import load_session_files
 from workflow.evo.data.source import session_hashes
 from workflow.evo.plan.dry_run import Job
 from workflow.evo.session.triggers import evaluation_identity

@@ -14,7 +14,7 @@ from tests.conftest import ROOT, Workspace, environment
 from tests.quick_python import quick_python
 from tests.unit import synthetic
 from workflow.evo.config.boards import board_names
-from workflow.evo.config.session import load_session_files
+from workflow.evo.config.loading import load_session_files
 from workflow.evo.data.source import session_hashes
 from workflow.evo.host.environment import cpu_name
 from workflow.evo.plan.dry_run import parse
@@ -98,14 +98,14 @@ def _write_documents(workspace: Workspace) -> None:
             arguments=arguments_of(session),
             model_fingerprint=document["model"],
             data_hash=data,
-            epochs=[{"epoch": epoch, "seconds": SECONDS, "batch": session.train["batch"]} for epoch in (1, 2)],
+            epochs=[{"epoch": epoch, "seconds": SECONDS, "batch": session.train.batch} for epoch in (1, 2)],
             environment={"device": cpu_name(), "versions": versions},
         )
         synthetic.write_preflight(session, variant.name, boards=board_names())
         folder = session.layout.variant(variant.name).checkpoints
-        with CheckpointStore(folder).writing(identity, 2, finished=True, batch=session.train["batch"]) as draft:
+        with CheckpointStore(folder).writing(identity, 2, finished=True, batch=session.train.batch) as draft:
             (draft / "state.pt").write_bytes(b"state")
-        Journal(folder).start_attempt(identity, session.train["batch"])
+        Journal(folder).start_attempt(identity, session.train.batch)
 
 
 @pytest.fixture

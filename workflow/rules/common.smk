@@ -12,11 +12,11 @@ sys.path[:] = [path for path in sys.path if path != workflow.basedir] + [workflo
 from snakemake.cli import get_argument_parser
 
 from workflow.evo.session.capacity import capacity
-from workflow.evo.config.session import load_session, read_yaml
+from workflow.evo.config.loading import load_session, read_yaml
 from workflow.evo.data.place import refuse_misplaced
 from workflow.evo.data.source import dataset_yaml
 from workflow.evo.errors import EvoError, UserError
-from workflow.evo.config.session import load_session, read_yaml
+from workflow.evo.config.loading import load_session, read_yaml
 from workflow.evo.data.place import refuse_misplaced
 from workflow.evo.errors import EvoError, UserError
 from workflow.evo.printable import log_line

@@ -11,7 +11,7 @@ rule preflight_npu:
     conda:
         "../../environment.yml"
     params:
-        imgsz=SESSION.train["imgsz"],
+        imgsz=SESSION.train.imgsz,
         compiler=preflight_identity(),
         code=code_of("preflight_npu"),
     shell:

@@ -57,7 +57,7 @@ def _check_arguments(session: Session) -> None:
     from ultralytics.cfg import get_cfg
 
     try:
-        get_cfg(overrides=dict(session.train))
+        get_cfg(overrides=dict(session.train.arguments))
     except (SyntaxError, TypeError, ValueError) as error:
         raise UserError(f"Ultralytics refuses the training arguments: {error}", where="train") from error
 
@@ -65,7 +65,7 @@ def _check_arguments(session: Session) -> None:
 def _device(session: Session, facts: dict[str, Any]) -> str:
     import torch
 
-    wanted = str(session.train.get("device"))
+    wanted = str(session.train.device)
     if wanted in {"cpu", "mps"}:
         if wanted == "mps" and not torch.backends.mps.is_available():
             raise UserError(
@@ -99,8 +99,8 @@ def _disk_needed(session: Session) -> float:
         except UserError:
             continue  # validate_model says what is wrong with it; it will train nothing
         total += disk.of_variant(cost.total(network).weights)
-    if session.train.get("cache") == "disk":
-        total += training_images(session) * session.train["imgsz"] ** 2 * 3
+    if session.train.cache == "disk":
+        total += training_images(session) * session.train.imgsz**2 * 3
     return round(total / environment.GIB, 2)
 
 
@@ -115,9 +115,9 @@ def _expected(session: Session, device: str) -> dict[str, Any] | None:
         except UserError:
             continue
         log_line(f"no GPU: timing a few training steps of {variant.name} …")
-        batch = min(session.train["batch"], 4)
-        timed = time_steps(definition, len(dataset_names(session)), session.train["imgsz"], batch)
-        images = training_images(session) * session.train["epochs"] * len(session.variants)
+        batch = min(session.train.batch, 4)
+        timed = time_steps(definition, len(dataset_names(session)), session.train.imgsz, batch)
+        images = training_images(session) * session.train.epochs * len(session.variants)
         seconds = timed.seconds_per_image
         basis = fact(
             "timed_steps",

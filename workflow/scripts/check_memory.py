@@ -31,7 +31,7 @@ def main() -> None:
     session, variant = parse_variant("check_memory", __doc__)
     console = Console(variant.name)
     try:
-        with lease(session.train.get("device"), console.log) as gpu, ultralytics_env.offline():
+        with lease(session.train.device, console.log) as gpu, ultralytics_env.offline():
             guard_ultralytics()
             tracking.allow(())
             document = check(session, variant, console, leased=gpu is not None)
@@ -57,13 +57,13 @@ def check(session: Session, variant: Variant, console: Console, *, leased: bool)
     if gpu is None:
         return {"recipe": identity, "skipped": "no GPU to try it on", **nothing, "tried": []}
     arguments = trainer_arguments(
-        session, variant, batch=session.train["batch"], save_dir=session.layout.root, leased=leased
+        session, variant, batch=session.train.batch, save_dir=session.layout.root, leased=leased
     )
     train = memory.train_one_epoch(load_definition(variant.yaml), console.log)
     tried = memory.probe(arguments, train, session.layout.view)
     if not tried[-1]["fits"]:
         raise EvoError(
-            f"not even one image of {session.train['imgsz']} px fits into the memory of "
+            f"not even one image of {session.train.imgsz} px fits into the memory of "
             f"{gpu.device}: {tried[-1]['error']}",
             where=variant.name,
             hint="lower train.imgsz, use a GPU with more memory, or end what else uses this one (see nvidia-smi)",

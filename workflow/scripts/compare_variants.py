@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workflow.evo.config.session import load_session_files
+from workflow.evo.config.loading import load_session_files
 from workflow.evo.files import read_json, write_atomically, write_json
 from workflow.evo.host.entry_point import entry_point
 from workflow.evo.printable import log_line

@@ -30,11 +30,11 @@ def main() -> None:
     check_unchanged(layout.best, training["weights"]["best"])
     data = checked_hashes(session)
     with (
-        lease(session.train.get("device"), log_line) as gpu,
+        lease(session.train.device, log_line) as gpu,
         ultralytics_env.offline(max(arguments.threads, 1)),
     ):
         # The leased GPU is the only visible one, whatever its number in the configuration.
-        placement = {key: value for key, value in session.train.items() if not (gpu and key == "device")}
+        placement = {key: value for key, value in session.train.arguments.items() if not (gpu and key == "device")}
         document, details = evaluate(
             layout.best, session.layout.dataset_yaml, session.splits, placement, layout.evaluate
         )

@@ -27,8 +27,8 @@ def main() -> None:
     check_unchanged(layout.best, training["weights"]["best"])
     data = checked_hashes(session)
     executed = read_json(layout.activations, "activations")["executed"]
-    single = bool(session.train.get("single_cls"))
-    imgsz, seed = session.train["imgsz"], session.train["seed"]
+    single = bool(session.train.single_cls)
+    imgsz, seed = session.train.imgsz, session.train.seed
     with ultralytics_env.offline():
         from workflow.evo.models.checkpoint_loader import load_network
         from workflow.evo.npu.calibration import CalibrationImages

@@ -9,7 +9,7 @@ import time
 from argparse import Namespace
 from pathlib import Path
 
-from workflow.evo.config.session import load_session_files
+from workflow.evo.config.loading import load_session_files
 from workflow.evo.errors import UserError
 from workflow.evo.files import dump_json
 from workflow.evo.host.entry_point import entry_point

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from workflow.evo.config.session import Session, load_session, merge, read_yaml
+from workflow.evo.config.loading import load_session, merge, read_yaml
+from workflow.evo.config.session import Session
 from workflow.evo.config.variants import ROOT
 from workflow.evo.errors import UserError
 from workflow.evo.host.entry_point import entry_point

@@ -32,7 +32,7 @@ def main() -> None:
     definition, resolved = graph.load(variant.yaml, nc)
     executed = read_json(layout.activations, "activations")["executed"]
     boards = [load_board(name) for name in board_names()]
-    imgsz, limit = session.train["imgsz"], session.npu.time_limit
+    imgsz, limit = session.train.imgsz, session.npu.time_limit
     key = preflight_cache.key(graph.fingerprint(resolved), imgsz, executed, boards, limit, code_of("preflight_npu"))
     document = preflight_cache.find(CACHE, key, variant.name)
     if document is None:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from workflow.evo.config.session import load_session_files
+from workflow.evo.config.loading import load_session_files
 from workflow.evo.data.source import dataset_names
 from workflow.evo.errors import UserError
 from workflow.evo.files import write_json

@@ -38,7 +38,7 @@ def main() -> None:
         from workflow.evo.models.transfer import transfer
 
         model = build(definition, nc)
-        if pretrained := session.train["pretrained"]:
+        if pretrained := session.train.pretrained:
             matched, total = transfer(model, load_weights(Path(pretrained)))
             log_line(f"verify_activations: {variant.name}: {matched} of {total} tensors match those of {pretrained}")
             if not matched:

@@ -1,30 +1,61 @@
-"""From configuration files and command-line overrides to a checked `Session`."""
+"""One run of the grid, as its configuration describes it."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import UserError, did_you_mean, nearest
-from ..files import load_schema, read_regular
+from ..errors import UserError, did_you_mean
 from ..layout import SessionLayout
-from ..printable import quoted
-from . import train_arguments
-from .boards import load_board
-from .strict_yaml import parse, parse_json, refuse_excess
-from .variants import ACTIVATIONS, LEVEL_NAMES, Variant, model_file, variant_name
-from .violations import kinds, unknown_keys, violations, where
-
-DEMO = "demo"
-
-MAX_BYTES = 4_000_000
-"""Size limit of a configuration file."""
+from .variants import Variant
 
 FOLDERS = frozenset({"data", "logs", "benchmarks", "tracking"})
 """Folders of a session beside those of its variants."""
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """The ``train:`` block: what the workflow itself reads of it, and all of it.
+
+    Attributes:
+        epochs: of the whole training.
+        imgsz: edge of the square input, pixels.
+        batch: images per batch.
+        nbs: images per step of the optimizer, over as many batches as that takes.
+        workers: data loader processes.
+        seed: of everything random.
+        pretrained: path of the weights to start from; False for random ones.
+        device: as Ultralytics takes it: None for the first GPU, or the CPU without one.
+        cache: where images are kept: ``True`` or ``ram``, ``disk``, False.
+        single_cls: whether all classes are trained as one.
+        arguments: every argument of the block by its Ultralytics name, defaults of this workflow included.
+    """
+
+    epochs: int
+    imgsz: int
+    batch: int
+    nbs: int
+    workers: int
+    seed: int
+    pretrained: str | bool
+    device: str | int | None
+    cache: str | bool
+    single_cls: bool
+    arguments: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> TrainSettings:
+        """Return the settings of a completed ``train:`` block."""
+        required = ("epochs", "imgsz", "batch", "nbs", "workers", "seed", "pretrained")
+        return cls(
+            **{name: arguments[name] for name in required},
+            device=arguments.get("device"),
+            cache=arguments.get("cache", False),
+            single_cls=bool(arguments.get("single_cls")),
+            arguments=arguments,
+        )
 
 
 @dataclass(frozen=True)
@@ -58,7 +89,7 @@ class Session:
         data: absolute path of the dataset YAML; None for the embedded digits.
         digits: counts of images, size in pixels and seed of the embedded dataset.
         variants: every variant of the session, in the order of the grid.
-        train: the ``train:`` block, defaults of the session included.
+        train: the ``train:`` block.
         splits: splits to evaluate, where the dataset has them.
         npu: boards, gates and calibration.
         language: code of the language of the reports, ``en`` or ``ko``.
@@ -71,7 +102,7 @@ class Session:
     data: Path | None
     digits: Mapping[str, int]
     variants: tuple[Variant, ...]
-    train: Mapping[str, Any]
+    train: TrainSettings
     splits: tuple[str, ...]
     npu: NpuSettings
     language: str
@@ -98,232 +129,8 @@ class Session:
     @property
     def may_use_gpu(self) -> bool:
         """Whether a training may run on a GPU: not where everything is told to run on the CPU or on Apple's MPS."""
-        return str(self.train.get("device")) not in {"cpu", "mps"}
+        return str(self.train.device) not in {"cpu", "mps"}
 
     @property
     def variant_names(self) -> list[str]:
         return [variant.name for variant in self.variants]
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a configuration file (YAML, or JSON, which is YAML).
-
-    Raises:
-        UserError: it does not exist, is no YAML or no mapping, or a key stands in a table twice.
-    """
-    path = Path(path)
-    try:
-        content = read_regular(path, MAX_BYTES)
-    except FileNotFoundError as error:
-        raise UserError("configuration file not found", where=path.absolute()) from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"configuration file cannot be read ({reason})", where=path.absolute()) from error
-    document = parse_json(content, path) if path.suffix == ".json" else parse(content, path, aliases=True)
-    if document is None:
-        return {}
-    if not isinstance(document, dict):
-        raise UserError("a configuration is a table of keys and values", where=path)
-    return document
-
-
-def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay ``overlay`` over ``base`` key by key, tables within tables, as Snakemake does with ``--configfile``."""
-    merged = dict(base)
-    for key, value in overlay.items():
-        old = merged.get(key)
-        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return merged
-
-
-def convert_overrides(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the values of ``--config`` the types of the schema.
-
-    Snakemake hands nested values over as text: ``--config 'train={epochs: 3}'`` arrives as ``{'epochs': '3'}``.
-    """
-    converted = _convert(overrides, load_schema("config"))
-    if isinstance(converted.get("train"), dict):
-        converted["train"] = {k: train_arguments.convert(k, v) for k, v in converted["train"].items()}
-    return converted
-
-
-def _convert(value: Any, schema: Mapping[str, Any]) -> Any:
-    kind = schema.get("type")
-    if isinstance(value, Mapping):
-        further = schema.get("additionalProperties")
-        further = further if isinstance(further, Mapping) else {}
-        properties = schema.get("properties", {})
-        return {key: _convert(item, properties.get(key, further)) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_convert(item, schema.get("items", {})) for item in value]
-    kinds = kind if isinstance(kind, list) else [kind]
-    if isinstance(value, str) and "null" in kinds and value.lower() in {"null", "none", "~"}:
-        return None
-    if isinstance(value, str):
-        for number, read in (("integer", int), ("number", float)):
-            if number in kinds:
-                try:
-                    return read(value)
-                except ValueError:
-                    return value
-    if kind == "string" and value is not None and not isinstance(value, str):
-        return str(value)
-    return value
-
-
-def _with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:
-    if not isinstance(value, Mapping) or "properties" not in schema:
-        return value
-    completed = {
-        key: _with_defaults(value.get(key, sub.get("default")), sub)
-        for key, sub in schema["properties"].items()
-        if key in value or "default" in sub
-    }
-    return {**value, **completed}
-
-
-def _explain(error: Any) -> str:
-    """Return one sentence for a schema violation: which key, what is wrong, the nearest valid answer."""
-    at = f"'{where(error)}'" if where(error) else "the configuration"
-    if "propertyNames" in error.absolute_schema_path:
-        return f"the name {quoted(error.instance)} in {at}: letters, digits, '-' and '_' only, a letter first"
-    if error.validator == "additionalProperties":
-        return unknown_keys(error)
-    if error.validator == "enum":
-        nouns = {"levels": "level", "activations": "activation", "splits": "split"}
-        nouns |= {"report": "language", "track": "tracker"}
-        noun = nouns.get(str(error.absolute_path[0 if len(error.absolute_path) == 1 else -2]), "value")
-        return f"unknown {noun} {quoted(error.instance)} in {at}, {did_you_mean(error.instance, error.validator_value)}"
-    if error.validator == "type":
-        return f"{at} must be {kinds(error)}, not {quoted(error.instance)}"
-    if error.validator == "contains":
-        return f"{at} must name {quoted(error.validator_value['const'])}, not only {quoted(error.instance)}"
-    if error.validator == "minItems":
-        return f"{at} is an empty list: name one at least"
-    if error.validator == "pattern":
-        return f"{at} is {quoted(error.instance)}: letters, digits, '-' and '_' only, a letter or digit first"
-    return f"{at}: {error.message}"
-
-
-def load_session(config: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Session:
-    """Check a configuration and complete it.
-
-    Args:
-        config: the merged configuration files (and overrides, when Snakemake merged them).
-        overrides: what stood on the command line, whose values may be text.
-
-    Raises:
-        UserError: a key, level, activation, argument or file is wrong; the message names the nearest valid one.
-    """
-    for given in (config, overrides or {}):
-        refuse_excess(given, "configuration")
-    config = merge(config, convert_overrides(overrides or {}))
-    refuse_excess(config, "configuration")
-    schema = load_schema("config")
-    if errors := violations(config, schema):
-        raise UserError("; ".join(_explain(error) for error in errors), where="configuration")
-    document = _with_defaults(config, schema)
-    train_arguments.check(document["train"])
-    if weights := document["train"]["pretrained"]:
-        _existing(weights, "train.pretrained", "weights file")
-    data = None if document["data"] == DEMO else _existing(document["data"], "data", "dataset YAML", "demo")
-    for name in document["npu"]["boards"]:
-        load_board(name)
-    return _session(document, Path("results") / document["session"], data, _variants(document, _existing))
-
-
-def recorded_session(root: Path) -> Session:
-    """Return the session whose results lie in ``root``, as its ``config.json`` says; no other file has to exist.
-
-    Raises:
-        UserError: ``config.json`` is missing, or not of this version.
-    """
-    path = SessionLayout(root).config
-    document = read_yaml(path)
-    refuse_excess(document, path)
-    if errors := violations(document, load_schema("config")):
-        hint = "run the session's snakemake command again"
-        raise UserError("; ".join(_explain(error) for error in errors), where=path, hint=hint)
-    document = _with_defaults(document, load_schema("config"))
-    data = None if document["data"] == DEMO else Path(document["data"])
-    return _session(document, Path(root), data, _variants(document, lambda path, *_: Path(path)))
-
-
-def _session(document: Mapping[str, Any], root: Path, data: Path | None, variants: tuple[Variant, ...]) -> Session:
-    return Session(
-        name=document["session"],
-        root=root,
-        data=data,
-        digits=document["digits"],
-        variants=variants,
-        train=document["train"],
-        splits=tuple(document["evaluate"]["splits"]),
-        npu=NpuSettings(**{**document["npu"], "boards": tuple(document["npu"]["boards"])}),
-        language=document["report"]["language"],
-        document=document,
-        track=tuple(document["track"]),
-    )
-
-
-def load_session_files(paths: Iterable[Path]) -> Session:
-    """Check and complete the configuration that is spread over ``paths``, each laid over the one before."""
-    config: dict[str, Any] = {}
-    for path in paths:
-        config = merge(config, read_yaml(path))
-    return load_session(config)
-
-
-def _existing(path: str, key: str, what: str, *further: str) -> Path:
-    """Return the absolute path of an existing file, or refuse with the absolute path tried and its nearest sibling."""
-    key = f"configuration key '{key}'"
-    try:
-        absolute = Path(path).resolve()
-        if absolute.is_file():
-            return absolute
-    except (OSError, RuntimeError, ValueError) as error:
-        # Python 3.11 and 3.12 raise RuntimeError for links in a circle.
-        reason = "is a link to itself" if isinstance(error, RuntimeError) else f"cannot be read ({_reason(error)})"
-        raise UserError(f"{what}: {Path(path).absolute()} {reason}", where=key, hint="mend it") from error
-    if absolute.is_dir():
-        raise UserError(f"{what}: {absolute} is a folder", where=key, hint="name a file in it")
-    if absolute.exists():
-        raise UserError(f"{what}: {absolute} is a pipe, socket or device", where=key, hint="name a regular file")
-    pattern = "*.pt" if absolute.suffix == ".pt" else "[!.]*.y*ml"
-    siblings = (
-        sorted(item.name for item in absolute.parent.glob(pattern)) if os.access(absolute.parent, os.R_OK) else []
-    )
-    close = nearest(absolute.name, [*siblings, *further])
-    if close is not None:
-        hint = f"did you mean '{close}'?"
-    else:
-        hint = f"paths in the configuration are relative to the working directory {Path.cwd()}"
-    raise UserError(f"{what} not found: {absolute}", where=key, hint=hint)
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
-
-
-def _variants(document: Mapping[str, Any], find: Callable[..., Path]) -> tuple[Variant, ...]:
-    grid, variants = document["grid"], []
-    for level in grid["levels"]:
-        for activation in ("silu",) if level == 1 else grid["activations"]:
-            path = model_file(level, activation)
-            if not path.is_file():
-                siblings = sorted(item.name for item in path.parent.glob("*.yaml"))
-                raise UserError(
-                    f"model file not found: {path}",
-                    where=f"grid level {level} ({LEVEL_NAMES[level]}), activation {activation}",
-                    hint=did_you_mean(path.name, siblings),
-                )
-            variants.append(Variant(variant_name(level, activation), path, level, activation))
-    reserved = {variant_name(level, activation) for level in LEVEL_NAMES for activation in ACTIVATIONS}
-    reserved |= FOLDERS
-    for name, entry in document["models"].items():
-        if name in reserved:
-            raise UserError(f"the name '{name}' belongs to the workflow", where="configuration key 'models'")
-        path = find(entry["yaml"], f"models.{name}.yaml", "model file")
-        variants.append(Variant(name, path))
-    if not variants:
-        raise UserError("no variant is left", where="configuration", hint="name levels and activations, or 'models'")
-    return tuple(variants)

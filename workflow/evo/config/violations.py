@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import did_you_mean
-from ..printable import printable
+from ..printable import printable, quoted
 
 SHOWN = 20
 """Unknown keys that one message lists."""
@@ -52,3 +52,26 @@ def unknown_keys(error: Any) -> str:
     unknown = [key for key in error.instance if key not in known]
     found = [f"unknown key '{prefix}{printable(key, 80)}', {did_you_mean(key, known)}" for key in unknown[:SHOWN]]
     return "; ".join([*found, *([f"… and {len(unknown) - SHOWN} more"] if unknown[SHOWN:] else [])])
+
+
+def explain(error: Any) -> str:
+    """Return one sentence for a schema violation: which key, what is wrong, the nearest valid answer."""
+    at = f"'{where(error)}'" if where(error) else "the configuration"
+    if "propertyNames" in error.absolute_schema_path:
+        return f"the name {quoted(error.instance)} in {at}: letters, digits, '-' and '_' only, a letter first"
+    if error.validator == "additionalProperties":
+        return unknown_keys(error)
+    if error.validator == "enum":
+        nouns = {"levels": "level", "activations": "activation", "splits": "split"}
+        nouns |= {"report": "language", "track": "tracker"}
+        noun = nouns.get(str(error.absolute_path[0 if len(error.absolute_path) == 1 else -2]), "value")
+        return f"unknown {noun} {quoted(error.instance)} in {at}, {did_you_mean(error.instance, error.validator_value)}"
+    if error.validator == "type":
+        return f"{at} must be {kinds(error)}, not {quoted(error.instance)}"
+    if error.validator == "contains":
+        return f"{at} must name {quoted(error.validator_value['const'])}, not only {quoted(error.instance)}"
+    if error.validator == "minItems":
+        return f"{at} is an empty list: name one at least"
+    if error.validator == "pattern":
+        return f"{at} is {quoted(error.instance)}: letters, digits, '-' and '_' only, a letter or digit first"
+    return f"{at}: {error.message}"

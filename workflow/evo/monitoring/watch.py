@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ..config.session import Session, recorded_session
+from ..config.loading import recorded_session
+from ..config.session import Session
 from ..host.environment import GIB
 from ..host.process import lock_holder
 from ..layout import SessionLayout
@@ -201,7 +202,7 @@ def _training(session: Session, name: str, seen: TrainingStatus | None, summary:
     return Training(
         phase=status.get("phase"),
         epoch=live.get("epoch") or done or None,
-        epochs=int(session.train["epochs"]),
+        epochs=session.train.epochs,
         epochs_done=done,
         batch=live.get("batch"),
         batches=live.get("batches"),

@@ -146,7 +146,7 @@ def _training(
     checkpoint: Checkpoint | None,
     missed: str | None,
 ) -> Training:
-    epochs = int(session.train["epochs"])
+    epochs = session.train.epochs
     if missed:
         return Training("refused by a gate", 0, None, None)
     if checkpoint is not None and checkpoint.finished:
@@ -156,8 +156,8 @@ def _training(
     aside = CheckpointStore(layout.checkpoints).aside(own).folder
     journal = Journal(aside if aside.is_dir() else layout.checkpoints).run
     started = journal.get("recipe") == own and not weights_deleted(layout)
-    batch = int(journal["batch"] if started else session.train["batch"])
-    conditions = Conditions(int(session.train["imgsz"]), batch, recipe["data"], device)
+    batch = int(journal["batch"] if started else session.train.batch)
+    conditions = Conditions(session.train.imgsz, batch, recipe["data"], device)
     expected = pace(session, variant, conditions, checkpoint, checked)
     room = disk_to_write(session, variant, checkpoint is None)
     if checkpoint is None:

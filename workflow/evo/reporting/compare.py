@@ -40,7 +40,7 @@ def compare(session: Session, summaries: Iterable[dict[str, Any]] = ()) -> dict[
         "boards": list(session.npu.boards),
         "decision": decide(variants, board).document(),
         "headline": headline(variants, board),
-        "settings": dict(session.train),
+        "settings": dict(session.train.arguments),
         "dataset": dataset,
         "environment": environment,
         "variants": documents,

@@ -46,7 +46,7 @@ def _filters(language: Language) -> dict[str, Callable[..., Any]]:
         "status": wording.status,
         "severity": wording.severity,
         "kind": wording.kind,
-        "sentence": _sentence,
+        "sentence": sentence,
         "verdict": misses.verdict,
         "winners": _winners,
     }
@@ -63,13 +63,6 @@ def _figure(value: Any, figure: str | None, language: Language = ENGLISH) -> Any
     if figure is not None:
         return wording.FIGURES[figure](value, language)
     return wording.DASH if value is None else value
-
-
-def _sentence(found: Mapping[str, Any] | str, language: Language = ENGLISH) -> str:
-    """Return what a fact says; what an earlier version wrote in words is quoted."""
-    if isinstance(found, str):
-        return found
-    return sentence(found, language) if "parameters" in found else found["message"]
 
 
 def _winners(criterion: Mapping[str, Any], language: Language = ENGLISH) -> str:

@@ -111,7 +111,7 @@ def capacity(session: Session, cores: int | None, tokens: int) -> Capacity:
     Raises:
         UserError: ``CUDA_VISIBLE_DEVICES`` names no GPU of this host.
     """
-    device, gpus = session.train.get("device"), None
+    device, gpus = session.train.device, None
     if cores is not None and device is None:
         gpus = len(visible_devices(host_devices(), count_only=True))
     on_cpu = str(device) == "cpu" or gpus == 0
@@ -120,7 +120,7 @@ def capacity(session: Session, cores: int | None, tokens: int) -> Capacity:
         tokens=tokens,
         on_cpu=on_cpu,
         cpu_trainings=cpu_trainings(session, memory_bytes()) if on_cpu else 0,
-        workers=int(session.train["workers"]),
+        workers=session.train.workers,
         variants=len(session.variants),
         gpus=gpus,
     )
@@ -131,8 +131,8 @@ def cpu_trainings(session: Session, memory: int) -> int:
 
     With ``cache: ram`` one: each holds the whole dataset.
     """
-    if session.train.get("cache") in {True, "ram"}:
+    if session.train.cache in {True, "ram"}:
         return 1
-    images = session.train["batch"] * (session.train["imgsz"] / 640) ** 2
+    images = session.train.batch * (session.train.imgsz / 640) ** 2
     mib = MIB_OF_A_TRAINING + MIB_PER_IMAGE * images
     return max(math.floor((memory / GIB - KEPT_FREE_GIB) * 1024 / mib), 1)

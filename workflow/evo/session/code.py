@@ -24,7 +24,7 @@ PROJECT = "workflow"
 CARRIES_OUT = ("workflow.evo.host", "workflow.evo.session", "workflow.evo.training")
 """Packages, besides the modules at the root of the library and the configuration's own reader, that decide how a stage
 runs and not what it finds."""
-READER = "workflow.evo.config.session"
+READER = ("workflow.evo.config.session", "workflow.evo.config.loading")
 
 MEMORY = "code.json"
 VERSION = "1"
@@ -38,6 +38,12 @@ def code_of(rule: str) -> str:
 @cache
 def module_hash(module: str) -> str:
     """Return a hash of a module and of all modules of this project that it imports, directly or not."""
+    found = closure(module)
+    return sha256_json({**found, **_companions(found)})
+
+
+def closure(module: str) -> dict[str, str]:
+    """Return the hash of a module and of each that it imports, directly or not, by name."""
     memory = _memory()
     found: dict[str, str] = {}
     waiting = [module]
@@ -50,7 +56,7 @@ def module_hash(module: str) -> str:
         found[name] = digest
         waiting += [other for other in imports if not _carries_out(other)]
     memory.save()
-    return sha256_json({**found, **_companions(found)})
+    return found
 
 
 @cache
@@ -59,7 +65,7 @@ def _memory() -> FileMemory:
 
 
 def _carries_out(module: str) -> bool:
-    return module == READER or module.startswith(CARRIES_OUT) or module.count(".") < 3
+    return module in READER or module.startswith(CARRIES_OUT) or module.count(".") < 3
 
 
 def _file(module: str) -> Path:

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from ..config.boards import Board, load_board
-from ..config.session import Session, load_session_files
+from ..config.loading import load_session_files
+from ..config.session import Session
 from ..config.variants import Variant
 
 

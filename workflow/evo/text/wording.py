@@ -27,7 +27,8 @@ INCIDENTS = {
     "loader_killed": marked("killed data loader"),
     "precision": marked("mixed precision"),
     "bad_batch": marked("bad batch"),
-    "bad_numbers": marked("bad numbers"),
+    "nonfinite": marked("non-finite values"),
+    "bad_numbers": marked("non-finite values"),  # as version 0.1.0 called it
     "missing_file": marked("missing file"),
     "stalled": marked("stall"),
 }

@@ -32,7 +32,8 @@ def recipes_0_1_0(session: Session, document: Mapping[str, Any], trained: Mappin
         trained: the arguments of ``training.json``; empty without one.
     """
     omitted = {*RUNTIME, "pretrained"}
-    arguments = {name: value for name, value in with_defaults(dict(session.train)).items() if name not in omitted}
+    chosen = with_defaults(dict(session.train.arguments))
+    arguments = {name: value for name, value in chosen.items() if name not in omitted}
     neutral = (NEUTRAL | UNSUPPORTED.keys()) - omitted
     arguments |= {name: trained[name] for name in neutral if name in trained}
     kept = {key: document[key] for key in ("model", "pretrained", "ultralytics", "torch")}

@@ -37,12 +37,12 @@ def arguments_of(session: Session) -> dict[str, Any]:
     Without ``pretrained``, which is a path: what counts of it is its content.
     """
     omitted = {*NEUTRAL, *UNSUPPORTED, "pretrained"}
-    return {name: value for name, value in with_defaults(dict(session.train)).items() if name not in omitted}
+    return {name: value for name, value in with_defaults(dict(session.train.arguments)).items() if name not in omitted}
 
 
 def pretrained_hash(session: Session) -> str | None:
     """Return the SHA-256 of the pretrained weights; None when training starts from random ones."""
-    pretrained = session.train["pretrained"]
+    pretrained = session.train.pretrained
     return sha256_remembered(Path(pretrained), CACHE / "weights.json") if pretrained else None
 
 

@@ -81,7 +81,7 @@ class Recovery:
         """Let the next process train with a batch of ``half``, as many images per step of the optimizer as before."""
         self.journal.run["batch"] = half
         self.journal.save()
-        nbs = self.session.train["nbs"]
+        nbs = self.session.train.nbs
         return {"half": half, "nbs": nbs, "accumulation": max(round(nbs / half), 1)}
 
     def _assess_kill(self, trainer: VariantTrainer, error: Exception) -> NoReturn:

@@ -65,7 +65,7 @@ def train(session: Session, name: str, console: Console, threads: int = 1) -> No
             layout.checkpoints / "lock", f"the training of {name}", console.log, check_stop=stop_request.check
         ),
         StatusWriter(layout.status, name, console.log) as status,
-        lease(session.train.get("device"), status.waiting(console.log), stop_request.check) as gpu,
+        lease(session.train.device, status.waiting(console.log), stop_request.check) as gpu,
     ):
         status.note("starting")
         ultralytics_env.prepare(layout.checkpoints / "ultralytics")
@@ -83,7 +83,7 @@ def trainer_arguments(
         save_dir: the trainer's own folder.
         leased: whether a GPU is leased: it is then the only visible one, whatever its configured number.
     """
-    chosen = {name: value for name, value in session.train.items() if value is not None}
+    chosen = {name: value for name, value in session.train.arguments.items() if value is not None}
     if leased:
         chosen.pop("device", None)
     return {
@@ -132,7 +132,7 @@ class _Training:
         if reason := self.journal.stopped(self.recipe):
             raise EvoError(str(reason))
         (self.layout.checkpoints / DELIVERED).unlink(missing_ok=True)
-        again = self.journal.start_attempt(self.recipe, self.session.train["batch"])
+        again = self.journal.start_attempt(self.recipe, self.session.train.batch)
         if not again:
             self.recovery.apply_memory_check(self.layout.memory, self.recipe)
         self.status.note("starting", attempt=self.journal.run["attempts"])
@@ -140,10 +140,10 @@ class _Training:
             self.journal.incident("recipe", fact("recipe_returned", folder=str(self.returned)))
         elif self.aside is not None:
             self.journal.incident("recipe", fact("recipe_changed", folder=str(self.aside)))
-        if not again and not with_defaults(dict(self.session.train))["deterministic"]:
+        if not again and not with_defaults(dict(self.session.train.arguments))["deterministic"]:
             self.journal.incident("inexact", fact("not_deterministic"))
         checkpoint = self.store.newest(self.recipe, self._note_damage)
-        epochs = self.session.train["epochs"]
+        epochs = self.session.train.epochs
         if checkpoint is None:
             note = "again from the start: no checkpoint of the earlier attempt is usable" if again else "from scratch"
             self.console.log(f"training {epochs} epochs {note}")
@@ -227,7 +227,7 @@ class _Training:
             store=self.store,
             recipe=self.recipe,
             checkpoint=checkpoint,
-            batch=self.session.train["batch"],
+            batch=self.session.train.batch,
             stop_request=self.stop_request,
             log=self.console.log,
             note=self.journal.incident,

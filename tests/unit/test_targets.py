@@ -4,11 +4,10 @@ from types import SimpleNamespace
 import pytest
 from snakemake.cli import get_argument_parser
 
-from workflow.evo.config.session import load_session
+from workflow.evo.config.loading import load_session
 from workflow.evo.errors import UserError
 from workflow.evo.host import environment
-from workflow.evo.session import triggers
-from workflow.evo.session.triggers import tree_hash, unknown_targets
+from workflow.evo.session.targets import unknown_targets
 
 
 def session(**config):
@@ -105,26 +104,6 @@ def test_a_further_model_of_the_configuration_is_a_variant(tmp_path):
     (tmp_path / "mine.yaml").touch()
     chosen = session(models={"mine": {"yaml": str(tmp_path / "mine.yaml")}})
     assert unknown_targets(chosen, ["results/s/mine/train/best.pt"], targets_of) is None
-
-
-# tree_hash
-
-
-def test_the_hash_of_a_subject_follows_content_and_names_only(tmp_path, monkeypatch):
-    monkeypatch.setattr(triggers, "EVO", tmp_path)
-    folder = tmp_path / "subject"
-    (folder / "templates").mkdir(parents=True)
-    (folder / "code.py").write_text("x = 1")
-    (folder / "templates" / "page.j2").write_text("page")
-    before = tree_hash("subject")
-    (folder / "__pycache__").mkdir()
-    (folder / "__pycache__" / "code.pyc").write_bytes(b"compiled")
-    (folder / "code.py").touch()
-    assert tree_hash("subject") == before
-    (folder / "templates" / "page.j2").write_text("Page")
-    edited = tree_hash("subject")
-    (folder / "templates" / "page.j2").rename(folder / "templates" / "sheet.j2")
-    assert len({before, edited, tree_hash("subject")}) == 3
 
 
 # The environment
