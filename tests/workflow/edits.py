@@ -110,8 +110,9 @@ def _new_image(split: str) -> Callable[[Place], object]:
 
 def _new_schema_version(path: Path) -> None:
     before = path.read_text()
-    after = re.sub(r'("schema_version": \{"const": )(\d+)', lambda found: f"{found[1]}{int(found[2]) + 1}", before)
-    assert after != before
+    newest = re.compile(r'("schema_version": \{[^}]*(?:"const": |"enum": \[))(\d+)')
+    after = newest.sub(lambda found: f"{found[1]}{int(found[2]) + 1}", before)
+    assert after != before, path
     path.write_text(after)
 
 
