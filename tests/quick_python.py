@@ -91,6 +91,7 @@ def _serve(folder: str, owner: int) -> None:
     import importlib
     import shutil
 
+    gone = os.pidfd_open(owner)  # while it is there for certain: the imports take seconds
     before = [path for path in sys.path if path]
     listeners = {}
     for name in ("small", "large"):
@@ -106,17 +107,17 @@ def _serve(folder: str, owner: int) -> None:
     get_argument_parser()  # imports every plugin
     sys.path[:] = before
     if os.fork() == 0:
-        _answer(listeners["small"], owner)
+        _answer(listeners["small"], gone)
         os._exit(0)
     for name in LARGE:
         importlib.import_module(name)
     sys.path[:] = before
-    _answer(listeners["large"], owner)
+    _answer(listeners["large"], gone)
     shutil.rmtree(folder)
 
 
-def _answer(listener: socket.socket, owner: int) -> None:
-    """Fork for every call until the process ``owner`` is gone."""
+def _answer(listener: socket.socket, gone: int) -> None:
+    """Fork for every call until the process behind the descriptor ``gone`` has ended."""
     import contextlib
     import gc
     import selectors
@@ -125,7 +126,6 @@ def _answer(listener: socket.socket, owner: int) -> None:
     gc.collect()
     gc.freeze()
     running: dict[int, tuple[int, socket.socket]] = {}  # process and other end of each call, by file descriptor
-    gone = os.pidfd_open(owner)
     with selectors.DefaultSelector() as events:
         events.register(listener, selectors.EVENT_READ)
         events.register(gone, selectors.EVENT_READ)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tests.quick_python import quick_python
 from tests.unit.dataset_folder import save_dataset, save_image
-from workflow.evo.data.check import SEVERITIES
 from workflow.evo.data.dataset import load_dataset
+from workflow.evo.data.findings import FATAL, SEVERITIES
 from workflow.evo.data.labels import parse_labels
 from workflow.evo.data.view import link
 
@@ -93,7 +93,7 @@ def test_labels_are_refused_exactly_when_ultralytics_would_drop_the_image(tmp_pa
     save_image(tmp_path / "image.png")
     for content, boxes in zip(contents, run(JUDGE, tmp_path), strict=True):
         labels = parse_labels(content.encode())
-        fatal = any(SEVERITIES[code][0] == "fatal" for code in labels.problems)
+        fatal = any(SEVERITIES[code] == FATAL for code in labels.problems)
         fatal = fatal or not all(0 <= class_id < 3 for class_id in labels.instances)
         assert (boxes is None) == fatal, content
         assert fatal or labels.instances.total() == boxes, content

@@ -66,7 +66,7 @@ def test_an_allowed_activation_has_the_arguments_of_the_real_class(name):
 def test_the_scale_is_read_from_the_file_name_as_the_library_reads_it(stem):
     from ultralytics.nn.tasks import guess_model_scale
 
-    from workflow.evo.models.definition import _SCALE_IN_NAME
+    from workflow.evo.models.header import _SCALE_IN_NAME
 
     found = _SCALE_IN_NAME.search(stem)
     assert (found[2] if found else "") == guess_model_scale(f"{stem}.yaml")

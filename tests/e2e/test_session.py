@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import ROOT, Workspace, environment, error_lines, run_script
 from tests.sockets import Witness
+from workflow.evo.files import read_json
 
 BOARD = "ethos-u55-256"
 
@@ -57,7 +58,7 @@ def test_every_file_of_the_contract_is_there(done):
         metrics = json.loads(done.path(variant, "evaluate", "metrics.json").read_text())
         assert {"map50", "map50_95", "precision", "recall", "per_class"} <= set(metrics["val"])
         assert done.path(f"{variant}_training_report.md").is_file()
-        assert json.loads(done.path(f"{variant}_training_summary.json").read_text())["schema_version"] == 1
+        assert read_json(done.path(f"{variant}_training_summary.json"), "summary")["variant"] == variant
     with done.path("summary.csv").open() as stream:
         assert {row["variant"] for row in csv.DictReader(stream)} == {"level2_relu", "mine"}
     assert "<html" in done.path("report.html").read_text()

@@ -3,6 +3,7 @@ import re
 
 import pytest
 
+from workflow.evo.data.findings import SEVERITIES
 from workflow.evo.text import facts, sentences
 from workflow.evo.text.facts import Fact, fact, of_document, sentence
 from workflow.evo.text.language import Language
@@ -57,3 +58,7 @@ def test_every_entry_names_figures_that_there_are_and_parameters_that_it_has(cod
 def test_no_two_subjects_share_a_code():
     tables = [module.SENTENCES for module in vars(sentences).values() if hasattr(module, "SENTENCES")]
     assert sum(map(len, tables)) == len(SENTENCES)
+
+
+def test_every_finding_on_a_dataset_has_a_sentence_and_a_severity():
+    assert set(SEVERITIES) == set(sentences.dataset.SENTENCES)

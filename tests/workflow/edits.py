@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -107,10 +108,15 @@ def _new_image(split: str) -> Callable[[Place], object]:
     return do
 
 
-def _schema(name: str) -> Callable[[Place], object]:
-    return _checkout(
-        f"workflow/schemas/{name}.schema.json", '"schema_version": {"const": 1}', '"schema_version": {"const": 2}'
+def _schema(path: Path) -> None:
+    """Raise the version that documents of a schema are written in."""
+    text, count = re.subn(
+        r'("schema_version": \{[^}]*?(?:"const": |"enum": \[))(\d+)',
+        lambda m: f"{m[1]}{int(m[2]) + 1}",
+        path.read_text(),
     )
+    assert count == 1, path
+    path.write_text(text)
 
 
 def _documents(place: Place) -> list[Path]:
@@ -123,6 +129,14 @@ def _record(place: Place) -> None:
     shutil.rmtree(place.file(".snakemake"))
 
 
+def _code(name: str, text: str = "OURS = 1") -> Callable[[Place], object]:
+    """Add a line to a module of the library."""
+    future = "from __future__ import annotations"
+    return _checkout(f"workflow/evo/{name}", future, f"{future}\n\n{text}")
+
+
+OF_TRAINING = ("training/run.py", "training/trainer.py", "training/recovery.py")
+OF_RUNNING = ("config/loading.py", "host/gpu.py", "session/lifecycle.py", "files.py", "errors.py")
 BOX = b"0 0.4 0.4 0.2 0.2\n"
 
 EDITS = (
@@ -252,32 +266,28 @@ EDITS = (
     # The project itself
     Edit(
         "a new schema version of every JSON document",
-        lambda place: [_schema(path.name.removesuffix(".schema.json"))(place) for path in _documents(place)],
+        lambda place: [_schema(path) for path in _documents(place)],
         NOTHING,
     ),
+    Edit("a comment in code of the reports", _code("reporting/render.py", "# ours"), NOTHING),
+    Edit("code of the reports", _code("reporting/render.py"), REPORTS),
+    Edit("code of the gates", _code("npu/gates.py"), REPORTS),
+    Edit("code of the sentences", _code("text/sentences/npu.py"), REPORTS),
+    Edit("code of the check of a dataset", _code("data/labels.py"), DATA),
+    Edit("code of an export", _code("npu/export.py"), {*PREFLIGHT, *EXPORT}),
+    Edit("code of an evaluation", _code("evaluation/validation.py"), EVALUATION),
+    Edit("code of an int8 evaluation", _code("evaluation/int8.py"), {"evaluate_int8", *BUNDLE}),
+    Edit("code of a bundle", _code("deploy/header.py"), BUNDLE),
+    Edit("code of the trainings", lambda place: [_code(name)(place) for name in OF_TRAINING], NOTHING),
     Edit(
-        "code of the reports",
-        _checkout("workflow/evo/reporting/render.py", "from __future__", "# ours\nfrom __future__"),
-        REPORTS,
+        "code that runs jobs and reads configurations",
+        lambda place: [_code(name)(place) for name in OF_RUNNING],
+        NOTHING,
     ),
     Edit("a template of the reports", _checkout("workflow/evo/reporting/templates/variant.md.j2", "#", "# #"), REPORTS),
     Edit(
         "Korean texts, while reports are English",
         _checkout("workflow/locales/ko/LC_MESSAGES/reports.po", 'msgstr "', 'msgstr "x'),
-        NOTHING,
-    ),
-    Edit(
-        "code of checks, training, evaluation and export",
-        lambda place: [
-            place.edit(place.checkout() / "workflow" / name, "from __future__", "# ours\nfrom __future__")
-            for name in (
-                "evo/training/run.py",
-                "evo/npu/export.py",
-                "evo/evaluation/validation.py",
-                "evo/data/check.py",
-                "scripts/train.py",
-            )
-        ],
         NOTHING,
     ),
     # Deleted: what no other file is made of any more, and no person asked for, stays away

@@ -21,7 +21,7 @@ from workflow.evo.config.train_arguments import with_defaults
 from workflow.evo.data.source import session_hashes
 from workflow.evo.plan.dry_run import Job, parse
 from workflow.evo.results.journal import Journal
-from workflow.evo.session.triggers import export_identity
+from workflow.evo.session.triggers import evaluation_identity, export_identity
 from workflow.evo.training.checkpoints import DELIVERED, CheckpointStore
 from workflow.evo.training.recipe import recipe_document, standing_recipe
 
@@ -156,8 +156,8 @@ def _write_documents() -> None:
         synthetic.write_preflight(session, variant.name, boards=board_names())
         layout = session.layout.variant(variant.name)
         for path, made_of in (
-            (layout.metrics, data.of(session.splits)),
-            (layout.metrics_int8, data.of(session.splits)),
+            (layout.metrics, evaluation_identity(session, data, "evaluate")),
+            (layout.metrics_int8, evaluation_identity(session, data, "evaluate_int8")),
             (layout.npu_metadata, export_identity(session, data)),
         ):
             path.write_text(json.dumps({**json.loads(path.read_text()), "made_of": made_of}))

@@ -13,6 +13,7 @@ from tests.workflow.finished import Place, finish, touch
 from workflow.evo.config.loading import load_session_files
 from workflow.evo.data.source import session_hashes
 from workflow.evo.plan.dry_run import Job
+from workflow.evo.session.triggers import evaluation_identity
 from workflow.evo.training.legacy import recipes_0_1_0
 from workflow.evo.training.recipe import recipe_document
 
@@ -66,9 +67,10 @@ def test_what_is_asked_for_once_more_by_force_is_published_and_not_trained(place
 def test_an_edit_of_a_split_that_is_not_evaluated_evaluates_nothing_again(place, monkeypatch):
     monkeypatch.chdir(place.workspace.folder)
     place.change(evaluate={"splits": ["val"]})
-    made_of = session_hashes(load_session_files([Path("session.yaml")])).of(["val"])
+    session = load_session_files([Path("session.yaml")])
     for variant in VARIANTS:
-        for path in (place.result(variant, "evaluate/metrics.json"), place.result(variant, "npu/metrics_int8.json")):
+        for rule, file in (("evaluate", "evaluate/metrics.json"), ("evaluate_int8", "npu/metrics_int8.json")):
+            path, made_of = place.result(variant, file), evaluation_identity(session, session_hashes(session), rule)
             path.write_text(json.dumps({**json.loads(path.read_text()), "made_of": made_of}))
     touch(place.workspace.folder)
     place.file("photos", "labels", "test", "test0.txt").write_text("0 0.4 0.4 0.2 0.2\n")

@@ -79,5 +79,5 @@ def test_a_dry_run_says_nothing_of_idle_gpus(workspace):
 def test_the_threads_that_a_job_claims_are_those_its_script_uses(workspace):
     done = workspace.snakemake("-n", "-p", "--set-threads", "train=4", "export_int8=2", cores=8)
     assert done.returncode == 0, done.stderr
-    used = dict(re.findall(r"evo (\w+) .* --threads (\d+)", done.stdout + done.stderr))
+    used = dict(re.findall(r"workflow\.scripts\.(\w+) .* --threads (\d+)", done.stdout + done.stderr))
     assert used == {"train": "4", "evaluate": "4", "export_int8": "2", "evaluate_int8": "4"}

@@ -8,17 +8,55 @@ from typing import Any
 
 from ..printable import printable
 from ..text.facts import Fact, of_document, sentence
-from ..text.sentences import dataset as sentences
 
 FATAL, WARNING, INFO = "fatal", "warning", "info"
 EXAMPLES = 5
 
 SEVERITIES = {
-    **dict.fromkeys(sentences.FATAL, FATAL),
-    **dict.fromkeys(sentences.WARNING, WARNING),
-    **dict.fromkeys(sentences.INFO, INFO),
+    **dict.fromkeys(
+        (
+            "image_unreadable",
+            "image_too_small",
+            "image_shared",
+            "label_unreadable",
+            "label_not_text",
+            "label_columns",
+            "label_polygon",
+            "label_not_a_number",
+            "label_not_finite",
+            "label_class_fraction",
+            "label_class_range",
+            "label_pixels",
+            "label_negative",
+            "split_empty",
+            "split_without_box",
+        ),
+        FATAL,
+    ),
+    **dict.fromkeys(
+        (
+            "label_zero_area",
+            "label_leaves_image",
+            "label_duplicate",
+            "label_missing",
+            "label_orphan",
+            "image_twice",
+            "image_listed_twice",
+            "class_untrained",
+            "class_absent_in_val",
+            "class_name_twice",
+        ),
+        WARNING,
+    ),
+    **dict.fromkeys(
+        (
+            "label_empty",
+            "download_ignored",
+        ),
+        INFO,
+    ),
 }
-"""Severity of each code, fatal ones first."""
+"""Severity of each code of a finding, in the order in which a check lists them."""
 
 
 @dataclass(frozen=True)

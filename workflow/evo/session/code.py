@@ -26,6 +26,10 @@ CARRIES_OUT = ("workflow.evo.host", "workflow.evo.session", "workflow.evo.traini
 runs and not what it finds."""
 READER = ("workflow.evo.config.session", "workflow.evo.config.loading")
 
+WORDS = "workflow.evo.text.facts"
+RENDERS = ("workflow.evo.reporting", "workflow.evo.deploy", "workflow.evo.text")
+"""What shows facts as sentences. Elsewhere a fact is data, and its sentence, on a terminal, is no part of a result."""
+
 MEMORY = "code.json"
 VERSION = "1"
 
@@ -54,7 +58,7 @@ def closure(module: str) -> dict[str, str]:
         path = _file(name)
         digest, imports = json.loads(memory.ask(path, lambda file, name=name: _read(file, name)))
         found[name] = digest
-        waiting += [other for other in imports if not _carries_out(other)]
+        waiting += [other for other in imports if not _carries_out(other) and (other != WORDS or _renders(name))]
     memory.save()
     return found
 
@@ -62,6 +66,10 @@ def closure(module: str) -> dict[str, str]:
 @cache
 def _memory() -> FileMemory:
     return FileMemory(CACHE / MEMORY, VERSION)
+
+
+def _renders(module: str) -> bool:
+    return module.startswith(RENDERS)
 
 
 def _carries_out(module: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .sentence import says
 
-FATAL = {
+SENTENCES = {
     "image_unreadable": says("images do not open completely: replace them or take them out"),
     "image_too_small": says("images have an edge below %(pixels)s pixels: take them out"),
     "image_shared": says("images are in more than one split: keep each in one split only"),
@@ -24,10 +24,6 @@ FATAL = {
     "split_without_box": says(
         "a split has no box at all: label its images (labels are expected under /labels/ for /images/)"
     ),
-}
-"""Nothing may be trained with them."""
-
-WARNING = {
     "label_zero_area": says("boxes have no area"),
     "label_leaves_image": says("boxes leave the image"),
     "label_duplicate": says("label rows are repeated; each box counts once"),
@@ -38,12 +34,6 @@ WARNING = {
     "class_untrained": says("classes have no training instance"),
     "class_absent_in_val": says("classes do not occur in val: their accuracy cannot be measured"),
     "class_name_twice": says("several classes share a name: %(names)s", names="listed"),
-}
-
-INFO = {
     "label_empty": says("label files are empty: background images"),
     "download_ignored": says("the 'download' key is ignored: nothing is fetched or run"),
 }
-
-SENTENCES = {**FATAL, **WARNING, **INFO}
-"""In the order in which a check lists them."""
