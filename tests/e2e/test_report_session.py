@@ -341,3 +341,7 @@ def test_the_scripts_write_all_files_of_a_session(tmp_path, monkeypatch, capsys)
     del one["schema_version"]
     assert all_of_them["variants"] == [one]
     assert "own is done; wrote" in capsys.readouterr().err
+    anew = (root / "summary.json").read_bytes()
+    monkeypatch.setattr(sys, "argv", ["compare_variants", "--summaries", str(session.layout.variant("own").summary)])
+    compare_variants.main()
+    assert (root / "summary.json").read_bytes() == anew, "of the files that a rule names, the same as read anew"

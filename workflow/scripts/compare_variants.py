@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workflow.evo.config.loading import load_session_files
 from workflow.evo.files import read_json, write_atomically, write_json
 from workflow.evo.host.entry_point import entry_point
 from workflow.evo.printable import log_line
@@ -12,7 +11,7 @@ from workflow.evo.reporting.columns import session_csv
 from workflow.evo.reporting.compare import compare
 from workflow.evo.reporting.page import session_html
 from workflow.evo.reporting.render import session_markdown
-from workflow.evo.session.command_line import session_parser
+from workflow.evo.session.command_line import session_of, session_parser
 from workflow.evo.text.facts import sentence
 from workflow.evo.text.language import Language
 
@@ -31,8 +30,11 @@ def main() -> None:
         help="the {variant}_training_summary.json of every variant (default: what exists of each, read anew)",
     )
     arguments = parser.parse_args()
-    session = load_session_files(arguments.config)
-    summary = compare(session, [read_json(path, "summary") for path in arguments.summaries or ()])
+    session = session_of(arguments)
+    summaries = [read_json(path, "summary") for path in arguments.summaries or ()]
+    for document in summaries:
+        del document["schema_version"]  # of the file; summary.json has its own
+    summary = compare(session, summaries)
     layout, language = session.layout, Language(session.language)
     write_atomically(layout.report, session_html(summary, layout.root, language))
     write_atomically(layout.markdown, session_markdown(summary, language))

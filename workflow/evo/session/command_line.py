@@ -31,7 +31,16 @@ def parse_session(script: str, description: str) -> Session:
     Raises:
         UserError: the configuration is wrong.
     """
-    return load_session_files(session_parser(script, description).parse_args().config)
+    return session_of(session_parser(script, description).parse_args())
+
+
+def session_of(arguments: argparse.Namespace) -> Session:
+    """Load the session that a command line of `session_parser` names.
+
+    Raises:
+        UserError: the configuration is wrong.
+    """
+    return load_session_files(arguments.config)
 
 
 def variant_parser(script: str, description: str) -> argparse.ArgumentParser:
@@ -47,7 +56,7 @@ def session_and_variant(arguments: argparse.Namespace) -> tuple[Session, Variant
     Raises:
         UserError: the configuration is wrong, or the session has no such variant.
     """
-    session = load_session_files(arguments.config)
+    session = session_of(arguments)
     return session, session.variant(arguments.variant)
 
 
