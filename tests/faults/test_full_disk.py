@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -117,6 +118,8 @@ def test_a_disk_that_becomes_read_only_stops_in_one_line_and_continues(bench, sm
         def save(trainer):
             if trainer.epoch == 2:
                 subprocess.run(["mount", "-o", "remount,ro,force", str(folder)], check=False)
+                if os.access(folder, os.W_OK):  # the open lock of the training keeps this disk writable
+                    raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(folder))
             return original(trainer)
 
         VariantTrainer.save_model = save

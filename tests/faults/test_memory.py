@@ -72,7 +72,7 @@ def checked(tmp_path_factory) -> Workspace:
     """A session whose checks have run once for all tests."""
     workspace = Workspace(tmp_path_factory.mktemp("checked"))
     workspace.change(grid={"levels": [4], "activations": ["relu"]})
-    run = workspace.snakemake("--until", "preflight_npu", "check_dataset")
+    run = workspace.snakemake("--until", "preflight_npu", "check_dataset", "check_environment")
     assert run.returncode == 0, run.stderr
     return workspace
 
