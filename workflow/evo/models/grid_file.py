@@ -1,4 +1,4 @@
-"""Files of the grid against their own names: the name is what the report calls the network."""
+"""Check of the files of the grid against their names, which the report shows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _GRID_FILE = re.compile(r"npu_level(?P<level>[^_]*)_(?P<name>.+)_(?P<activation>
 def check_name(
     header: HeaderReader, level: int | None, activation: Activation | None, reg_max: int, max_channels: float
 ) -> None:
-    """Note where a file that is named as one of the grid is not what its name says.
+    """Add a problem where a file with a name of the grid is not what its name says.
 
     Args:
         header: of the file.
@@ -36,14 +36,14 @@ def check_name(
         return
     named = int(match["level"]) if match["level"] in {str(n) for n in LEVEL_NAMES} else None
     if named is not None and named != level:
-        said = "no level" if level is None else f"level {level}"
-        problems.add(header.line("npu"), f"the file name says level {named}, 'npu' says {said}")
+        given = "no level" if level is None else f"level {level}"
+        problems.add(header.line("npu"), f"the file name says level {named}, 'npu' says {given}")
     expression = ACTIVATIONS.get(match["activation"])
     if expression is not None and (activation or SILU) != expressions.parse(expression):
-        said = str(activation) if activation else "SiLU (no valid key 'activation')"
+        given = str(activation) if activation else "SiLU (no valid key 'activation')"
         problems.add(
             header.line("activation"),
-            f"the file name says {match['activation']}, which is {expression}, the file says {said}",
+            f"the file name says {match['activation']}, which is {expression}, the file says {given}",
         )
     if named is not None and named >= 2 and max_channels > 512:
         problems.add(header.line("scales"), f"level {named} limits max_channels to 512, not {max_channels:g}")
