@@ -29,11 +29,7 @@ MAX_SCALAR = 200
 
 _SCALARS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str"))
 _BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
-_UNUSABLE = {
-    errno.EFBIG: f"too large for a model file (limit {MAX_BYTES:,} bytes)",
-    errno.EISDIR: "not a file",
-    errno.EINVAL: "not a file",  # a pipe or a device, see `read_regular`
-}
+_NO_FILE = {errno.EISDIR, errno.EINVAL}  # a folder; a pipe or a device, see `read_regular`
 
 
 @dataclass(frozen=True)
@@ -109,9 +105,12 @@ def _text(path: Path, problems: Problems) -> str | None:
     try:
         data = read_regular(path, MAX_BYTES)
     except OSError as error:
-        if error.errno not in _UNUSABLE:
+        if error.errno in _NO_FILE:
+            problems.add(0, "not a file")
+        elif error.errno == errno.EFBIG:
+            problems.add(0, f"{path.stat().st_size:,} bytes are too large for a model file (limit {MAX_BYTES:,})")
+        else:
             raise
-        problems.add(0, _UNUSABLE[error.errno])
         return None
     if data[:2] in _BOMS:
         problems.add(0, f"the text is {_BOMS[data[:2]]}, save it as UTF-8")
