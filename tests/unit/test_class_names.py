@@ -28,6 +28,6 @@ def test_the_advice_on_bad_weights_publishes_them_again_and_never_asks_for_a_new
     with pytest.raises(EvoError) as refused:
         check_unchanged(best, "0" * 64)
     assert refused.value.hint == (
-        "restore it, or delete training.json beside it and run snakemake again: "
+        "restore it, or delete training.json next to it and run snakemake again: "
         "the weights are published from their checkpoint"
     )

@@ -10,7 +10,7 @@ from ..errors import EvoError
 from ..files import sha256_file
 from ..models.checkpoint_loader import RefusedCheckpoint, guard_ultralytics
 
-REPUBLISH = "delete training.json beside it and run snakemake again: the weights are published from their checkpoint"
+REPUBLISH = "delete training.json next to it and run snakemake again: the weights are published from their checkpoint"
 """How to get trained weights back without training, as long as their checkpoint exists. Deleting the weights themselves
 means training again."""
 
