@@ -161,10 +161,10 @@ def _emptied(folder: Path) -> Path:
 
 
 def _compiled(model: Path, board: Board, place: Path) -> dict[str, Any]:
-    from workflow.evo.npu.compatibility import judge
+    from workflow.evo.npu.compatibility import assess
     from workflow.evo.npu.vela import compile_model
 
-    verdict = judge(model, compile_model(model, board, place / "vela", TIME_LIMIT), board)
+    verdict = assess(model, compile_model(model, board, place / "vela", TIME_LIMIT), board)
     return {
         "operators": verdict["operators"]["source"],
         "cpu_operators": verdict["operators"]["cpu"],

@@ -14,7 +14,7 @@ from tests.quick_python import quick_python
 from tests.unit import vela_models
 from workflow.evo.config.boards import BOARDS, board_names, load_board
 from workflow.evo.files import read_json, sha256_file, write_json
-from workflow.evo.npu.compatibility import judge
+from workflow.evo.npu.compatibility import assess
 from workflow.evo.npu.flatbuffer import read_operators
 from workflow.evo.npu.vela import compile_model
 
@@ -51,7 +51,7 @@ def model(tmp_path_factory) -> Path:
 def test_a_detector_runs_on_every_board_as_a_whole(model, tmp_path, name):
     board = load_board(name)
     compiled = compile_model(model, board, tmp_path, 120)
-    document = judge(model, compiled, board)
+    document = assess(model, compiled, board)
     write_json(tmp_path / "compatibility.json", "compatibility", document)
     assert (document["ops_percent"], document["macs_percent"], document["npu_blobs"]) == (100.0, 100.0, 1)
     assert document["cpu_operators"] == []
@@ -77,7 +77,7 @@ def test_compiling_again_gives_the_same_bytes(model, tmp_path):
 
 def test_an_island_on_the_cpu_is_reported_by_name_and_reason(tmp_path):
     source, board = vela_models.with_island(tmp_path / "island.tflite"), load_board("ethos-u55-256")
-    document = judge(source, compile_model(source, board, tmp_path / "out", 120), board)
+    document = assess(source, compile_model(source, board, tmp_path / "out", 120), board)
     assert (document["ops_percent"], document["npu_blobs"]) == (pytest.approx(40), 2)
     assert document["macs_percent"] == 100.0
     assert document["estimate"]["covers_all_operators"] is False

@@ -15,8 +15,8 @@ import yaml
 
 from tests.e2e.squares import CPU, MODEL, NAMES, SIZE, draw
 from tests.quick_python import quick_python
-from workflow.evo.errors import EvoError, UserError
-from workflow.evo.evaluation.detector import check_unchanged, dataset_splits, load_detector
+from workflow.evo.errors import EvoError
+from workflow.evo.evaluation.detector import check_unchanged, load_detector
 from workflow.evo.evaluation.validation import evaluate
 from workflow.evo.files import load_schema, sha256_file
 from workflow.evo.host import ultralytics_env
@@ -218,9 +218,3 @@ def test_a_dataset_of_other_classes_is_refused(trained, tmp_path):
     (tmp_path / "dataset.yaml").write_text(yaml.safe_dump({**data, "names": {0: "a", 1: "b"}}))
     with pytest.raises(EvoError, match="trained for 4 classes, the dataset has 2"):
         evaluate(trained[0], tmp_path / "dataset.yaml", ["val"], CPU, tmp_path)
-
-
-def test_a_dataset_without_val_is_refused(tmp_path):
-    (tmp_path / "dataset.yaml").write_text("train: images/train\n")
-    with pytest.raises(UserError, match="no split 'val'"):
-        dataset_splits(tmp_path / "dataset.yaml", ("val", "test"))

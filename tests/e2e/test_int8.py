@@ -22,11 +22,12 @@ from tests.unit.synthetic import make_session, split_metrics, write_metrics, wri
 from workflow.evo.config.variants import Variant, model_file
 from workflow.evo.errors import EvoError
 from workflow.evo.evaluation.decode import decode
-from workflow.evo.evaluation.int8 import _validate, as_module, evaluate_int8
+from workflow.evo.evaluation.int8 import as_module, evaluate_int8, evaluate_square
 from workflow.evo.evaluation.interpreter import Int8Model
 from workflow.evo.files import read_json, sha256_file, write_json
 from workflow.evo.host import ultralytics_env
 from workflow.evo.models.definition import load_definition
+from workflow.evo.npu.export import feature_maps
 
 BOARD = "ethos-u55-256"
 
@@ -99,11 +100,13 @@ def metadata_of(folder):
 
 def float_metadata(detect, shapes, names):
     """Return the part of metadata.json that decoding reads, for the maps that `raw_maps` returns."""
+    strides = [int(stride) for stride in detect.stride]
+    maps = zip(feature_maps(strides), strides, strict=True)
     outputs = [
-        {"index": index, "kind": kind, "level": level, "stride": int(detect.stride[level]), "shape": shapes[index]}
-        for index, (level, kind) in enumerate((lv, kind) for lv in range(detect.nl) for kind in ("box", "class"))
+        {"index": index, "kind": kind, "feature_map": name, "stride": stride, "shape": shapes[index]}
+        for index, (name, stride, kind) in enumerate((*one, kind) for one in maps for kind in ("box", "class"))
     ]
-    return {"outputs": outputs, "reg_max": detect.reg_max, "names": names, "strides": [int(s) for s in detect.stride]}
+    return {"outputs": outputs, "reg_max": detect.reg_max, "names": names, "strides": strides}
 
 
 def raw_maps(network, images):
@@ -172,7 +175,7 @@ def test_a_map_of_another_shape_is_refused(trained):
     metadata = metadata_of(trained)
     raw = [np.zeros(output["shape"], np.float32) for output in metadata["outputs"]]
     raw[0] = raw[0][:, :1]
-    with pytest.raises(EvoError, match="map of level 0 has the shape"):
+    with pytest.raises(EvoError, match="map of P3 has the shape"):
         decode(raw, metadata)
 
 
@@ -192,7 +195,9 @@ def test_the_stand_in_without_quantisation_scores_exactly_as_the_float_network(t
     stand_in = load_detector(trained / "best.pt")
     stand_in.model = as_module(floats, metadata)
     arguments = (dataset, "val", SIZE, tmp_path, "test")
-    ours, theirs = _validate(stand_in, *arguments), _validate(load_detector(trained / "best.pt"), *arguments)
+    ours, theirs = (
+        evaluate_square(detector, *arguments) for detector in (stand_in, load_detector(trained / "best.pt"))
+    )
     for document in (ours, theirs):
         document.pop("speed_ms")
     assert theirs["map50"] > 0.05, "a network that finds nothing proves nothing"

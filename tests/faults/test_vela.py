@@ -11,7 +11,7 @@ from tests.unit import vela_models
 from tests.unit.litert_models import T
 from workflow.evo.config.boards import load_board
 from workflow.evo.errors import EvoError, UserError
-from workflow.evo.npu.compatibility import judge
+from workflow.evo.npu.compatibility import assess
 from workflow.evo.npu.vela import compile_model
 
 BOARD = load_board("ethos-u55-256")
@@ -65,7 +65,7 @@ def test_a_memory_mode_that_the_system_cannot_have_is_refused(model, folder):
 def test_a_model_in_floating_point_stays_on_the_cpu_completely(tmp_path, folder):
     source = vela_models.network(tmp_path / "float.tflite", T.FLOAT32)
     compiled = compile_model(source, BOARD, folder, TIMEOUT_S)
-    document = judge(source, compiled, BOARD)
+    document = assess(source, compiled, BOARD)
     assert (document["ops_percent"], document["macs_percent"], document["npu_blobs"]) == (0.0, 0.0, 0)
     assert {(one["name"], one["type"]) for one in document["cpu_operators"]} >= {("a", "CONV_2D"), ("b", "CONV_2D")}
     assert all("unsupported DataType Float32" in one["reason"] for one in document["cpu_operators"])
@@ -78,5 +78,5 @@ def test_a_board_whose_sram_is_too_small_is_told_apart_from_one_that_is_not(mode
     needed = compiled.summary.sram_kib
     assert needed > 2  # output and input of the second convolution: 2 KiB each
     for budget, fits in ((int(needed) - 1, False), (int(needed) + 1, True)):
-        sram = judge(model, compiled, replace(BOARD, sram_kib=budget))["memory"]["sram"]
+        sram = assess(model, compiled, replace(BOARD, sram_kib=budget))["memory"]["sram"]
         assert sram == {"used_kib": needed, "budget_kib": budget, "fits": fits}

@@ -32,9 +32,9 @@ def metadata(
     scale: float = 0.05,
     zero_point: int = 3,
 ) -> dict[str, Any]:
-    """Return a metadata.json of two levels, whose outputs do not stand in the order of the levels."""
+    """Return a metadata.json of two feature maps, whose outputs are not in the order of the maps."""
     outputs = []
-    for kind, level, stride in (("class", 1, 16), ("box", 0, 8), ("class", 0, 8), ("box", 1, 16)):
+    for kind, stride in (("class", 16), ("box", 8), ("class", 8), ("box", 16)):
         cells = imgsz // stride
         index = len(outputs)
         outputs.append(
@@ -46,12 +46,12 @@ def metadata(
                 "scale": float(np.float32(scale * (1 + index / 10))),
                 "zero_point": zero_point - index,
                 "kind": kind,
-                "level": level,
+                "feature_map": {8: "P3", 16: "P4"}[stride],
                 "stride": stride,
             }
         )
     return {
-        "schema_version": 2,
+        "schema_version": 3,
         "variant": "level4_relu",
         "sha256": sha256,
         "names": list(names),

@@ -11,7 +11,7 @@ from workflow.evo.config.session import NpuSettings, Session, TrainSettings
 from workflow.evo.config.variants import LEVEL_SCOPES, PARTS, Variant
 from workflow.evo.evaluation.int8 import difference
 from workflow.evo.files import sha256_json, write_json
-from workflow.evo.npu.proof import expected_activations as expected_operators
+from workflow.evo.npu.int8_check import expected_activations as expected_operators
 from workflow.evo.text.facts import fact
 
 CLASSES = ("red cell", "white cell", "platelet")
@@ -351,7 +351,7 @@ def write_npu(
         "strides": [8],
         "input": {**tensor, "layout": "NHWC", "colour": "RGB", "preprocessing": "letterbox"},
         "outputs": [
-            {**tensor, "index": index, "kind": kind, "level": 0, "stride": 8}
+            {**tensor, "index": index, "kind": kind, "feature_map": "P3", "stride": 8}
             for index, kind in enumerate(("box", "class"))
         ],
         "calibration": {"images": 128, "seed": 0, "split": "train", "rounding_images": 32},

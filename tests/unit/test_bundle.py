@@ -84,7 +84,7 @@ def test_the_card_tells_measured_from_estimated(finished):
     assert "| Latency of one inference | 4.90 ms at 500 MHz | |" in speed
     assert "Estimate by Vela 5.2.0" in speed
     assert "Nothing here was measured on a device." in speed
-    assert "The highest class probability that the int8 outputs can express is 0.999." in text
+    assert "The highest class probability that the int8 outputs can represent is 0.999." in text
     assert "Colour values above" not in text
     assert "no split test" in text
 
@@ -166,8 +166,8 @@ def test_c_sees_the_same_names_grids_and_pixels_as_python(tmp_path, scale):
     (tmp_path / "main.c").write_text(
         '#include <stdio.h>\n#include "model.h"\nint main(void) {\n'
         '  for (int i = 0; i < 256; i++) printf("%d ", evo_quantise((uint8_t)i));\n'
-        "  for (int i = 0; i < EVO_LEVEL_COUNT; i++) {\n"
-        "    const evo_level_t *l = &EVO_LEVELS[i];\n"
+        "  for (int i = 0; i < EVO_FEATURE_MAP_COUNT; i++) {\n"
+        "    const evo_feature_map_t *l = &EVO_FEATURE_MAPS[i];\n"
         '    printf("%d %d %d %d %.9g %d %d %.9g %d ", (int)l->stride, (int)l->height, (int)l->width,\n'
         "      (int)l->box.index, l->box.scale, (int)l->box.zero_point,\n"
         "      (int)l->classes.index, l->classes.scale, (int)l->classes.zero_point);\n  }\n"

@@ -87,8 +87,8 @@ def test_roboflow_paths_that_start_one_folder_too_high_are_found(tmp_path):
         ({"names": []}, "'names' must list at least one class"),
         ({"names": {0: "a", 2: "b"}}, "'names' has 2 classes, but no class 1 — number them 0 to 1 without gaps"),
         ({"names": {"cat": 0}}, "the keys of 'names' must be class ids"),
-        ({"names": ["a", ["b"]]}, "class name ['b'] of class 1 is no text of one line"),
-        ({"names": ["a\nb"]}, r"class name 'a\nb' of class 0 is no text of one line"),
+        ({"names": ["a", ["b"]]}, "class name ['b'] of class 1 is not text of one line"),
+        ({"names": ["a\nb"]}, r"class name 'a\nb' of class 0 is not text of one line"),
         ({"nc": 3}, "'nc' is 3, but 'names' has 2 classes"),
         ({"nc": "many"}, "'nc' is 'many', not a number of classes"),
         ({"names": None, "nc": 10**9}, "not a number of classes"),
@@ -125,8 +125,8 @@ def test_a_missing_yaml_names_the_nearest_file(tmp_path):
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"", "no dataset YAML"),
-        (b"- a\n", "no dataset YAML"),
+        (b"", "not a dataset YAML"),
+        (b"- a\n", "not a dataset YAML"),
         (b"\x00\x01\x02", "not valid YAML"),
         (b"\xff\xfe\xfa", "not a text file"),
         (b"train: [\n", "not valid YAML"),

@@ -68,7 +68,7 @@ def test_the_census_of_floating_point(tmp_path):
 def test_what_is_no_model_is_refused(tmp_path, content):
     path = tmp_path / "m.tflite"
     path.write_bytes(content)
-    with pytest.raises(EvoError, match="no LiteRT model"):
+    with pytest.raises(EvoError, match="not a LiteRT model"):
         read_operators(path)
 
 

@@ -1,4 +1,4 @@
-"""The gates that a variant has to pass before it costs a GPU second, and the proof of its activations."""
+"""The gates that a variant has to pass before it costs a GPU second, and the check of its activations."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +9,7 @@ from tests.unit.synthetic import NPU
 from workflow.evo.config.variants import Variant
 from workflow.evo.errors import EvoError, UserError
 from workflow.evo.npu.gates import gate, missed_on, refuse_missed
-from workflow.evo.npu.proof import expected_activations, prove
+from workflow.evo.npu.int8_check import expected_activations, verify_activations
 from workflow.evo.text.facts import fact
 from workflow.evo.text.misses import missed_gate
 
@@ -120,7 +120,10 @@ def test_the_misses_of_one_board_are_its_own_and_unknown_before_the_check():
 def test_the_calls_of_a_network_say_which_operators_its_int8_model_has():
     executed = {"backbone": {"leaky_relu": 27}, "neck": {"silu": 18}, "detect": {"silu": 12, "sigmoid": 1}}
     assert expected_activations(executed) == {"LEAKY_RELU": 27, "LOGISTIC": 30}
-    assert prove(executed, {"LEAKY_RELU": 27, "LOGISTIC": 30})["found"] == {"LEAKY_RELU": 27, "LOGISTIC": 30}
+    assert verify_activations(executed, {"LEAKY_RELU": 27, "LOGISTIC": 30})["found"] == {
+        "LEAKY_RELU": 27,
+        "LOGISTIC": 30,
+    }
 
 
 def test_the_second_head_of_an_end_to_end_network_is_not_exported():
@@ -130,5 +133,5 @@ def test_the_second_head_of_an_end_to_end_network_is_not_exported():
 
 def test_a_model_with_other_activations_is_refused_with_both_counts():
     executed = {"backbone": {"relu": 27}, "neck": {"relu": 18}, "detect": {"relu": 12, "sigmoid": 1}}
-    with pytest.raises(EvoError, match="has 45 RELU, 12 LOGISTIC, the checked network promises 57 RELU"):
-        prove(executed, {"RELU": 45, "LOGISTIC": 12})
+    with pytest.raises(EvoError, match="has 45 RELU, 12 LOGISTIC, the checked network has 57 RELU"):
+        verify_activations(executed, {"RELU": 45, "LOGISTIC": 12})

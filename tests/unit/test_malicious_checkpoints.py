@@ -279,7 +279,7 @@ def test_the_corpus_is_not_refused_for_a_reason_of_its_own(tmp_path):
         ("a network that is called with a file", f"it calls {NETWORK}, which no checkpoint needs"),
         ("a tensor of 400 GB in 16 bytes", "a tensor of 100,000,000,000 values claims a storage of 4"),
         ("a deeply nested tuple as a key", "a table has keys that are neither words nor whole numbers"),
-        ("40 modules that double", "shared objects make it larger than 5,000,000 places"),
+        ("40 modules that double", "shared objects have more than 5,000,000 paths to them"),
         ("another task", "not a detector, but a ClassificationModel"),
         ("followed by another archive", "the directory of the archive is damaged, or has more than 20,000 records"),
     ],

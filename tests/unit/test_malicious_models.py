@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 
 import pytest
 import yaml
 
 from tests.unit.model_files import GOOD
+from workflow.evo.config import strict_yaml
 from workflow.evo.errors import UserError
 from workflow.evo.models import graph, located_yaml
 
@@ -172,7 +174,12 @@ def test_a_malicious_file_is_refused_at_once_and_nothing_of_it_runs(content, tmp
 
 
 def test_the_corpus_is_refused_without_libyaml_too(tmp_path, monkeypatch):
-    monkeypatch.setattr(located_yaml, "_LOADER", yaml.SafeLoader)
+    monkeypatch.delattr(yaml, "CSafeLoader", raising=False)
+    spec = importlib.util.spec_from_file_location(strict_yaml.__name__, strict_yaml.__file__)
+    plain = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(plain)
+    assert issubclass(plain.Loader, yaml.SafeLoader)
+    monkeypatch.setattr(located_yaml, "Loader", plain.Loader)
     path = tmp_path / "mine.yaml"
     for name, content in FILES.items():
         path.write_bytes(content)

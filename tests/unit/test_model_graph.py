@@ -148,7 +148,7 @@ MISFITS = {
         (SPPF, "- [-1, 1, nn.MaxPool2d, [3, 1, 2]]"),
         "the padding of nn.MaxPool2d may be half its kernel size at most",
     ),
-    "a stride that is no whole number": (
+    "a stride that is not a whole number": (
         ("- [-1, 1, Conv, [64, 3, 2]]", "- [-1, 1, Conv, [64, 3, 3]]"),
         "Detect reads layer 21 of stride",
     ),

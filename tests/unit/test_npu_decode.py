@@ -12,6 +12,7 @@ from tests.unit.npu_documents import decoder, metadata, raw_outputs
 from workflow.evo.errors import EvoError
 from workflow.evo.evaluation.decode import decode, ordered
 from workflow.evo.evaluation.interpreter import Int8Model, dequantise, quantise
+from workflow.evo.npu.export import feature_maps
 
 DECODE = decoder()
 
@@ -19,11 +20,11 @@ DECODE = decoder()
 def slow_detections(outputs, document, conf, iou, max_det):
     """Decode cell by cell and suppress class by class, in Python's own numbers. Return (score, class, box) each."""
     found = []
-    by_level = {}
+    by_map = {}
     for entry in document["outputs"]:
-        by_level.setdefault(entry["level"], {})[entry["kind"]] = entry
-    for level in sorted(by_level):
-        box, classes = by_level[level]["box"], by_level[level]["class"]
+        by_map.setdefault(entry["feature_map"], {})[entry["kind"]] = entry
+    for name in sorted(by_map):
+        box, classes = by_map[name]["box"], by_map[name]["class"]
         _, height, width, _ = box["shape"]
         for row in range(height):
             for column in range(width):
@@ -76,7 +77,7 @@ def test_detections_are_those_of_a_decoder_written_cell_by_cell(reg_max, conf, i
 def test_boxes_of_different_classes_do_not_suppress_each_other_and_those_of_one_class_do():
     document = metadata(imgsz=16, zero_point=-28)
     outputs = raw_outputs(document, seed=0, low=-128, high=-127)
-    box, classes = (next(o for o in document["outputs"] if (o["kind"], o["level"]) == (k, 0)) for k in ("box", "class"))
+    box, classes = (ordered(document["outputs"], kind)[0] for kind in ("box", "class"))
     outputs[box["index"]][:] = box["zero_point"] + 100  # large boxes around every cell
     outputs[classes["index"]][0, 0, 0] = [127, 100, -128]
     outputs[classes["index"]][0, 0, 1] = [90, -128, -128]
@@ -97,10 +98,25 @@ def test_very_low_logits_are_no_warning():
     assert DECODE.detect(raw_outputs(document, 0, high=-120), document, conf=0.5)[1].size == 0
 
 
-def test_outputs_are_told_apart_by_kind_and_level_not_by_their_position():
+def test_outputs_are_identified_by_kind_and_feature_map_not_by_their_position():
     outputs = metadata()["outputs"]
     assert [output["index"] for output in ordered(outputs, "box")] == [1, 3]
     assert [output["index"] for output in ordered(outputs, "class")] == [2, 0]
+
+
+def test_a_feature_map_is_named_by_its_stride_and_two_of_one_stride_differ():
+    assert feature_maps([8, 16, 32]) == ["P3", "P4", "P5"]
+    assert feature_maps([4, 8, 8, 64, 8]) == ["P2", "P3", "P3-2", "P6", "P3-3"]
+
+
+def test_of_two_feature_maps_of_one_stride_each_box_map_keeps_its_classes():
+    first, second = feature_maps([8, 8])
+    entries = (("class", second), ("box", first), ("class", first), ("box", second))
+    outputs = [{"kind": kind, "feature_map": name, "stride": 8} for kind, name in entries]
+    assert [[output["feature_map"] for output in ordered(outputs, kind)] for kind in ("box", "class")] == [
+        [first, second],
+        [first, second],
+    ]
 
 
 def test_a_wrong_number_of_outputs_is_refused_before_anything_is_decoded():

@@ -17,7 +17,7 @@ from workflow.evo.config.boards import load_board
 from workflow.evo.errors import EvoError, UserError
 from workflow.evo.files import load_schema, sha256_file, write_json
 from workflow.evo.npu import vela
-from workflow.evo.npu.compatibility import judge
+from workflow.evo.npu.compatibility import assess
 from workflow.evo.npu.vela import Compiled, compile_model, write_operators_csv
 from workflow.evo.npu.vela_report import CpuOperator, Row, Summary
 
@@ -183,7 +183,7 @@ def test_a_vela_that_hangs_is_stopped_with_its_children(fake, model, folder, tmp
     fake(f'sleep 60 & echo $! > "{tmp_path}/child"; wait')
     message = failure(model, folder, timeout_s=0.3)
     assert message == (
-        f"{model}: Vela was still at work for ethos-u55-256 after 0.3 s and was stopped "
+        f"{model}: Vela was still compiling for ethos-u55-256 after 0.3 s and was stopped "
         "— allow it more with npu.time_limit"
     )
     assert gone(int((tmp_path / "child").read_text()))
@@ -360,7 +360,7 @@ def result(path: Path, **changes: object) -> Compiled:
 
 
 def judged(source: Path, compiled: Compiled, board=BOARD) -> dict:
-    document = judge(source, compiled, board)
+    document = assess(source, compiled, board)
     jsonschema.validate({"schema_version": 1, **document}, load_schema("compatibility"))
     return document
 
@@ -432,7 +432,7 @@ def test_a_model_without_convolutions_has_no_share_of_macs(tmp_path):
 
 
 def test_the_document_is_written_against_its_schema(model, tmp_path):
-    document = judge(model, result(vela_models.compiled(tmp_path / "c.tflite")), BOARD)
+    document = assess(model, result(vela_models.compiled(tmp_path / "c.tflite")), BOARD)
     write_json(tmp_path / "compatibility.json", "compatibility", document)
     with pytest.raises(jsonschema.ValidationError):
         write_json(tmp_path / "compatibility.json", "compatibility", {**document, "further": 1})
@@ -441,4 +441,4 @@ def test_the_document_is_written_against_its_schema(model, tmp_path):
 def test_a_damaged_compiled_file_is_not_judged(model, tmp_path):
     (tmp_path / "c.tflite").write_bytes(model.read_bytes()[:200])
     with pytest.raises(EvoError, match="LiteRT model"):
-        judge(model, result(tmp_path / "c.tflite"), BOARD)
+        assess(model, result(tmp_path / "c.tflite"), BOARD)

@@ -115,7 +115,7 @@ def test_nothing_of_a_dataset_in_the_session_s_own_folder_is_lost(workspace):
     workspace.change(data="results/tiny/data/dataset.yaml")
     done = workspace.snakemake("--until", "check_dataset")
     assert done.returncode == 2
-    assert "lies in the results of session tiny" in done.stderr
+    assert "is in the results of session tiny" in done.stderr
     assert {file: file.read_bytes() for file in workspace.path("data").rglob("*") if file.is_file()} == before
 
 

@@ -12,7 +12,6 @@ sys.path[:] = [path for path in sys.path if path != workflow.basedir] + [workflo
 from snakemake.cli import get_argument_parser
 
 from workflow.evo.config.loading import load_session, read_yaml
-from workflow.evo.data.place import refuse_misplaced
 from workflow.evo.errors import EvoError, UserError
 from workflow.evo.printable import log_line
 from workflow.evo.results import stages
@@ -21,6 +20,7 @@ from workflow.evo.session.capacity import capacity
 from workflow.evo.session.code import code_of
 from workflow.evo.session.identities import identities, record
 from workflow.evo.session.inputs import Inputs
+from workflow.evo.session.placement import refuse_misplaced
 from workflow.evo.session.targets import unknown_targets
 from workflow.evo.session.triggers import board_identity, preflight_identity, report_identity
 from workflow.evo.training.recipe import arguments_of

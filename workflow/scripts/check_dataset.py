@@ -8,7 +8,6 @@ from typing import Any
 from workflow.evo.data.check import check
 from workflow.evo.data.dataset import load_dataset
 from workflow.evo.data.findings import FATAL, Finding
-from workflow.evo.data.place import refuse_misplaced
 from workflow.evo.data.source import dataset_yaml, hash_cache, session_hashes
 from workflow.evo.data.view import link
 from workflow.evo.errors import UserError
@@ -16,13 +15,14 @@ from workflow.evo.files import write_json
 from workflow.evo.host.entry_point import entry_point
 from workflow.evo.printable import log_line
 from workflow.evo.session.command_line import parse_session
+from workflow.evo.session.placement import refuse_misplaced
 
 
 def main() -> int | None:
     session = parse_session(
         "check_dataset",
         "Check every image and label, write results/{session}/data/fingerprint.json and link the dataset"
-        " beside it, as training reads it. Fatal findings: exit code 2, and nothing is written.",
+        " next to it, as training reads it. Fatal findings: exit code 2, and nothing is written.",
     )
     refuse_misplaced(session)
     path = dataset_yaml(session)

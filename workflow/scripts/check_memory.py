@@ -1,4 +1,4 @@
-"""Try a few real training steps on the GPU, with the dataset's densest images, and tell which batch fits.
+"""Try a few real training steps on the GPU, with the dataset's densest images, and report which batch fits.
 
 Writes results/{session}/{variant}/check/memory.json, which `train` begins with. Without a GPU there is nothing to try.
 """

@@ -1,4 +1,4 @@
-"""Compile the int8 model of one variant for one board, and judge what the NPU makes of it."""
+"""Compile the int8 model of one variant for one board: placement, estimates and memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from workflow.evo.config.boards import Board
 from workflow.evo.files import write_json
 from workflow.evo.host.entry_point import entry_point
-from workflow.evo.npu.compatibility import judge
+from workflow.evo.npu.compatibility import assess
 from workflow.evo.npu.vela import compile_model, write_operators_csv
 from workflow.evo.printable import log_line
 from workflow.evo.session.command_line import parse_board
@@ -23,7 +23,7 @@ def main() -> None:
     layout = session.layout.variant(variant.name)
     target = layout.board(board.name)
     compiled = compile_model(layout.model_int8, board, target.folder, session.npu.time_limit)
-    document = judge(layout.model_int8, compiled, board)
+    document = assess(layout.model_int8, compiled, board)
     write_operators_csv(compiled, target.operators)
     write_json(target.compatibility, "compatibility", document)
     for line in report(document, board):
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def report(document: dict[str, Any], board: Board) -> list[str]:
-    """Return the lines that a person wants to see: placement, estimate, and what is wrong."""
+    """Return the lines for the terminal: placement, estimate, warnings."""
     estimate, cpu = document["estimate"], document["cpu_operators"]
     lines = [f"{document['ops_percent']:.1f} % of {document['operators']['source']:,} operators on the NPU"]
     if estimate["latency_ms"] is not None:

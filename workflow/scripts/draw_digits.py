@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from workflow.evo.data.digits import draw
-from workflow.evo.data.place import refuse_misplaced
 from workflow.evo.errors import UserError
 from workflow.evo.host.entry_point import entry_point
 from workflow.evo.printable import log_line
 from workflow.evo.session.command_line import parse_session
+from workflow.evo.session.placement import refuse_misplaced
 
 
 def main() -> int | None:

@@ -35,10 +35,10 @@ def main() -> None:
     ):
         # The leased GPU is the only visible one, whatever its number in the configuration.
         placement = {key: value for key, value in session.train.arguments.items() if not (gpu and key == "device")}
-        document, details = evaluate(
+        document, curves = evaluate(
             layout.best, session.layout.dataset_yaml, session.splits, placement, layout.evaluate
         )
-    write_json(layout.curves, "curves", details)
+    write_json(layout.curves, "curves", curves)
     write_json(layout.metrics, "metrics", {"made_of": evaluation_identity(session, data, "evaluate"), **document})
     log_line(f"evaluate: wrote {layout.metrics}")
 

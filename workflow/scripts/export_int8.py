@@ -34,14 +34,14 @@ def main() -> None:
         from workflow.evo.npu.calibration import CalibrationImages
         from workflow.evo.npu.export import export_int8
         from workflow.evo.npu.flatbuffer import activations, read_operators
+        from workflow.evo.npu.int8_check import verify_activations
         from workflow.evo.npu.metadata import describe
-        from workflow.evo.npu.proof import prove
 
         model = load_network(layout.best)
         images = CalibrationImages(session.layout.dataset_yaml, imgsz, session.npu.calibration_images, seed)
         log_line(f"export_int8: {variant.name}: calibrating on {len(images)} images of {imgsz} px …")
         exported = export_int8(model, imgsz, images, layout.model_int8, threads=max(arguments.threads, 1))
-        proof = prove(executed, activations(read_operators(layout.model_int8)), model.end2end)
+        verified = verify_activations(executed, activations(read_operators(layout.model_int8)), model.end2end)
         document = describe(
             layout.model_int8,
             exported,
@@ -50,13 +50,13 @@ def main() -> None:
             imgsz=imgsz,
             reg_max=int(model.model[-1].reg_max),
             calibration={"images": len(images), "seed": seed, "split": "train"},
-            activations=proof,
+            activations=verified,
         )
     write_json(layout.npu_metadata, "npu_metadata", {"made_of": export_identity(session, data), **document})
     for operator in document["float_operators"]:
         why = sentence(operator["why"])
         log_line(f"export_int8: warning: {variant.name}: {operator['type']} {operator['name']} stays on the CPU: {why}")
-    counts = ", ".join(f"{count} {name}" for name, count in proof["found"].items())
+    counts = ", ".join(f"{count} {name}" for name, count in verified["found"].items())
     size = f"{layout.model_int8.stat().st_size / 1024:,.0f} KiB"
     log_line(f"export_int8: {variant.name}: {size}, {counts}; wrote {layout.model_int8}")
 

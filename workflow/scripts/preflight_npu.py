@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def describe(name: str, board: dict[str, Any]) -> str:
-    """Return what the compiler said of one board."""
+    """Return the result for one board in one line."""
     placed = f"{name}: {board['ops_percent']:.1f} % of operators on the NPU"
     if board["estimate"]["latency_ms"] is None:
         return placed

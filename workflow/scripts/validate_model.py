@@ -1,4 +1,4 @@
-"""Check one model definition, and say what network it is."""
+"""Check one model definition, and describe its network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Build one variant as training will, and prove which activations it has and executes."""
+"""Build one variant as for training, and verify the activations that it has and executes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def main() -> None:
     session, variant = parse_variant(
         "verify_activations",
         "Build a variant exactly as training will, count the activations of every part, shared ones once "
-        "per place, and those that a forward pass executes, and compare with what the model file promises. "
+        "per place, and those that a forward pass executes, and compare with those of the model file. "
         "Writes results/{session}/{variant}/check/activations.json.",
     )
     nc = len(dataset_names(session))

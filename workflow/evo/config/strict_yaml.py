@@ -26,7 +26,7 @@ _NUMBERS = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float")}
 _MERGE = "tag:yaml.org,2002:merge"
 
 
-class _Loader(_LOADER):
+class Loader(_LOADER):
     """PyYAML's safe loader, whose constructors raise nearly anything: ``!!bool abc`` a KeyError."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
@@ -58,7 +58,7 @@ def parse(content: bytes, where: Path, *, aliases: bool = False, depth: int = MA
     loader = None
     try:
         _look_through(text, where, aliases, depth)
-        loader = _Loader(text)
+        loader = Loader(text)
         root = loader.get_single_node()
         if root is None:
             return None

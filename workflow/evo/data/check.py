@@ -1,4 +1,4 @@
-"""Every image opens, every label parses, no split sees another's images; the result is ``fingerprint.json``."""
+"""Check of a dataset: images that open, labels that parse, no image in two splits: ``fingerprint.json``."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ CACHE_VERSION = 2
 
 EXAMPLE_LENGTH = 1000  # characters
 FIELDS = {"size", "classes", "problems"}
-SHOWN = 200  # characters of what a decoder says
+SHOWN = 200  # characters of a decoder's message
 MIN_EDGE = 10  # pixels; Ultralytics (check_image) silently drops a smaller image
 
 
 class Collector:
-    """Gathers the places at which each problem occurs, in the order of the checks."""
+    """Collects the occurrences of each problem."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -60,8 +60,8 @@ def check(dataset: Dataset, cache_file: Path | None, progress: bool = False) -> 
 
     Args:
         dataset: the dataset.
-        cache_file: the hash cache of `dataset_hashes`; what was found in an image lies beside it, by content.
-        progress: show how far it is on stderr.
+        cache_file: the hash cache of `dataset_hashes`; the results of images are kept next to it, by content.
+        progress: show progress on stderr.
 
     Returns:
         The content of ``fingerprint.json``; the same for the same content, wherever and whenever.
@@ -96,7 +96,7 @@ def _key(image: str, label: str | None) -> str:
 def _inspect_all(
     entries: Mapping[str, list[Entry]], cache_file: Path | None, progress: bool
 ) -> dict[str, dict[str, Any]]:
-    """Return what is in every pair of image and label, by their hashes."""
+    """Return the result of `_inspect` for every pair of image and label, by their hashes."""
     files = {
         _key(image, label): (path, label is not None) for rows in entries.values() for _, path, image, label in rows
     }
@@ -109,13 +109,13 @@ def _inspect_all(
         for key, result in zip(new, track(results, len(new), "checking", progress), strict=True):
             known[key] = result
     if new:
-        # A codec may be installed or a disk mended later: what did not open is looked at again.
+        # A codec may be installed or a disk repaired later: what did not open is tried again.
         write_cache(cache_file, CACHE_VERSION, {key: result for key, result in known.items() if result["size"]})
     return known
 
 
 def _inspect(path: str, labelled: bool) -> dict[str, Any]:
-    """Look into one image and its label.
+    """Check one image and its label.
 
     Returns:
         ``size`` as [width, height] in pixels after EXIF rotation (None when it does not open), ``classes`` as instances
@@ -216,7 +216,7 @@ def _find_orphans(dataset: Dataset, entries: Mapping[str, list[Entry]], found: C
         labels = Path(label_of(str(folder / "any.jpg"))).parent
         stems = {Path(name).stem for name in _names(folder) if Path(name).suffix.lower() in IMAGE_SUFFIXES}
         for name in sorted(_names(labels)):
-            # Annotation tools leave a list of the classes beside the labels.
+            # Annotation tools leave a list of the classes next to the labels.
             if name.endswith(".txt") and name != "classes.txt" and Path(name).stem not in stems:
                 found.add("label_orphan", relative(dataset, str(labels / name)))
 

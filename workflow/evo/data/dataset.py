@@ -34,7 +34,7 @@ class Dataset:
         root: absolute folder that the splits are relative to.
         names: class names, by class id.
         splits: for ``train``, ``val`` and perhaps ``test`` the absolute folders of images and ``.txt`` lists of images.
-        remarks: what is worth saying about the YAML itself.
+        remarks: findings on the YAML itself.
     """
 
     yaml: Path
@@ -52,7 +52,7 @@ def load_dataset(path: Path) -> Dataset:
     """Read a dataset YAML; relative paths in it are relative to the file itself.
 
     Raises:
-        UserError: the file is no dataset YAML, or a path in it does not exist; the message has the absolute path.
+        UserError: the file is not a dataset YAML, or a path in it does not exist; the message has the absolute path.
     """
     try:
         path = Path(path).resolve()
@@ -85,7 +85,7 @@ def load_dataset(path: Path) -> Dataset:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Parse the YAML within limits: size, depth, and no aliases, whose expansion has none."""
+    """Parse the YAML within limits of size and depth, and without aliases, which expand without limit."""
     try:
         content = read_regular(path, MAX_BYTES)
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -96,11 +96,11 @@ def _read(path: Path) -> dict[str, Any]:
         raise UserError(f"dataset YAML may not be read: {path}", hint="make it readable") from error
     except (OSError, ValueError) as error:
         if getattr(error, "errno", None) == errno.EFBIG:
-            raise UserError(f"larger than {MAX_BYTES // 1_000_000} MB: no dataset YAML", where=path) from error
+            raise UserError(f"larger than {MAX_BYTES // 1_000_000} MB: not a dataset YAML", where=path) from error
         raise UserError(f"dataset YAML cannot be read ({error})", where=path) from error
     document = parse(content, path, depth=MAX_DEPTH)
     if not isinstance(document, dict):
-        raise UserError("no dataset YAML: a table with the keys train, val and names is expected", where=path)
+        raise UserError("not a dataset YAML: a table with the keys train, val and names is expected", where=path)
     return document
 
 
@@ -151,17 +151,17 @@ def _is_id(key: object) -> bool:
 def _name(value: Any, key: object, path: Path) -> str:
     plain = isinstance(value, (str, int, float, date))
     name = str(value) if plain else ""
-    if not name.strip() or any(map(_steers, name)):
+    if not name.strip() or any(map(_is_unprintable, name)):
         raise UserError(
-            f"class name {quoted(value)} of class {key} is no text of one line", where=path, hint="quote it"
+            f"class name {quoted(value)} of class {key} is not text of one line", where=path, hint="quote it"
         )
     if len(name) > MAX_NAME:
         raise UserError(f"the name of class {key} has {len(name):,} characters (limit {MAX_NAME:,})", where=path)
     return name
 
 
-def _steers(letter: str) -> bool:
-    """Return whether a letter breaks a line, is no character, or turns the direction of all that follows."""
+def _is_unprintable(letter: str) -> bool:
+    """Return whether a letter breaks a line, is a control character or surrogate, or changes the direction of text."""
     turned = unicodedata.bidirectional(letter) in {"LRE", "RLE", "LRO", "RLO", "LRI", "RLI", "FSI"}
     return turned or unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"}
 
@@ -171,7 +171,9 @@ def _root(document: Mapping[str, Any], path: Path) -> Path:
     if given is None:
         return path.parent
     if not isinstance(given, str):
-        raise UserError(f"'path' is {quoted(given)}, not a folder", where=path, hint="`path: .` means beside this file")
+        raise UserError(
+            f"'path' is {quoted(given)}, not a folder", where=path, hint="`path: .` means the folder of this file"
+        )
     root = (path.parent / given).resolve()
     if not root.is_dir():
         raise UserError(
@@ -206,9 +208,9 @@ def _splits(document: Mapping[str, Any], root: Path, path: Path) -> dict[str, tu
 def _source(entry: str, split: str, root: Path, path: Path) -> Path:
     source = (root / entry).resolve()
     if not source.exists() and entry.startswith("../"):
-        # Roboflow exports say `../train/images` and mean `train/images`; Ultralytics (check_det_dataset) bends it too.
-        bent = (root / entry[3:]).resolve()
-        source = bent if bent.exists() else source
+        # Roboflow exports have `../train/images` for `train/images`; Ultralytics (check_det_dataset) corrects it too.
+        corrected = (root / entry[3:]).resolve()
+        source = corrected if corrected.exists() else source
     if source.is_dir() or (source.is_file() and source.suffix == ".txt"):
         return source
     if source.exists():
@@ -217,7 +219,7 @@ def _source(entry: str, split: str, root: Path, path: Path) -> Path:
 
 
 def nearest_sibling(path: Path) -> str:
-    """Return a hint for a path that does not exist: what there is instead, where the path first goes wrong."""
+    """Return a hint for a path that does not exist: what is in the last folder of it that does."""
     missing = path
     try:
         while not missing.parent.exists():

@@ -22,7 +22,7 @@ DRAWING_VERSION = 1
 CLASSES = 10
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}  # of the 1,797 handwritten digits; no split sees another's
 NOISE_CELL = 8  # pixels
-PLACES = 30  # tries to place a digit clear of the others
+ATTEMPTS = 30  # to place a digit without overlap
 OWN = re.compile(r"\./data\.yaml|(images|labels)/(train|val|test)/\2_\d+\.(png|npy|txt)|labels/(train|val|test)\.cache")
 """Files of a drawing, and Ultralytics' caches, below its folder."""
 
@@ -30,13 +30,13 @@ INK = 0.25  # from this share of full ink on a pixel belongs to the digit's box
 
 
 def identity(digits: Mapping[str, int]) -> str:
-    """Return a SHA-256 that stands for the content of the dataset, without drawing it."""
+    """Return a SHA-256 that identifies the content of the dataset, without drawing it."""
     parameters = {key: int(digits[key]) for key in ("train", "val", "test", "size", "seed")}
     return sha256_json({"drawing": DRAWING_VERSION, **parameters})
 
 
 def split_identities(digits: Mapping[str, int]) -> dict[str, str]:
-    """Return, per split that is drawn, a SHA-256 that stands for its content: no split depends on another's size."""
+    """Return, per split that is drawn, a SHA-256 that identifies its content: no split depends on another's size."""
     common = {"drawing": DRAWING_VERSION, "size": int(digits["size"]), "seed": int(digits["seed"])}
     return {
         split: sha256_json({**common, "split": split, "images": int(digits[split])})
@@ -59,7 +59,7 @@ def draw(folder: Path, digits: Mapping[str, int]) -> Path:
         The path of ``data.yaml`` in the folder.
 
     Raises:
-        UserError: the place is not writable, or holds something that was not drawn.
+        UserError: the folder is not writable, or has files that were not drawn.
         EvoError: the disk is full.
     """
     import numpy as np
@@ -89,14 +89,16 @@ def draw(folder: Path, digits: Mapping[str, int]) -> Path:
         paths = "".join(f"{split}: images/{split}\n" for split in splits)
         (drawing / "data.yaml").write_text(f"path: .\n{paths}names:\n{names}")
         if folder.exists():
-            (folder / "data.yaml").unlink(missing_ok=True)  # first, so that no half-removed folder looks complete
+            (folder / "data.yaml").unlink(
+                missing_ok=True
+            )  # first, so that a half-removed folder does not look complete
             shutil.rmtree(folder)
         drawing.replace(folder)
     return folder / "data.yaml"
 
 
 def _refuse_foreign(folder: Path) -> None:
-    """Refuse to replace a folder with anything in it but a drawing, and what Ultralytics keeps beside one."""
+    """Refuse to replace a folder with anything in it but a drawing, and Ultralytics' caches in it."""
     for place, folders, files in os.walk(folder):
         links = [name for name in folders if (Path(place) / name).is_symlink()]
         foreign = [name for name in files if not OWN.fullmatch(f"{os.path.relpath(place, folder)}/{name}")]
@@ -179,7 +181,7 @@ def _free_place(
     edge: int, size: int, taken: list[tuple[int, int, int]], rng: np.random.Generator
 ) -> tuple[int, int] | None:
     """Return a corner at which a digit overlaps no other, or None when none was found."""
-    for _ in range(PLACES):
+    for _ in range(ATTEMPTS):
         x, y = (int(value) for value in rng.integers(0, size - edge + 1, 2))
         if all(x + edge <= u or u + e <= x or y + edge <= v or v + e <= y for u, v, e in taken):
             return x, y

@@ -1,4 +1,4 @@
-"""Hashes of a dataset's files, folder by folder: what a folder's record does not know as it is now is read."""
+"""Hashes of a dataset's files, folder by folder: only files that changed since the last record are read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from .hash_store import DIGEST, HashStore
 from .listing import Group, label_folder, label_name
 
 ANNOUNCE_BYTES = 1 << 30
-SETTLED_NS = 2_000_000_000  # a file changed twice within the clock's grain looks the same: hash young files again
+SETTLED_NS = (
+    2_000_000_000  # two changes within the resolution of the clock look the same: recent files are hashed again
+)
 SMALL = 1 << 16  # bytes of a file, in the mean
 BLOCK = 1 << 20
 BATCH, PIECE = 8192, 16  # files that are queued at a time, and that a thread takes at a time
@@ -64,7 +66,7 @@ class Files:
         return None if place is None else self.scan.stamps[WIDTH * place : WIDTH * (place + 1)]
 
     def has(self, name: str) -> bool:
-        """Return whether there is such a file. Where case does not matter, its name may look different."""
+        """Return whether the file exists, on a case-insensitive file system also under another case."""
         stamp = self._stamp(name)
         if stamp is None:
             return not self.scan.absent and os.path.exists(f"{self.path}/{name}")  # noqa: PTH110
@@ -74,7 +76,7 @@ class Files:
         """Note that the hash of a file is needed.
 
         Raises:
-            UserError: it is not a regular file, or nothing can be found out about it.
+            UserError: it is not a regular file, or its status cannot be read.
         """
         stamp = self._stamp(name)
         if stamp is not None and stamp[0] == 0:
@@ -90,7 +92,7 @@ class Files:
         return 0 if stamp is None else stamp[2]
 
     def is_settled(self, name: str) -> bool:
-        """Return whether a later change of the file could be told from its stamp."""
+        """Return whether a later change of the file would change its stamp."""
         stamp = self._stamp(name)
         return stamp is not None and max(stamp[3:]) < self.started - SETTLED_NS
 
@@ -106,11 +108,11 @@ class Files:
 
 
 class Hasher:
-    """Gives the hashes of groups of images, and remembers them in ``store``."""
+    """Hashes groups of images, and keeps the hashes in ``store``."""
 
     def __init__(self, store: HashStore, look: Look):
         self.store, self.look = store, look
-        self.unsettled: set[Group] = set()  # groups with a file that has changed a moment ago
+        self.unsettled: set[Group] = set()  # groups with a file that changed a moment ago
         self._files: dict[str, Files] = {}
 
     def folder_digests(self, splits: Mapping[str, list[Group]], progress: bool) -> dict[str, dict[str, str]]:
@@ -160,7 +162,7 @@ class Hasher:
             digests = track(_hash_all(stale, volume), len(stale), "hashing", progress)
             for (files, name), digest in zip(stale, digests, strict=True):
                 files.digests[name] = digest
-        finally:  # also after Ctrl-C: what is hashed is hashed
+        finally:  # also after Ctrl-C, to keep what is hashed
             for files in self._files.values():
                 files.save(self.store)
 
@@ -193,7 +195,7 @@ def digest_of_rows(rows: Iterable[Row]) -> str:
 
 
 def _hash_all(files: list[tuple[Files, str]], volume: int) -> Iterator[bytes]:
-    # Threads read large files side by side; over small ones they only wait for the interpreter (twice the CPU time).
+    # Threads read large files in parallel; with small ones they contend for the interpreter lock (twice the CPU time).
     pool = ThreadPoolExecutor(os.cpu_count() if volume > SMALL * len(files) else 1)
     try:
         for start in range(0, len(files), BATCH):
@@ -212,7 +214,7 @@ def hash_file(path: str) -> bytes:
         UserError: it cannot be read, or is not a regular file.
     """
     try:
-        # A FIFO that has taken the file's place does not hold up the start: O_NONBLOCK opens it at once.
+        # O_NONBLOCK: a FIFO that has replaced the file does not block.
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
             if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
                 raise _irregular(path)

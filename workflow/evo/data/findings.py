@@ -1,4 +1,4 @@
-"""What a check of a dataset found."""
+"""Findings of a check of a dataset."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Finding:
     Attributes:
         what: the fact, one of `SEVERITIES`.
         count: how often it occurs.
-        examples: at most five places, paths relative to the dataset.
+        examples: at most five, with paths relative to the dataset.
     """
 
     what: Fact
@@ -90,5 +90,5 @@ class Finding:
     def __str__(self) -> str:
         shown = "; ".join(self.examples[:EXAMPLES])
         more = "; …" if self.count > len(self.examples[:EXAMPLES]) > 0 else ""
-        places = f" [{self.count}: {shown}{more}]" if shown else ""
-        return printable(f"{self.severity}: {sentence(self.what)}{places}")
+        occurrences = f" [{self.count}: {shown}{more}]" if shown else ""
+        return printable(f"{self.severity}: {sentence(self.what)}{occurrences}")

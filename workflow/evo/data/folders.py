@@ -1,8 +1,8 @@
-"""One pass over a folder of images or labels: a digest of everything by which a change of a file can be told.
+"""One pass over a folder of images or labels: a digest of everything that shows a change of a file.
 
-A start of the workflow passes over every folder of the dataset, so what is here runs a million times: `os.scandir` on a
-descriptor, which spares the kernel the walk along the path (a tenth of the time), and nothing is kept of a file whose
-folder is unchanged. Five seconds of CPU for a million images with labels, of which the kernel needs more than three.
+Each start of the workflow scans every folder of the dataset, so the inner loop runs a million times: `os.scandir` on a
+descriptor saves the kernel resolving the path (a tenth of the time), and nothing is kept of a file whose folder is
+unchanged. Five seconds of CPU for a million images with labels, of which the kernel needs more than three.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..errors import UserError
 IMAGE_SUFFIXES = frozenset(
     [".avif", ".bmp", ".dng", ".heic", ".heif", ".jp2", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp"]
 )
-"""IMG_FORMATS of ultralytics/data/utils.py, 8.4.190; a test holds the two together."""
+"""IMG_FORMATS of ultralytics/data/utils.py, 8.4.190; a test compares the two."""
 
 LABEL_SUFFIX = ".txt"
 WIDTH = 5
@@ -38,8 +38,8 @@ class Scan:
         state: hexadecimal digest of names and stamps of all images and labels, and of the names of folders; ``absent``
             where there is no such folder.
         folders: names of the folders in it, hidden ones left out, each with whether it is a link.
-        names: of images, labels and what else ends like them, in no order; empty unless asked for.
-        stamps: `WIDTH` numbers per name; all 0 but the second (the error's number) where nothing can be found out.
+        names: of images, labels and other files with such an ending, in no order; empty unless asked for.
+        stamps: `WIDTH` numbers per name; all 0 but the second (the error's number) where the status cannot be read.
     """
 
     state: str
@@ -60,7 +60,7 @@ ABSENT = "absent"
 
 
 def scan(path: str, keep: bool = False) -> Scan:
-    """Pass over a folder, not over those in it.
+    """Scan a folder, not those in it.
 
     Args:
         path: absolute.
@@ -131,7 +131,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def unreadable(path: str, error: OSError) -> UserError:
-    """Return what to say of a file or folder of the dataset that cannot be read."""
+    """Return the error for a file or folder of the dataset that cannot be read."""
     link = os.path.islink(path) and not os.path.exists(path)  # noqa: PTH110, PTH114
     reason = f"a link to nothing ({os.readlink(path)})" if link else error.strerror or str(error)  # noqa: PTH115
     return UserError(f"cannot be read: {reason}", where=path, hint="make it readable, or take it out of the dataset")

@@ -1,7 +1,7 @@
-"""What is remembered of a dataset's files between two starts. It can only save time: what is damaged is forgotten.
+"""Hashes of a dataset's files, kept between two starts to save time: damaged entries are ignored.
 
-Beside the small ``hashes-….json`` lies a folder of the same name with a file of hashes for each folder of the dataset.
-Each is replaced as a whole, so that sessions side by side cannot harm one another.
+Next to the small ``hashes-….json`` is a folder of the same name with a file of hashes for each folder of the dataset.
+Each is replaced as a whole, so that concurrent sessions do not disturb one another.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MAGIC = b"evo2"
 
 
 class HashStore:
-    """The memory of one dataset; without ``cache_file`` it remembers nothing."""
+    """The hashes of one dataset; without ``cache_file`` none are kept."""
 
     def __init__(self, cache_file: Path | None):
         self.file = cache_file
@@ -45,7 +45,7 @@ class HashStore:
         write_cache(self.file, VERSION, splits)
 
     def rows(self) -> dict[str, dict[str, str]]:
-        """Return per split the digests of the images in a folder, by a key that stands for its state."""
+        """Return per split the digests of the images in a folder, by a key for its state."""
         entries = read_cache(self.folder and self.folder / "folders.json", VERSION)
         return {
             split: {key: digest for key, digest in rows.items() if isinstance(digest, str)}
@@ -57,7 +57,7 @@ class HashStore:
         write_cache(self.folder and self.folder / "folders.json", VERSION, rows)
 
     def hashes(self, path: str) -> tuple[list[str], array, bytes]:
-        """Return what is known of a folder's files: names, `WIDTH` numbers of stamp each, and SHA-256 each."""
+        """Return the known hashes of a folder: names, `WIDTH` numbers of stamp each, and SHA-256 each."""
         nothing: tuple[list[str], array, bytes] = ([], array("q"), b"")
         if self.folder is None:
             return nothing
@@ -83,8 +83,8 @@ class HashStore:
         with contextlib.suppress(EvoError, OSError):
             write_atomically(self.folder / _file(path), hashlib.sha256(content).digest() + content, durable=False)
 
-    def forget_all_but(self, paths: Iterable[str]) -> None:
-        """Remove what is remembered of other folders: the dataset has lost them."""
+    def drop_all_but(self, paths: Iterable[str]) -> None:
+        """Remove the hashes of folders that are no longer in the dataset."""
         if self.folder is None:
             return
         kept = {_file(path) for path in paths}

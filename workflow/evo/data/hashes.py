@@ -1,7 +1,7 @@
 """The content of a dataset as one hash per split, cheap enough to ask for at every start.
 
-A file is read once; afterwards its inode, size and times tell that it is the same, as in git. In a folder where nothing
-has changed, one digest over all of these tells it for all files (`workflow.evo.data.folders`).
+A file is read once; afterwards it counts as unchanged while its inode, size and times are the same, as in git. For
+a folder, one digest over all of these covers all of its files (`workflow.evo.data.folders`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Entry = tuple[str, str, str, str | None]
 
 @dataclass(frozen=True)
 class DatasetHashes:
-    """What stands for the content of a dataset, wherever it lies and however old it is.
+    """Hashes of the content of a dataset, independent of its location and its times.
 
     Attributes:
         splits: SHA-256 per split over name, SHA-256 of the image and SHA-256 of the label of each image.
@@ -43,7 +43,7 @@ class DatasetHashes:
 
     @property
     def training(self) -> str:
-        """SHA-256 of all that weights depend on: the splits that are trained and validated on."""
+        """SHA-256 of what weights depend on: the splits that are trained and validated on."""
         return sha256_json({split: self.splits[split] for split in TRAINED if split in self.splits})
 
     @property
@@ -60,13 +60,13 @@ class DatasetHashes:
 def dataset_hashes(dataset: Dataset, cache_file: Path | None, progress: bool = False) -> DatasetHashes:
     """Return the hashes of a dataset.
 
-    A label counts without a byte order mark and with Unix line ends: no reader of labels tells the difference.
+    A label counts without a byte order mark and with Unix line ends: readers of labels ignore both.
 
     Args:
         dataset: the dataset.
-        cache_file: remembers the hashes of files, it and the folder beside it; None hashes every file. What cannot be
-            read or written of it is no error.
-        progress: show how far it is on stderr.
+        cache_file: keeps the hashes of files, with a folder next to it; None hashes every file. Failing to read or
+            write it is not an error.
+        progress: show progress on stderr.
 
     Raises:
         UserError: a file cannot be read, or is not a regular one.
@@ -91,7 +91,7 @@ def dataset_hashes(dataset: Dataset, cache_file: Path | None, progress: bool = F
                 kept[split] = {"state": _state(sources, look), "digest": digests[split], "lists": lists}
         store.keep_splits(kept)
         images = {path for sources in watched.values() for source in sources for _, path in source.folders}
-        store.forget_all_but(images | {label_folder(path) for path in images})
+        store.drop_all_but(images | {label_folder(path) for path in images})
     return DatasetHashes({split: digests[split] for split in dataset.splits}, dataset.names)
 
 
@@ -153,7 +153,7 @@ class _Source:
 
 
 def _watch(dataset: Dataset, split: str, look: Look, known: Mapping[str, Any] | None) -> list[_Source]:
-    """Return what decides a split's content. A list that is known as it is now is not read."""
+    """Return what decides a split's content. An unchanged list is not read."""
     sources = []
     for source in dataset.splits[split]:
         if source.is_dir():
@@ -171,7 +171,7 @@ def _watch(dataset: Dataset, split: str, look: Look, known: Mapping[str, Any] | 
 
 
 def _state(sources: Iterable[_Source], look: Look) -> str:
-    """Return a digest of everything by which a change of a split could be told."""
+    """Return a digest of everything that shows a change of a split."""
     digest = hashlib.blake2b(digest_size=16)
     for source in sources:
         digest.update(os.fsencode(repr((source.path, source.stamp))))

@@ -1,6 +1,6 @@
-"""Opening images of others: only by the decoders that Ultralytics' formats need, and never by running a program.
+"""Opening untrusted images: only by the decoders that Ultralytics' formats need, and without running programs.
 
-Pillow recognises an image by its content, whatever its name, and would hand EPS to Ghostscript.
+Pillow recognises an image by its content, not its name, and would run Ghostscript for EPS.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ def open_image(path: Path | str, further: tuple[str, ...] = ()) -> Iterator[Imag
 
     Args:
         path: a regular file: a pipe is not waited for, a device is not read.
-        further: further decoders, to tell what a file is.
+        further: further decoders, to recognise other formats.
 
     Raises:
         OSError: it is not a regular file, or cannot be read.
-        PIL.UnidentifiedImageError: none of the decoders knows it.
+        PIL.UnidentifiedImageError: no decoder recognises it.
     """
     from PIL import Image
 

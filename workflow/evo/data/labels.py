@@ -11,7 +11,7 @@ from ..printable import is_number, printable, quoted
 
 SHOWN = 80  # characters of a row that a message quotes
 COLUMNS = 5
-PIXELS = 1.01  # Ultralytics (verify_image_label) bears 1 % of rounding and silently drops an image beyond it
+PIXELS = 1.01  # Ultralytics (verify_image_label) tolerates 1 % of rounding error and silently drops an image beyond it
 ROUNDING = 1e-3
 
 MAX_BYTES = 16 << 20
@@ -20,7 +20,7 @@ MAX_BYTES = 16 << 20
 
 @dataclass
 class Labels:
-    """What a label file holds.
+    """The content of a label file.
 
     Attributes:
         instances: number of distinct boxes by class id.
@@ -36,7 +36,7 @@ class Labels:
 
 
 def parse_labels(content: bytes) -> Labels:
-    """Parse a label file and note everything that is wrong with it. Class ids are not held against a dataset here."""
+    """Parse a label file and collect its problems. Class ids are not checked against a dataset here."""
     labels = Labels()
     try:
         lines = content.decode("utf-8-sig").splitlines()

@@ -1,4 +1,4 @@
-"""Which dataset a session uses, and the hashes that stand for its content."""
+"""The dataset of a session, and the hashes of its content."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def session_hashes(session: Session, progress: bool = False) -> DatasetHashes:
     The embedded digits need not be drawn for it.
 
     Raises:
-        UserError: the configured dataset is none, or a file of it cannot be read.
+        UserError: the configured dataset is not valid, or a file of it cannot be read.
     """
     if session.data is None:
         return DatasetHashes(split_identities(session.digits), dataset_names(session))
@@ -41,8 +41,8 @@ def session_hashes(session: Session, progress: bool = False) -> DatasetHashes:
 
 
 def checked_hashes(session: Session) -> DatasetHashes:
-    """Return the hashes of the dataset as it was checked; of the one there is now where no check tells, as one of
-    version 0.1.0 does not.
+    """Return the hashes of the dataset as it was checked; the present ones where the check did not record them, as in
+    version 0.1.0.
 
     Raises:
         EvoError: fingerprint.json is damaged.

@@ -1,8 +1,8 @@
 """The dataset as training reads it: links to the images and labels, in a folder of the session.
 
-Ultralytics writes `labels.cache` and `.npy` files beside what it reads and rewrites some JPEGs in place. All of that
-stays in this folder; the user's dataset may be read-only or shared. Whatever is found in it that this module or
-Ultralytics has not made belongs to somebody: nothing is touched then, and the person is asked.
+Ultralytics writes `labels.cache` and `.npy` files next to what it reads and rewrites some JPEGs in place. All of that
+stays in this folder; the user's dataset may be read-only or shared. A file in it that neither this module nor
+Ultralytics made is the user's: it is an error then, and nothing is changed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
 KINDS = ("images", "labels")
 
 COPIES = ".copies.json"
-"""Names of the images that are copies, in the folder of the view: what else is a regular file was not made here."""
+"""Names of the images that are copies, in the folder of the view: other regular files were not made here."""
 
 
 def link(dataset: Dataset, folder: Path) -> Path:
@@ -41,8 +41,8 @@ def link(dataset: Dataset, folder: Path) -> Path:
         The path of ``dataset.yaml``. It names no `path`: Ultralytics then takes the folder of the file itself.
 
     Raises:
-        UserError: the folder is not writable, an image is missing, the dataset lies in the view, or something does that
-            was not made here.
+        UserError: the folder is not writable, an image is missing, the dataset is in the view, or so is something
+            that was not made here.
         EvoError: the disk is full.
     """
     folder = Path(folder)
@@ -146,7 +146,7 @@ def _former_files(view: Path, place: str, copied: set[str]) -> Iterator[str]:
     for item in items:
         if item.name in names:
             continue
-        # np.save of `cache: disk` beside an image, and what _replace_image leaves when it is killed (data/utils.py).
+        # np.save of `cache: disk` next to an image, and what _replace_image leaves when it is killed (data/utils.py).
         npy = item.name.removesuffix(".npy") in stems
         draft = re.fullmatch(r"\.(?P<stem>.+)\.[0-9a-f]{32}\.\w+", item.name)
         if not (place.startswith("images/") and _is_file(item) and (npy or (draft and draft["stem"] in stems))):
@@ -185,7 +185,7 @@ def _refuse_images_in(view: Path, images: Mapping[str, Mapping[str, str]]) -> No
     for place in sorted({os.path.dirname(path) for files in images.values() for path in files.values()}):  # noqa: PTH120
         if os.path.commonpath([os.path.realpath(place), own]) == own:
             hint = "keep the dataset elsewhere, or name another session"
-            raise UserError("images of the dataset lie in the session's own links to it", where=place, hint=hint)
+            raise UserError("images of the dataset are in the session's own links to it", where=place, hint=hint)
 
 
 def _links_to(item: Path, path: str) -> bool:
@@ -193,7 +193,7 @@ def _links_to(item: Path, path: str) -> bool:
 
 
 def _is_rewritten(path: str) -> bool:
-    """Tell whether Ultralytics would rewrite the file: a JPEG with something after its end (`check_image`, 8.4.190)."""
+    """Return whether Ultralytics would rewrite the file: a JPEG with data after its end (`check_image`, 8.4.190)."""
     with open_regular(path) as stream:
         if stream.read(2) != JPEG_START:
             return False

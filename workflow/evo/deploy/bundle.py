@@ -30,32 +30,32 @@ def build(layout: VariantLayout, board: str) -> list[str]:
         EvoError: a result is missing or damaged, results do not belong together, or the compiler changed the model's
             inputs or outputs.
     """
-    place = layout.board(board)
+    results = layout.board(board)
     metadata = read_json(layout.npu_metadata, "npu_metadata")
     documents = {
         "training": read_json(layout.training, "training"),
         "metrics": read_json(layout.metrics, "metrics"),
         "int8": read_json(layout.metrics_int8, "metrics_int8"),
-        "compatibility": read_json(place.compatibility, "compatibility"),
+        "compatibility": read_json(results.compatibility, "compatibility"),
     }
     check_model(layout.model_int8, metadata)
-    check_ports(place.compiled, metadata)
-    compiled_sha256 = sha256_file(place.compiled)
+    check_ports(results.compiled, metadata)
+    compiled_sha256 = sha256_file(results.compiled)
     _check_origin(documents, metadata, compiled_sha256, layout, board)
     files = {
-        place.compiled.name: place.compiled.read_bytes(),
+        results.compiled.name: results.compiled.read_bytes(),
         "labels.txt": labels(metadata["names"]),
         "metadata.json": layout.npu_metadata.read_bytes(),
         "model.h": render_header(metadata, compiled_sha256),
         "decode.py": (TEMPLATES / "decode.py").read_bytes(),
         "MODEL_CARD.md": render_card(documents, metadata, compiled_sha256),
     }
-    write_folder(place.deploy, files)
+    write_folder(results.deploy, files)
     return list(files)
 
 
 def labels(names: list[str]) -> str:
-    """Return ``labels.txt``: line n is class n, so that line breaks within a name become blanks."""
+    """Return ``labels.txt``: line n is class n, so line breaks within a name become spaces."""
     return "".join(" ".join(name.split()) + "\n" for name in names)
 
 
@@ -69,7 +69,7 @@ def render_header(metadata: Mapping[str, Any], compiled_sha256: str) -> str:
 
 
 def render_card(documents: Mapping[str, Any], metadata: Mapping[str, Any], compiled_sha256: str) -> str:
-    """Return ``MODEL_CARD.md``; what a name or message holds is text there, not markup.
+    """Return ``MODEL_CARD.md``; names and messages are escaped.
 
     Args:
         documents: ``training``, ``metrics``, ``int8`` and ``compatibility``: the variant's JSON files of these schemas.
@@ -95,13 +95,13 @@ def render_card(documents: Mapping[str, Any], metadata: Mapping[str, Any], compi
 
 
 def highest_score(metadata: Mapping[str, Any]) -> float:
-    """Return the highest class probability that the model can give: its logits end with the integers."""
+    """Return the highest class probability that the int8 outputs can represent."""
     classes = (output for output in metadata["outputs"] if output["kind"] == "class")
     return max(1 / (1 + math.exp(-_largest(output))) for output in classes)
 
 
 def highest_colour(metadata: Mapping[str, Any]) -> int:
-    """Return the highest colour value, 0 to 255, that the model's input tells from the next lower one."""
+    """Return the highest colour value, 0 to 255, that the model's input distinguishes from the next lower one."""
     return min(math.ceil(_largest(metadata["input"]) * HIGHEST_COLOUR), HIGHEST_COLOUR)
 
 
@@ -128,13 +128,13 @@ def check_ports(compiled: Path, metadata: Mapping[str, Any]) -> None:
         expected = Tensor(tensor.name, tuple(entry["shape"]), entry["dtype"], entry["scale"], entry["zero_point"])
         if tensor != expected:
             raise EvoError(
-                f"the compiled model has {_words(tensor)} where metadata.json describes {_words(expected)}",
+                f"the compiled model has {_described(tensor)} where metadata.json describes {_described(expected)}",
                 where=compiled.resolve(),
                 hint="compile the model again",
             )
 
 
-def _words(tensor: Tensor) -> str:
+def _described(tensor: Tensor) -> str:
     return f"{list(tensor.shape)} {tensor.dtype} with scale {tensor.scale} and zero point {tensor.zero_point}"
 
 
@@ -159,7 +159,7 @@ def _check_origin(
 
 
 def write_folder(target: Path, files: Mapping[str, str | bytes]) -> None:
-    """Write ``files`` (by name) as the folder ``target``, through a temporary folder beside it and a rename.
+    """Write ``files`` (by name) as the folder ``target``, through a temporary folder next to it and a rename.
 
     What was in ``target`` before is gone afterwards, and unchanged after an error.
 

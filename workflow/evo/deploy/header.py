@@ -9,9 +9,9 @@ from ..evaluation.decode import ordered
 
 
 def c_string(text: str) -> str:
-    r"""Return ``text`` as a C string literal in UTF-8, whatever it holds.
+    r"""Return ``text`` as a C string literal in UTF-8.
 
-    Bytes that are no printable ASCII become octal escapes of three digits, which end by themselves (those of ``\x`` do
+    Bytes that are not printable ASCII become octal escapes of three digits, which end by themselves (those of ``\x`` do
     not); question marks are escaped because two of them may start a trigraph in C11 (5.2.1.1).
     """
     special = {ord('"'): '\\"', ord("\\"): "\\\\", ord("?"): "\\?"}
@@ -27,15 +27,16 @@ def c_float(value: float) -> str:
 
 
 def header_values(metadata: Mapping[str, Any], compiled_sha256: str) -> dict[str, Any]:
-    """Return what the template ``model.h.j2`` is filled with: C literals only, so that no name can leave its string.
+    """Return the values of the template ``model.h.j2``: C literals only, so that no class name can end its string.
 
     Args:
         metadata: ``metadata.json``.
         compiled_sha256: of the compiled model.
     """
     boxes, classes = (ordered(metadata["outputs"], kind) for kind in ("box", "class"))
-    levels = [
+    maps = [
         {
+            "name": box["feature_map"],
             "stride": box["stride"],
             "height": box["shape"][1],
             "width": box["shape"][2],
@@ -56,7 +57,7 @@ def header_values(metadata: Mapping[str, Any], compiled_sha256: str) -> dict[str
         "zero_point": metadata["input"]["zero_point"],
         "reg_max": metadata["reg_max"],
         "outputs": len(metadata["outputs"]),
-        "levels": levels,
-        "cells": sum(level["height"] * level["width"] for level in levels),
+        "maps": maps,
+        "cells": sum(one["height"] * one["width"] for one in maps),
         "names": [c_string(name) for name in metadata["names"]],
     }

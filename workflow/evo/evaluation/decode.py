@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
 
 def ordered(outputs: Sequence[Mapping[str, Any]], kind: str) -> list[Mapping[str, Any]]:
-    """Return the entries of ``metadata.json``'s ``outputs`` of one kind, ``box`` or ``class``, finest level first."""
-    return sorted((output for output in outputs if output["kind"] == kind), key=lambda output: output["level"])
+    """Return the entries of ``metadata.json``'s ``outputs`` of one kind, ``box`` or ``class``, finest feature map
+    first."""
+    chosen = (output for output in outputs if output["kind"] == kind)
+    return sorted(chosen, key=lambda output: (output["stride"], output["feature_map"]))
 
 
 def decode(raw: Sequence[np.ndarray], metadata: Mapping[str, Any]) -> torch.Tensor:
@@ -22,11 +24,11 @@ def decode(raw: Sequence[np.ndarray], metadata: Mapping[str, Any]) -> torch.Tens
 
     Args:
         raw: the model's outputs in its order, dequantised: (batch, height, width, channels) float32 each.
-        metadata: ``metadata.json``: kind, level and stride of each output, and ``reg_max``.
+        metadata: ``metadata.json``: kind, feature map and stride of each output, and ``reg_max``.
 
     Returns:
         (batch, 4 + classes, cells) float32: centre x, centre y, width and height in pixels of the network input, then
-        the probability of each class. Levels in order, the cells of a level row by row.
+        the probability of each class. Feature maps as `ordered`, the cells of one row by row.
 
     Raises:
         EvoError: the maps are not those that the metadata describes.
@@ -42,13 +44,13 @@ def decode(raw: Sequence[np.ndarray], metadata: Mapping[str, Any]) -> torch.Tens
         for kind in ("box", "class")
     )
     bins = int(metadata["reg_max"])
-    distances = torch.cat([level.flatten(2) for level in boxes], 2)
+    distances = torch.cat([values.flatten(2) for values in boxes], 2)
     if bins > 1:
         distances = DFL(bins)(distances)
     strides = [output["stride"] for output in ordered(metadata["outputs"], "box")]
     anchors, scale = (values.transpose(0, 1) for values in make_anchors(boxes, strides, 0.5))
     pixels = dist2bbox(distances, anchors.unsqueeze(0), xywh=True, dim=1) * scale
-    scores = torch.cat([level.flatten(2) for level in classes], 2).sigmoid()
+    scores = torch.cat([values.flatten(2) for values in classes], 2).sigmoid()
     return torch.cat((pixels, scores), 1)
 
 
@@ -57,7 +59,7 @@ def _channels_first(values: np.ndarray, output: Mapping[str, Any]) -> torch.Tens
 
     if list(values.shape[1:]) != list(output["shape"][1:]):
         raise EvoError(
-            f"the {output['kind']} map of level {output['level']} has the shape {list(values.shape[1:])}, "
+            f"the {output['kind']} map of {output['feature_map']} has the shape {list(values.shape[1:])}, "
             f"metadata.json says {list(output['shape'][1:])}"
         )
     return torch.from_numpy(values).permute(0, 3, 1, 2)

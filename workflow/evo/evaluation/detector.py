@@ -1,4 +1,4 @@
-"""Opening trained weights for evaluation, with a reason when they cannot be evaluated."""
+"""Trained weights as a detector that can be evaluated, or the reason why not."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from ..errors import EvoError, UserError
+from ..errors import EvoError
 from ..files import sha256_file
 from ..models.checkpoint_loader import RefusedCheckpoint, guard_ultralytics
 
-REPUBLISH = "delete training.json beside it and run snakemake again: the weights are published from their checkpoint"
-"""What brings trained weights back, and trains nothing where that checkpoint is there. To delete the weights themselves
-asks for a new training."""
+REPUBLISH = "delete training.json next to it and run snakemake again: the weights are published from their checkpoint"
+"""How to get trained weights back without training, as long as their checkpoint exists. Deleting the weights themselves
+means training again."""
 
 
 def check_unchanged(best: Path, expected_sha256: str) -> str:
@@ -41,7 +39,7 @@ def load_detector(best: Path) -> Any:
     Call `workflow.evo.host.ultralytics_env.prepare` first.
 
     Raises:
-        EvoError: the file is missing, damaged, refused by the restricted loader, or no detector.
+        EvoError: the file is missing, damaged, refused by the restricted loader, or not a detector.
     """
     from ultralytics import YOLO
 
@@ -53,10 +51,10 @@ def load_detector(best: Path) -> Any:
         model = YOLO(str(best))
     except RefusedCheckpoint as error:
         raise EvoError(error.what, where=best, hint=REPUBLISH) from error
-    except Exception as error:  # Ultralytics trusts what it finds in a checkpoint
-        words = " ".join(str(error).split())[:160]
+    except Exception as error:  # Ultralytics does not check the content of a checkpoint
+        reason = " ".join(str(error).split())[:160]
         raise EvoError(
-            f"not a readable checkpoint ({type(error).__name__}: {words})", where=best, hint=REPUBLISH
+            f"not a readable checkpoint ({type(error).__name__}: {reason})", where=best, hint=REPUBLISH
         ) from error
     if model.task != "detect":
         raise EvoError("not a detector, but a model for another task", where=best, hint=REPUBLISH)
@@ -69,35 +67,14 @@ def class_names(trained: Mapping[int, str], dataset: Sequence[str], *, single: b
     Args:
         trained: the names that the weights carry.
         dataset: the names of the dataset, in the order of their ids.
-        single: whether all classes were trained as one: it has a name of its own.
+        single: whether all classes were trained as one, which has a name of its own.
     """
     if single or len(trained) != len(dataset):
         return {index: str(name) for index, name in trained.items()}
     return {index: str(name) for index, name in enumerate(dataset)}
 
 
-def use_names(detector: Any, names: Mapping[int, str] | Sequence[str]) -> None:
+def use_names(detector: Any, names: Sequence[str]) -> None:
     """Give a ``YOLO`` the class names of the dataset, see `class_names`."""
-    listed = list(names.values() if isinstance(names, Mapping) else names)
     single = bool(detector.overrides.get("single_cls"))
-    detector.model.names = class_names(detector.names, listed, single=single)
-
-
-def dataset_splits(dataset_yaml: Path, splits: tuple[str, ...]) -> tuple[dict[str, Any], list[str]]:
-    """Return the dataset's description and those of ``splits`` that it has, in order.
-
-    Raises:
-        UserError: the file is missing or no mapping, or has no ``val``.
-    """
-    dataset_yaml = Path(dataset_yaml)
-    try:
-        data = yaml.safe_load(dataset_yaml.read_text())
-    except FileNotFoundError as error:
-        raise UserError(
-            "dataset not found", where=dataset_yaml.resolve(), hint="run the rule `check_dataset`"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError("not valid YAML", where=dataset_yaml.resolve()) from error
-    if not isinstance(data, dict) or not data.get("val"):
-        raise UserError("the dataset has no split 'val'", where=dataset_yaml.resolve(), hint="add the key 'val'")
-    return data, [split for split in splits if data.get(split)]
+    detector.model.names = class_names(detector.names, names, single=single)

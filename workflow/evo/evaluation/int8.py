@@ -1,4 +1,4 @@
-"""Accuracy of the exact int8 model, and of the float weights on the same input, with Ultralytics' own validator."""
+"""Accuracy of the int8 model, and of the float weights on the same input, with Ultralytics' own validator."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..data.dataset import load_dataset
 from ..errors import EvoError
 from ..files import sha256_file
 from ..host.progress import track
 from ..text.facts import Fact, fact
 from .decode import decode
-from .detector import dataset_splits, load_detector, use_names
+from .detector import load_detector, use_names
 from .interpreter import Int8Model
 from .metrics import split_metrics
-from .validation import BATCH, check_classes, processor, quiet, sentence
+from .validation import BATCH, check_classes, processor, summary, validate
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
 FOUND = 0.05
-"""AP50-95 from which on a class counts as found by the float network: below it, ratios are noise."""
+"""AP50-95 at which a class counts as found by the float network: below it, ratios are noise."""
 
 KEPT = 0.5
-"""Share of that AP which the int8 model has to keep. Less is a collapse: a damaged output, not a rounding loss."""
+"""Share of that AP that the int8 model has to keep. Less is a collapse: a damaged output, not a rounding error."""
 
 
 def check_model(path: Path, metadata: Mapping[str, Any]) -> str:
@@ -70,22 +71,22 @@ def evaluate_int8(
         dataset_yaml: the dataset as Ultralytics reads it.
         splits: ``val``, ``test``.
         folder: scratch folder of the validator.
-        threads: interpreters side by side; more than a batch has images is of no use.
+        threads: interpreters that run in parallel, at most one per image of a batch.
 
     Returns:
         A document of ``metrics_int8.schema.json``.
 
     Raises:
         EvoError: model, metadata and weights do not belong together, or one of them cannot be evaluated.
-        UserError: the dataset has no ``val``.
+        UserError: the dataset cannot be read.
     """
     from ultralytics.utils.torch_utils import get_cpu_info
 
-    data, present = dataset_splits(dataset_yaml, tuple(splits))
+    dataset = load_dataset(dataset_yaml)
     digest, imgsz = check_model(model, metadata), int(metadata["imgsz"])
     detector = load_detector(best)
-    check_classes(detector, data, best)
-    use_names(detector, data["names"])
+    check_classes(detector, dataset.names, best)
+    use_names(detector, dataset.names)
     if [str(name) for name in detector.names.values()] != metadata["names"]:
         raise EvoError(
             "the int8 model has other classes than the dataset",
@@ -97,17 +98,17 @@ def evaluate_int8(
         device = f"{get_cpu_info()}, {interpreters.threads} interpreter{'s' if interpreters.threads > 1 else ''}"
         document["evaluation"] = _setting(digest, imgsz, device, "ai-edge-litert")
         document["float"]["evaluation"] = _setting(sha256_file(best), imgsz, processor(), "torch")
-        for split in present:
+        for split in (split for split in splits if split in dataset.splits):
             common = (dataset_yaml, split, imgsz, Path(folder))
             floating = load_detector(best)
-            use_names(floating, data["names"])
-            document["float"][split] = _validate(floating, *common, f"evaluate_int8: {split}, float")
+            use_names(floating, dataset.names)
+            document["float"][split] = evaluate_square(floating, *common, f"evaluate_int8: {split}, float")
             stand_in = load_detector(best)
             stand_in.model = as_module(interpreters, metadata)
-            document[split] = _validate(stand_in, *common, f"evaluate_int8: {split}, int8")
+            document[split] = evaluate_square(stand_in, *common, f"evaluate_int8: {split}, int8")
             document["difference"][split] = difference(document[split], document["float"][split])
             for kind, metrics in (("float", document["float"][split]), ("int8", document[split])):
-                print(f"evaluate_int8: {split}, {kind}: {sentence(metrics)}", file=sys.stderr, flush=True)
+                print(f"evaluate_int8: {split}, {kind}: {summary(metrics)}", file=sys.stderr, flush=True)
     return document
 
 
@@ -124,7 +125,9 @@ def as_module(interpreters: Int8Model, metadata: Mapping[str, Any]) -> nn.Module
             self.end2end = False
 
         def __deepcopy__(self, _memo: Any) -> Int8Detector:
-            return self  # the validator wants a copy to fuse; there is nothing to fuse, and interpreters have no copy
+            return (
+                self  # the validator wants a copy to fuse; there is nothing to fuse, and interpreters cannot be copied
+            )
 
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             """From (batch, 3, height, width), RGB, 0 to 1, to (batch, 4 + classes, cells)."""
@@ -185,30 +188,24 @@ def _setting(digest: str, imgsz: int, device: str, runtime: str) -> dict[str, An
     return {"weights_sha256": digest, "imgsz": imgsz, "batch": BATCH, "device": device, "versions": versions}
 
 
-def _validate(detector: Any, dataset_yaml: Path, split: str, imgsz: int, folder: Path, text: str) -> dict[str, Any]:
-    """Validate a ``YOLO`` on one split; return its entry of ``metrics.schema.json``."""
-    seen: list[Any] = []
+def evaluate_square(
+    detector: Any, dataset_yaml: Path, split: str, imgsz: int, folder: Path, label: str
+) -> dict[str, Any]:
+    """Evaluate a ``YOLO`` on whole letterboxed images, on the CPU, with a progress line.
+
+    Returns:
+        The entry of one split of ``metrics.schema.json``.
+    """
     steps: list[Iterator[int]] = []
 
     def start(validator: Any) -> None:
         total = len(validator.dataloader)
-        steps.append(track(range(total), total, text, show=True))
+        steps.append(track(range(total), total, label, show=True))
         next(steps[0])
 
     detector.add_callback("on_val_start", start)
     detector.add_callback("on_val_batch_end", lambda _: next(steps[0], None))
-    detector.add_callback("on_val_end", seen.append)
-    with quiet():
-        metrics = detector.val(
-            data=str(Path(dataset_yaml).resolve()),
-            split=split,
-            imgsz=imgsz,
-            rect=False,
-            batch=BATCH,
-            device="cpu",
-            save_dir=str(Path(folder).resolve()),
-            plots=False,
-            save_json=False,
-        )
-    (validator,) = seen
+    metrics, validator = validate(
+        detector, dataset_yaml, split, folder, imgsz=imgsz, rect=False, device="cpu", plots=False
+    )
     return split_metrics(metrics, validator.names, validator.seen)

@@ -1,4 +1,4 @@
-"""Running an int8 LiteRT model on the host, as firmware would feed it."""
+"""Running an int8 LiteRT model on the host, fed as by firmware."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOWEST, HIGHEST = -128, 127
 def quantise(values: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
     """Return ``values`` as int8, rounded half away from zero and clipped to -128 … 127.
 
-    That is C's ``roundf``, which firmware has at hand and which the QUANTIZE kernel of LiteRT Micro uses
+    That is C's ``roundf``, which is available to firmware and which the QUANTIZE kernel of LiteRT Micro uses
     (``TfLiteRound`` in ``AffineQuantize``); numpy's own rounding would go half to even. Computed in float32, as there.
     """
     import numpy as np
@@ -38,9 +38,9 @@ def dequantise(values: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
 
 
 class Int8Model:
-    """An int8 model with several interpreters of one thread each: the images of a batch run side by side.
+    """An int8 model with several interpreters of one thread each, for the images of a batch in parallel.
 
-    The kernels are LiteRT's own (XNNPACK where it has one): what they round differently from an NPU is not seen here.
+    The kernels are LiteRT's own (XNNPACK where it has one): where they round differently from an NPU is not measured.
 
     Args:
         path: the ``.tflite`` file, before Vela.
@@ -76,7 +76,7 @@ class Int8Model:
             (batch, height, width, channels) int8 each.
 
         Raises:
-            EvoError: the images have not the size of the model's input.
+            EvoError: the images do not have the size of the model's input.
         """
         import numpy as np
 
@@ -114,7 +114,7 @@ class Int8Model:
             self._interpreters.put(interpreter)
 
     def _compare(self, metadata: Mapping[str, Any]) -> None:
-        """Refuse metadata that would mislead firmware: it reads scales and shapes from there, not from the model."""
+        """Refuse metadata that does not match the model: firmware takes scales and shapes from there."""
         described = [metadata["input"], *sorted(metadata["outputs"], key=lambda output: output["index"])]
         ports = [self._input, *self._outputs]
         if len(described) != len(ports):
@@ -124,11 +124,11 @@ class Int8Model:
                 hint="export the model again",
             )
         for port, entry in zip(ports, described, strict=True):
-            said = (tuple(entry["shape"]), entry["dtype"], entry["scale"], entry["zero_point"])
-            if said != (port.shape, port.dtype, port.scale, port.zero_point):
+            given = (tuple(entry["shape"]), entry["dtype"], entry["scale"], entry["zero_point"])
+            if given != (port.shape, port.dtype, port.scale, port.zero_point):
                 raise EvoError(
                     f"'{port.name}' is {port.shape} {port.dtype}, scale {port.scale}, zero point {port.zero_point}; "
-                    f"metadata.json says {said[0]} {said[1]}, scale {said[2]}, zero point {said[3]}",
+                    f"metadata.json says {given[0]} {given[1]}, scale {given[2]}, zero point {given[3]}",
                     where=self.path.resolve(),
                     hint="export the model again",
                 )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 CURVE_POINTS = 51
-"""Samples kept of each curve of 1,000 points: enough to draw it, small enough to read the file."""
+"""Samples kept of each curve of 1,000 points: enough to draw it."""
 
 
 def fraction(value: Any) -> float | None:
@@ -53,7 +53,7 @@ def split_metrics(metrics: Any, names: Mapping[int, str], images: int) -> dict[s
             "images": int(metrics.nt_per_image[index]),
             "instances": int(metrics.nt_per_class[index]),
         }
-    # Ultralytics says 0.0 for a split without objects, where nothing was measured.
+    # Ultralytics reports 0.0 for a split without objects, where nothing was measured.
     precision, recall, map50, map50_95 = map(fraction, box.mean_results() if rows else (math.nan,) * 4)
     return {
         "map50": map50,
@@ -70,7 +70,7 @@ def split_metrics(metrics: Any, names: Mapping[int, str], images: int) -> dict[s
 
 
 def _best_confidence(box: Any) -> float | None:
-    """Return the threshold at which ``box.p`` and ``box.r`` stand, chosen as Ultralytics' ``ap_per_class`` does.
+    """Return the threshold of ``box.p`` and ``box.r``, chosen as Ultralytics' ``ap_per_class`` does.
 
     None where nothing was detected at any threshold.
     """

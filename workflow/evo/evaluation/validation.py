@@ -7,19 +7,20 @@ import logging
 import shutil
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..data.dataset import Dataset, load_dataset
 from ..errors import EvoError
 from ..files import sha256_file
-from .details import recorder, split_details
-from .detector import dataset_splits, load_detector, use_names
+from .curves import recorder, split_curves
+from .detector import load_detector, use_names
 from .metrics import split_metrics
 
 BATCH = 16
-"""Ultralytics' default for ``yolo val``. It shapes the padding of rectangular batches and thereby the metrics a
-little, so that it is fixed, whatever the batch of training was."""
+"""Ultralytics' default for ``yolo val``. It decides the padding of rectangular batches and thereby, a little, the
+metrics, so it does not follow the batch of training."""
 
 
 def evaluate(
@@ -39,83 +40,72 @@ def evaluate(
         dataset_yaml: the dataset as Ultralytics reads it.
         splits: ``val``, ``test``.
         arguments: where to run: ``device`` and ``workers`` as Ultralytics takes them; anything else is ignored,
-            because it would no longer be the same measurement.
-        folder: the only place that is written to.
+            because it would be another measurement.
+        folder: nothing is written outside of it.
 
     Returns:
         Documents of ``metrics.schema.json`` and of ``curves.schema.json``.
 
     Raises:
-        EvoError: the weights cannot be evaluated, or the GPU has no room.
-        UserError: the dataset has no ``val``.
+        EvoError: the weights cannot be evaluated, or the GPU is out of memory.
+        UserError: the dataset cannot be read.
     """
-    data, present = dataset_splits(dataset_yaml, tuple(splits))
-    detector = load_detector(best)
-    check_classes(detector, data, best)
+    dataset = load_dataset(dataset_yaml)
+    check_classes(load_detector(best), dataset.names, best)
     placement = {key: arguments[key] for key in ("device", "workers") if arguments.get(key) is not None}
     document: dict[str, Any] = {}
-    details: dict[str, Any] = {"weights_sha256": sha256_file(best)}
-    for split in present:
+    curves: dict[str, Any] = {"weights_sha256": sha256_file(best)}
+    for split in (split for split in splits if split in dataset.splits):
         print(f"evaluate: {split} …", file=sys.stderr, flush=True)
         plots = Path(folder) / "plots" / split
-        document[split], details[split], used = _validate(best, data, dataset_yaml, split, placement, plots)
-        document["evaluation"] = {"weights_sha256": details["weights_sha256"], **used}
-        print(f"evaluate: {split}: {sentence(document[split])}", file=sys.stderr, flush=True)
-    return document, details
+        document[split], curves[split], used = _evaluate_split(best, dataset, dataset_yaml, split, placement, plots)
+        document["evaluation"] = {"weights_sha256": curves["weights_sha256"], **used}
+        print(f"evaluate: {split}: {summary(document[split])}", file=sys.stderr, flush=True)
+    return document, curves
 
 
-def sentence(metrics: Mapping[str, Any]) -> str:
-    """Return what a person wants to read of the metrics of one split."""
+def summary(metrics: Mapping[str, Any]) -> str:
+    """Return the metrics of one split in one line, for a log."""
     if metrics["map50"] is None:
-        return f"{metrics['images']:,} images without a single object, nothing to measure"
+        return f"{metrics['images']:,} images without objects, nothing to measure"
     return f"map50 {metrics['map50']:.3f}, map50_95 {metrics['map50_95']:.3f}, {metrics['images']:,} images"
 
 
-def check_classes(detector: Any, data: Mapping[str, Any], best: Path) -> None:
-    """Refuse weights of another number of classes than the dataset's.
+def check_classes(detector: Any, names: Sequence[str], best: Path) -> None:
+    """Refuse weights whose number of classes is not that of the dataset.
 
     Raises:
         EvoError: naming both numbers.
     """
-    classes = len(data.get("names") or ())
-    if classes != len(detector.names) and not detector.overrides.get("single_cls"):
+    if len(names) != len(detector.names) and not detector.overrides.get("single_cls"):
         raise EvoError(
-            f"trained for {len(detector.names)} classes, the dataset has {classes}",
+            f"trained for {len(detector.names)} classes, the dataset has {len(names)}",
             where=Path(best).resolve(),
             hint="train again on this dataset",
         )
 
 
-def _validate(
-    best: Path, data: Mapping[str, Any], dataset_yaml: Path, split: str, placement: Mapping[str, Any], plots: Path
+def _evaluate_split(
+    best: Path, dataset: Dataset, dataset_yaml: Path, split: str, placement: Mapping[str, Any], plots: Path
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Validate on one split. Return its metrics, what can be drawn of them, and what was used to measure them."""
+    """Return the metrics of one split, its curves, and what was used to measure them."""
     import torch
     import ultralytics
 
-    detector, seen = load_detector(best), []  # validation fuses the layers of its model: a fresh one per split
-    use_names(detector, data["names"])
-    detector.add_callback("on_val_end", seen.append)
-    shutil.rmtree(plots, ignore_errors=True)  # a plot of an earlier run must not pass for one of this
+    detector = load_detector(best)
+    use_names(detector, dataset.names)
+    shutil.rmtree(plots, ignore_errors=True)  # so that no plot of an earlier run is left
     try:
-        with quiet(), _plots_finished(), _literal_text():
-            metrics = detector.val(
-                validator=recorder(),
-                data=str(Path(dataset_yaml).resolve()),
-                split=split,
-                batch=BATCH,
-                save_dir=str(plots.resolve()),
-                plots=True,
-                save_json=False,
-                **placement,
+        with _plots_finished(), _literal_text():
+            metrics, validator = validate(
+                detector, dataset_yaml, split, plots, validator=recorder(), plots=True, **placement
             )
     except torch.cuda.OutOfMemoryError as error:
         raise EvoError(
-            f"the GPU has no room to evaluate {split} at batch {BATCH}",
+            f"out of GPU memory while evaluating {split} at batch {BATCH}",
             where=best,
-            hint="free it, or set train.device: cpu",
+            hint="free some, or set train.device: cpu",
         ) from error
-    (validator,) = seen
     device = validator.device
     used = {
         "imgsz": int(validator.args.imgsz),
@@ -123,14 +113,42 @@ def _validate(
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
         "versions": {"torch": torch.__version__, "ultralytics": ultralytics.__version__},
     }
-    drawn = split_details(
+    curves = split_curves(
         metrics, validator.confident.matrix, validator.names, validator.samples, Path(dataset_yaml).parent
     )
-    return split_metrics(metrics, validator.names, validator.seen), drawn, used
+    return split_metrics(metrics, validator.names, validator.seen), curves, used
+
+
+def validate(detector: Any, dataset_yaml: Path, split: str, folder: Path, **arguments: Any) -> tuple[Any, Any]:
+    """Run Ultralytics' validator on one split, with only its warnings printed.
+
+    Args:
+        detector: a ``YOLO``; validation fuses its layers, so that each call takes a fresh one.
+        dataset_yaml: the dataset as Ultralytics reads it.
+        split: ``val`` or ``test``.
+        folder: where the validator writes.
+        arguments: further ones of ``YOLO.val``.
+
+    Returns:
+        Its ``DetMetrics``, and the validator after the run.
+    """
+    seen: list[Any] = []
+    detector.add_callback("on_val_end", seen.append)
+    with quiet():
+        metrics = detector.val(
+            data=str(Path(dataset_yaml).resolve()),
+            split=split,
+            batch=BATCH,
+            save_dir=str(Path(folder).resolve()),
+            save_json=False,
+            **arguments,
+        )
+    (validator,) = seen
+    return metrics, validator
 
 
 def processor() -> str:
-    """Return the name of the CPU and the threads that torch uses of it."""
+    """Return the name of the CPU and how many threads torch uses."""
     import torch
     from ultralytics.utils.torch_utils import get_cpu_info
 
@@ -140,7 +158,7 @@ def processor() -> str:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Leave only warnings of Ultralytics: its progress bars and tables would fill the log of a rule."""
+    """Print only warnings of Ultralytics: its progress bars and tables would fill the log of a rule."""
     from ultralytics.utils import LOGGER
 
     before = LOGGER.level
@@ -153,7 +171,7 @@ def quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _plots_finished() -> Iterator[None]:
-    """Wait for the threads in which Ultralytics draws its mosaics: they may still write when ``val`` returns."""
+    """Wait for the threads in which Ultralytics draws its mosaics: they may still be writing when ``val`` returns."""
     before = set(threading.enumerate())
     try:
         yield

@@ -1,4 +1,4 @@
-"""Which activations a network really has and really executes, held against what its definition promises.
+"""The activations that a network has and executes, checked against its definition.
 
 ``named_modules()`` leaves duplicates out, and Ultralytics shares one activation among all layers: a plain count reports
 1 ReLU for 57 call sites (ultralytics issue #7296). So sites are counted with duplicates kept, and one forward pass is
@@ -37,7 +37,7 @@ OPERATORS = frozenset({
 
 @dataclass(frozen=True)
 class Site:
-    """One place where a module holds an activation; ``name`` as in ``named_modules``, ``model.0.act``."""
+    """One call site: a module with an activation; ``name`` as in ``named_modules``, ``model.0.act``."""
 
     name: str
     part: str
@@ -134,10 +134,11 @@ def operator(activation: Activation) -> str:
 
 
 def verify(model: DetectionModel, definition: Definition, nc: int) -> dict[str, Any]:
-    """Hold a network against its definition: built, in training, or loaded from a checkpoint.
+    """Check a network against its definition: built, in training, or loaded from a checkpoint.
 
-    Every call site of the stock network (the same file, SiLU) must be the promised activation inside the scope
-    and SiLU outside of it, there must be no other sites, and a forward pass must execute exactly those.
+    Every call site of the stock network (the same file, SiLU) must have the activation of the definition
+    inside the scope and SiLU outside of it, there must be no other sites, and a forward pass must execute exactly
+    those.
 
     Args:
         model: the network.
@@ -156,7 +157,7 @@ def verify(model: DetectionModel, definition: Definition, nc: int) -> dict[str, 
     if len(model.model) != len(definition.layers):
         message = f"the network has {len(model.model)} layers, its definition {len(definition.layers)}"
         raise ActivationError([*findings, message])
-    with torch.random.fork_rng(devices=[]):  # a check inside a training must not move its random numbers
+    with torch.random.fork_rng(devices=[]):  # a check during training must not advance its random numbers
         reference = build_reference(definition, nc, model.yaml.get("channels", 3))
     stock, found = inspect(reference, definition), inspect(model, definition)
     modules = {name: module for name, _, module in _modules(model, definition)}
@@ -177,18 +178,18 @@ def verify(model: DetectionModel, definition: Definition, nc: int) -> dict[str, 
 
 
 def verify_checkpoint(path: Path, definition: Definition, nc: int) -> dict[str, Any]:
-    """Run `verify` on a trained checkpoint; no code of it is run.
+    """Run `verify` on a trained checkpoint, without running code of it.
 
     Raises:
-        UserError: the file is missing, damaged, or holds more than a network and plain data.
-        ActivationError: the network in it is not what its definition promises.
+        UserError: the file is missing, damaged, or has more than a network and plain data.
+        ActivationError: the network in it is not that of its definition.
     """
     network = load_network(path)
     try:
         return verify(network, definition, nc)
     except ActivationError as error:
         raise ActivationError(f"{display(path)}: {finding}" for finding in error.findings) from error
-    except Exception as error:  # sound tensors in layers that do not fit together: whatever torch says of them
+    except Exception as error:  # valid tensors in layers that do not fit together: torch raises all kinds of errors
         reason = " ".join(str(error).split())[:200]
         finding = f"{display(path)}: the network in it does not run ({type(error).__name__}: {reason})"
         raise ActivationError([finding]) from error

@@ -1,4 +1,4 @@
-"""Builds the network of a definition exactly as training will, each part with the activation it is promised.
+"""Building the network of a definition exactly as for training, each part with its activation.
 
 Call `workflow.evo.host.ultralytics_env.prepare` before anything here.
 """
@@ -40,7 +40,7 @@ def build_reference(definition: Definition, nc: int, channels: int = 3) -> Detec
 
 
 def _parse(document: dict[str, Any], definition: Definition, nc: int, channels: int) -> DetectionModel:
-    """Hand a document to Ultralytics, and put its process-wide default activation back whatever happens.
+    """Build a document with Ultralytics, and restore its process-wide default activation in any case.
 
     ``parse_model`` replaces ``Conv.default_act`` while it builds and restores it only when it succeeds.
     """

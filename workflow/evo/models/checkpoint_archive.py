@@ -25,7 +25,7 @@ _SMALL = {"version": 64, "byteorder": 16, ".format_version": 64, ".storage_align
 
 @dataclass(frozen=True)
 class Archive:
-    """An open archive: its records, the folder they stand in, and what its pickle would make."""
+    """An open archive: its records, their folder, and the tree of its pickle."""
 
     stream: BinaryIO
     records: zipfile.ZipFile
@@ -36,7 +36,7 @@ class Archive:
 
 @contextlib.contextmanager
 def archive_of(stream: BinaryIO) -> Iterator[Archive]:
-    """Judge the archive of an open file.
+    """Check the archive of an open file.
 
     Raises:
         RefusedPickle: it is not as torch.save writes it, or its content is refused.
@@ -71,7 +71,7 @@ def archive_of(stream: BinaryIO) -> Iterator[Archive]:
 
 
 def _require_one_directory(stream: BinaryIO) -> None:
-    """Refuse an archive whose directory readers could look for in different places, or that is too long to read.
+    """Refuse an archive whose directory two readers could find in different places, or that is too large.
 
     The records that end a zip archive: APPNOTE.TXT of PKWARE, 4.3.14 to 4.3.16.
     """

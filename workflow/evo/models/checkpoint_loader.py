@@ -1,7 +1,7 @@
-"""The one place where a ``.pt`` file is opened: judged first, made afterwards.
+"""The only module that opens ``.pt`` files: checked first, loaded afterwards.
 
-The file is read as an archive by `checkpoint_archive`, its pickle by `checkpoint_pickle`, its tree is judged by
-`checkpoint_tree`, and only then torch's restricted loader makes the objects of the same open file. Call
+The file is read as an archive by `checkpoint_archive`, its pickle by `checkpoint_pickle`, its tree is checked by
+`checkpoint_tree`, and only then torch's restricted loader creates the objects, from the same open file. Call
 `workflow.evo.host.ultralytics_env.prepare` before anything that returns a network.
 """
 
@@ -35,11 +35,11 @@ _ALIASES = {  # classes that older files name, as ultralytics.nn.tasks.torch_saf
 
 
 class RefusedCheckpoint(UserError):
-    """The file is not a checkpoint that may be loaded; nothing of it was made or run."""
+    """The file is not a checkpoint that may be loaded; no object of it was created, no code was run."""
 
 
 def load_weights(path: Path) -> dict[str, torch.Tensor]:
-    """Return the weights of a detector by the names of its ``state_dict``: only tensors are made, no network.
+    """Return the weights of a detector by the names of its ``state_dict``: only tensors are created, no network.
 
     Raises:
         UserError: the file is missing, damaged, or not a detection checkpoint, or weights are NaN or infinite.
@@ -89,21 +89,21 @@ def load_plain(path: Path, entries: Iterable[str] = ()) -> dict[str, Any]:
         entries: keys that it must have.
 
     Raises:
-        UserError: the file is missing or damaged, or holds anything else.
+        UserError: the file is missing or damaged, or has anything else.
     """
     with _opened(path) as archive:
         if not isinstance(archive.tree, dict):
             raise RefusedPickle("it is not a table")
         if kinds := {thing.kind for thing in checkpoint_tree.things_of(archive.tree)}:
-            raise RefusedPickle(f"it holds objects where only tensors and plain values are expected: {min(kinds)}")
+            raise RefusedPickle(f"it has objects where only tensors and plain values are expected: {min(kinds)}")
         _require_entries(archive.tree, entries)
         return _make(archive)
 
 
 def guard_ultralytics() -> None:
-    """Make Ultralytics open its checkpoints here too, whoever asks for one: ``YOLO(path)``, trainers, validators.
+    """Make Ultralytics open its checkpoints here too, in ``YOLO(path)``, trainers and validators.
 
-    Its own loader also searches the network for a file that it does not find, and drops apostrophes from paths.
+    Its own loader also looks for missing files on the internet, and drops apostrophes from paths.
     """
     from ultralytics.nn import tasks
 
@@ -115,7 +115,7 @@ def guard_ultralytics() -> None:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Archive]:
-    """Open and judge a file; every failure until the block ends becomes a `RefusedCheckpoint`."""
+    """Open and check a file; every failure until the block ends becomes a `RefusedCheckpoint`."""
     path = Path(path)
     try:
         # Not blocking: the open of a named pipe would wait for a writer.
@@ -134,7 +134,7 @@ def _opened(path: Path) -> Iterator[Archive]:
                 yield archive
         except UserError:
             raise
-        except Exception as error:  # what a damaged or hostile file raises in torch is anybody's guess
+        except Exception as error:  # torch raises all kinds of errors on damaged and hostile files
             reason = str(error) if isinstance(error, RefusedPickle) else f"{type(error).__name__}: {error}"
             reason = "".join(c if c.isprintable() else " " for c in reason)
             raise RefusedCheckpoint(
@@ -148,7 +148,7 @@ def _require_entries(tree: dict[str, Any], entries: Iterable[str]) -> None:
 
 
 def _make(archive: Archive) -> Any:
-    """Make the objects of a judged archive."""
+    """Create the objects of a checked archive."""
     import torch
 
     archive.stream.seek(0)
@@ -181,7 +181,7 @@ def _class(kind: str) -> type:
 
 @contextlib.contextmanager
 def _no_module_is_called() -> Iterator[None]:
-    """Second defence: a real checkpoint makes its modules bare, so that no constructor runs while one is loaded."""
+    """Second defence: modules of a real checkpoint are created without a call of their constructor."""
     from torch import nn
 
     def refuse(*_: Any, **__: Any) -> None:
@@ -222,7 +222,7 @@ def _require_finite(weights: dict[str, torch.Tensor]) -> None:
 
 
 def _require_methods(network: Any) -> None:
-    """Refuse modules whose own attributes stand before the methods of their class."""
+    """Refuse modules whose attributes hide methods of their class."""
     for module in network.modules():
         for name in vars(module):
             if name != "type" and inspect.isroutine(getattr(type(module), name, None)):  # `type`: set by parse_model

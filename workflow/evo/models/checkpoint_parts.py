@@ -1,6 +1,6 @@
-"""What a checkpoint is made of: the classes it may name, the functions it may call, and stand-ins for what they make.
+"""Parts of a checkpoint: the classes it may name, the functions it may call, and stand-ins for their results.
 
-The stand-ins check their arguments and make nothing of torch, NumPy or Ultralytics.
+The stand-ins check their arguments and create no objects of torch, NumPy or Ultralytics.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ CLASSES = MODULES | {
     *(f"ultralytics.utils.{file}.{name}" for file, names in _LOSSES.items() for name in names.split()),
     *_NAMESPACES,
 }
-"""Classes that may be made bare and filled: `MODULES`, their losses, and the training arguments."""
+"""Classes whose objects may be created empty and filled: `MODULES`, their losses, and the training arguments."""
 
 ITEM_SIZES = {
     "DoubleStorage": 8, "FloatStorage": 4, "HalfStorage": 2, "BFloat16Storage": 2, "LongStorage": 8, "IntStorage": 4,
@@ -62,7 +62,7 @@ NUMPY = frozenset({"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "
 
 
 class RefusedPickle(ValueError):
-    """The pickle is refused; the text says why. Nothing of it was made."""
+    """The pickle is refused; the message has the reason. No object of it was created."""
 
 
 @dataclass(eq=False)

@@ -1,8 +1,8 @@
-"""The pickle of a checkpoint, read without making anything of it: what it would build, or why it is refused.
+"""The pickle of a checkpoint, read without creating its objects: the tree of them, or why it is refused.
 
-A pickle is a program. torch's ``weights_only`` loader calls whatever class it has been told to know with any argument
-(``REDUCE``), and Ultralytics tells it of some hundred, of which some download when they are called. A real checkpoint
-never calls a class: its modules are made bare (``NEWOBJ``) and filled (``BUILD``). So here only the instructions that
+A pickle is a program. torch's ``weights_only`` loader calls any class on its list of safe ones with any argument
+(``REDUCE``), and Ultralytics lists some hundred, of which some download files when called. A real checkpoint never
+calls a class: its modules are created empty (``NEWOBJ``) and filled (``BUILD``). So here only the instructions that
 ``torch.save`` writes are read, classes are names, and the few functions that real files call have their arguments
 checked. Nothing of torch or Ultralytics is imported.
 """
@@ -30,7 +30,7 @@ from .checkpoint_parts import (
 )
 
 MAX_BYTES = 4 * 1024 * 1024
-"""Size limit of the pickle, which holds no weights; YOLOv9-E, the largest detection network, has 0.45 MiB."""
+"""Size limit of the pickle, which has no weights in it; YOLOv9-E, the largest detection network, has 0.45 MiB."""
 
 MAX_READS = 1_000_000
 """Limit of reads, about two per instruction; YOLOv9-E takes 0.4 million."""

@@ -1,4 +1,4 @@
-"""What a checkpoint would hold, judged before any of it is made: a network that can be walked, and tensors that fit."""
+"""Checks of the tree of a checkpoint before any object is created: a network that can be walked, tensors that fit."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ MAX_DEPTH = 64
 """Nesting of everything in a checkpoint; a network has about 30."""
 
 MAX_PATHS = 5_000_000
-"""Places in a checkpoint, shared objects once per place; YOLOv9-E has 0.3 million. Code that walks modules recursively
-visits a shared one again at every place, so that 40 modules can make it walk for ever."""
+"""Paths to objects in a checkpoint; YOLOv9-E has 0.3 million. Code that walks modules recursively visits a shared one
+once per path, so that 40 modules can make it walk for ever."""
 
 MAX_CLASSES = 10_000
 MAX_IMAGE = 8192
@@ -25,10 +25,10 @@ _HOOKS = ("_hooks", "_hooks_with_kwargs", "_hooks_always_called")
 
 
 def check_plain(tree: Any, tensors: Iterable[Tensor]) -> None:
-    """Refuse a tree that would overflow a stack or the memory when it is made and walked.
+    """Refuse a tree that would overflow a stack or the memory when it is created and walked.
 
     Raises:
-        RefusedPickle: saying what.
+        RefusedPickle: with the reason.
     """
     _measure(tree)
     tensors = list(tensors)
@@ -70,7 +70,7 @@ def modules_of(network: Thing) -> list[Thing]:
             continue
         seen.add(id(thing))
         if thing.kind not in MODULES:
-            raise RefusedPickle(f"{thing.kind} stands among the modules of the network")
+            raise RefusedPickle(f"{thing.kind} is among the modules of the network")
         found.append(thing)
         children = thing.attributes.get("_modules")
         stack += [child for child in children.values() if isinstance(child, Thing)] if type_is_table(children) else []
@@ -135,7 +135,7 @@ def _measure(tree: Any) -> None:
             if depths[key] > MAX_DEPTH:
                 raise RefusedPickle(f"it is nested more than {MAX_DEPTH} deep")
             if paths[key] > MAX_PATHS:
-                raise RefusedPickle(f"shared objects make it larger than {MAX_PATHS:,} places")
+                raise RefusedPickle(f"shared objects have more than {MAX_PATHS:,} paths to them")
         elif key in open_:
             raise RefusedPickle("something in it holds itself")
         elif key not in paths:
@@ -151,7 +151,7 @@ def _check_module(thing: Thing) -> None:
         if not type_is_table(table) or not all(
             type(item) is str and item and "." not in item and len(item) <= 100 for item in table
         ):
-            raise RefusedPickle(f"a {name} has no sound table '{key}'")
+            raise RefusedPickle(f"a {name} has no valid table '{key}'")
         kinds = (Thing, type(None)) if key == "_modules" else (Tensor, type(None))
         if not all(isinstance(value, kinds) for value in table.values()):
             raise RefusedPickle(f"'{key}' of a {name} holds other things")

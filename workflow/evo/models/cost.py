@@ -1,6 +1,6 @@
-"""What a network costs before it is built: weights, multiply-accumulates, values of its maps, convolutions.
+"""Cost of a network, computed without building it: weights, multiply-accumulates, values of its maps, convolutions.
 
-The blocks are those of ``ultralytics/nn/modules`` (8.4.190); a test holds the weights against real builds, exactly.
+The blocks are those of ``ultralytics/nn/modules`` (8.4.190); a test compares the weights with real builds, exactly.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .network import Graph
 
 NOMINAL = 640
-"""Side of the image in pixels for which the cost of a network is told and limited."""
+"""Side of the image in pixels for which the cost of a network is computed and limited."""
 
 LIMITS = {
     "weights": (500_000_000, "weights"),
@@ -24,7 +24,7 @@ LIMITS = {
     "values": (2_000_000_000, f"values in its maps of an image of {NOMINAL} pixels"),
     "convolutions": (2_000, "convolutions"),
 }
-"""A network is refused above this. The largest of Ultralytics' own that can be written down here: 104 million weights
+"""A network is refused above this. The largest of Ultralytics' own that a model file can define: 104 million weights
 (YOLOv3), 158 billion multiply-accumulates (YOLOv8x-P2), 0.3 billion values and 256 convolutions (YOLO26x-P2, -P6)."""
 
 _BOXES = 4
@@ -37,7 +37,7 @@ class Cost:
     Attributes:
         weights: trained values, normalisations included.
         macs: multiply-accumulates of one image.
-        values: elements of all maps that one image leaves, products of attention included.
+        values: elements of all feature maps of one image, products of attention included.
         convolutions: how many convolutions, shared ones not counted twice.
     """
 
@@ -79,7 +79,7 @@ def _bottleneck(c1: int, c2: int, area: int, g: int = 1, k: tuple[int, ...] = (3
 
 
 def _attention(c: int, area: int) -> Cost:
-    """Self-attention with its feed-forward part (``PSABlock``): every place looks at every other."""
+    """Self-attention with its feed-forward part (``PSABlock``): every position attends to every other."""
     heads = max(c // 64, 1)
     keys = int(c // heads * 0.5) * heads
     products = Cost(0, area * area * (keys + c), 2 * heads * area * area)
@@ -114,7 +114,7 @@ def block(module: str, c1: int, c2: int, area: int, n: int, a: Mapping[str, Any]
         c1: channels in.
         c2: channels out.
         area: pixels of its output.
-        n: repeats inside of it.
+        n: repeats inside the block.
         a: its arguments by name.
     """
     match module:
@@ -208,9 +208,9 @@ def total(graph: Graph, imgsz: int = NOMINAL) -> Cost:
 
 
 def excess(graph: Graph) -> list[tuple[int, str]]:
-    """Return a line of the file and a sentence for every limit that a network exceeds.
+    """Return a line of the file and a message for every limit that a network exceeds.
 
-    The line is that of the layer with the largest part in it.
+    The line is that of the layer with the largest share.
     """
     layers, problems = costs(graph), []
     for key, (limit, words) in LIMITS.items():
@@ -219,11 +219,11 @@ def excess(graph: Graph) -> list[tuple[int, str]]:
             most = max(parts)
             index = parts.index(most)
             layer = graph.layers[index]
-            sentence = (
-                f"layer {index}: {layer.module} brings {most:,} of {found:,} {words}, too many (limit {limit:,}): "
+            message = (
+                f"layer {index}: {layer.module} has {most:,} of {found:,} {words}, too many (limit {limit:,}): "
                 "use fewer channels, repeats or layers"
             )
-            problems.append((layer.line, sentence))
+            problems.append((layer.line, message))
     return problems
 
 

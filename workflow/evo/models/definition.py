@@ -1,4 +1,4 @@
-"""A model file, checked line by line without torch: what is wrong with it, or the network it defines.
+"""A model file, checked line by line without torch: the network it defines, or its problems.
 
 The checks cover what Ultralytics' ``parse_model`` (``nn/tasks.py``) reads of a detection model, and refuse what it
 would ignore, misread or execute.
@@ -82,12 +82,12 @@ class Definition:
 
     @property
     def activations(self) -> dict[str, Activation]:
-        """The activation every part is promised to use."""
+        """The activation of every part."""
         return {part: self.activation if part in self.scope else SILU for part in PARTS}
 
 
 def load_definition(path: Path) -> Definition:
-    """Read and check a model file; milliseconds, no torch, nothing of the file is executed.
+    """Read and check a model file, in milliseconds, without torch and without executing anything of the file.
 
     Raises:
         ModelError: a `UserError` with one ``file:line: message`` for every problem of the file.
@@ -103,7 +103,7 @@ def read_definition(path: Path, problems: Problems) -> Definition | None:
     """Read a model file and note what is wrong with it.
 
     Returns:
-        The definition, or None when its layers or scales are not sound enough to follow channels through them.
+        The definition, or None when its layers or scales have problems, so that channels cannot be inferred.
 
     Raises:
         UserError: the file does not exist or cannot be read.
@@ -143,9 +143,9 @@ def _definition(path: Path, root: Node, problems: Problems) -> Definition | None
     backbone, head = rows.rows("backbone"), rows.rows("head")
     layers = rows.layers(backbone, head)
     rows.check_detect(layers, len(backbone))
-    sound = len(problems.found) == before and layers and len(layers) == len(backbone) + len(head)
+    valid = len(problems.found) == before and layers and len(layers) == len(backbone) + len(head)
     check_name(header, level, activation, reg_max, max_channels)
-    if not sound or not backbone or not head:
+    if not valid or not backbone or not head:
         return None
     return Definition(
         path=path,

@@ -30,7 +30,7 @@ class _Parameter:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return f"'{name}' must be a number, not {value!r}"
         if not self.low < value < self.high:
-            return f"'{name}={value}' must lie between {self.low:g} and {self.high:g}"
+            return f"'{name}={value}' must be between {self.low:g} and {self.high:g}"
         return None
 
 
@@ -78,11 +78,11 @@ def activation(name: str, **arguments: float | bool) -> Activation:
 
 
 SILU = activation("SiLU")
-"""What Ultralytics builds when nothing else is said."""
+"""Ultralytics' default."""
 
 
 class NotAnActivationError(ValueError):
-    """The expression is refused; the text says why."""
+    """The expression is refused; the message has the reason."""
 
 
 def parse(text: Any) -> Activation:
@@ -95,7 +95,7 @@ def parse(text: Any) -> Activation:
         NotAnActivationError: it is anything else. Nothing of it was evaluated.
     """
     if not isinstance(text, str):
-        raise NotAnActivationError(f"{text!r} is no activation, write for example torch.nn.ReLU()")
+        raise NotAnActivationError(f"{text!r} is not an activation, write for example torch.nn.ReLU()")
     if len(text) > MAX_LENGTH:
         raise NotAnActivationError(f"an activation of {len(text)} characters, write for example torch.nn.ReLU()")
     try:
@@ -131,7 +131,7 @@ def _no_call(text: str, tree: ast.AST | None) -> str:
         return f"{quoted} is a class, call it: torch.nn.{name}()"
     by_lower = {item.lower(): item for item in CLASSES}
     if text.isidentifier() and (close := nearest(text.lower(), by_lower)):
-        return f"{quoted} is no activation, did you mean 'torch.nn.{by_lower[close]}()'?"
+        return f"{quoted} is not an activation, did you mean 'torch.nn.{by_lower[close]}()'?"
     return (
         f"{quoted} is refused and was not run: only torch.nn.Class(numbers) is read, Class one of {', '.join(CLASSES)}"
     )

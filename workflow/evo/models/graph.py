@@ -37,7 +37,7 @@ def resolve(definition: Definition, nc: int | None = None, channels: int = 3) ->
         channels: channels of the image.
 
     Raises:
-        ModelError: maps of different sizes meet, channels do not fit, or a stride is no whole number. All such
+        ModelError: maps of different sizes meet, channels do not fit, or a stride is not a whole number. All such
             problems of the file are in it, one line each.
     """
     problems = Problems(definition.path)
@@ -210,15 +210,15 @@ def fingerprint(graph: Graph) -> str:
 
 
 def identity(path: Path, nc: int) -> str:
-    """Return what identifies a model file as an input of training, also when the file is wrong.
+    """Return what identifies a model file as an input of training, also when the file is refused.
 
     Args:
         path: the model file.
         nc: number of classes of the dataset.
 
     Returns:
-        The `fingerprint` of its network; for a file that is refused ``invalid:`` and the SHA-256 of its bytes, so
-        that mending it is noticed; ``missing`` for one that cannot be read. Never raises on what the file holds.
+        The `fingerprint` of its network; for a refused file ``invalid:`` and the SHA-256 of its bytes, so
+        that a fix is noticed; ``missing`` for one that cannot be read. Never raises because of the file's content.
     """
     path = Path(path)
     with contextlib.suppress(UserError):

@@ -1,4 +1,4 @@
-"""Files of the grid against their own names: the name is what the report calls the network."""
+"""Check of the files of the grid against their names, which the report shows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _GRID_FILE = re.compile(r"npu_level(?P<level>[^_]*)_(?P<name>.+)_(?P<activation>
 def check_name(
     header: HeaderReader, level: int | None, activation: Activation | None, reg_max: int, max_channels: float
 ) -> None:
-    """Note where a file that is named as one of the grid is not what its name says.
+    """Add a problem where a file with a name of the grid is not what its name says.
 
     Args:
         header: of the file.

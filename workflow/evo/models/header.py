@@ -18,7 +18,10 @@ _SCALE_IN_NAME = re.compile(r"yolo(e-)?[v]?\d+([nslmx])")  # ultralytics.nn.task
 
 
 class HeaderReader:
-    """Reads the header of one file. Every method returns a usable value and notes what was wrong with the file's."""
+    """Reads the header of one file.
+
+    Every method returns a usable value, and adds a problem where that of the file is wrong.
+    """
 
     def __init__(self, path: Path, table: Mapping[str, Node], problems: Problems):
         self.path, self.table, self.problems = path, table, problems
@@ -47,7 +50,7 @@ class HeaderReader:
         if node is None or node.refused:
             return 1.0
         if "scales" in self.table:
-            self.problems.add(node.line, f"'{key}' is ignored beside 'scales', remove one of the two")
+            self.problems.add(node.line, f"'{key}' is ignored where there is 'scales', remove one of the two")
         return self._gain(node, f"'{key}'")
 
     def _gain(self, node: Node, name: str) -> float:

@@ -36,7 +36,10 @@ class Layer:
 
 
 class LayerReader:
-    """Reads the layers of one file. Every method returns a usable value and notes what was wrong with the file's."""
+    """Reads the layers of one file.
+
+    Every method returns a usable value, and adds a problem where that of the file is wrong.
+    """
 
     def __init__(self, table: Mapping[str, Node], problems: Problems):
         self.table, self.problems = table, problems
@@ -73,7 +76,7 @@ class LayerReader:
             )
         name = self._module(index, module, arguments)
         sources = self._sources(index, source, name)
-        if name is None or not row.sound:
+        if name is None or not row.valid:
             return None
         count = repeats.value if type(repeats.value) is int else 1
         if MODULES[name].repeats == "once" and count != 1:
@@ -92,7 +95,7 @@ class LayerReader:
         if arguments.kind != "sequence":
             if not arguments.refused:
                 self.problems.add(arguments.line, f"layer {index}: the arguments of {node.value} must be a list")
-        elif arguments.sound:
+        elif arguments.valid:
             for problem in argument_problems(node.value, arguments.plain()):
                 self.problems.add(arguments.line, f"layer {index}: {problem}")
         return node.value

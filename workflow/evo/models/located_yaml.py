@@ -1,18 +1,20 @@
-"""Reads a YAML file that nobody trusts into a tree that remembers its lines.
+"""Reading an untrusted YAML file into a tree whose nodes know their lines.
 
-The tree is built from parser events, without recursion and without PyYAML's constructors for objects: no alias is
-ever expanded, no tag is ever obeyed, and the limits hold before anything large exists.
+The tree is built from parser events, without recursion and without PyYAML's constructors of objects: aliases are not
+expanded, tags are ignored and reported, and the limits are checked before anything large is built.
 """
 
 from __future__ import annotations
 
-import stat
+import errno
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from ..config.strict_yaml import Loader
+from ..files import read_regular
 from .problems import Problems
 
 MAX_BYTES = 256 * 1024
@@ -25,9 +27,9 @@ MAX_NODES = 10_000
 MAX_SCALAR = 200
 """Length limit of one value in characters."""
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SCALARS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str"))
 _BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+_NO_FILE = {errno.EISDIR, errno.EINVAL}  # a folder; a pipe or a device, see `read_regular`
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,10 @@ class Node:
         return self.kind == "refused"
 
     @property
-    def sound(self) -> bool:
+    def valid(self) -> bool:
         """Whether nothing in it was refused."""
         inner = self.value.values() if self.kind == "mapping" else self.value if self.kind == "sequence" else ()
-        return not self.refused and all(item.sound for item in inner)
+        return not self.refused and all(item.valid for item in inner)
 
     def plain(self) -> Any:
         """Return the value as plain lists, dicts and scalars."""
@@ -63,7 +65,7 @@ class Node:
         return self.value
 
     def describe(self) -> str:
-        """Return the value as a message quotes it."""
+        """Return the value for a message."""
         if self.kind == "scalar":
             text = "null" if self.value is None else repr(self.value)
             return text if len(text) <= 80 else f"{text[:77]}…"
@@ -75,17 +77,17 @@ def read(path: Path, problems: Problems) -> Node | None:
 
     Args:
         path: the file.
-        problems: takes whatever is wrong with it as YAML.
+        problems: what is wrong with it as YAML is added.
 
     Returns:
-        The root, or None when there is nothing to go on with. Refused values are in it as ``refused`` nodes.
+        The root, or None where nothing can be read. Refused values are ``refused`` nodes.
     """
     text = _text(path, problems)
     if text is None:
         return None
     loader = None
     try:
-        loader = _LOADER(text)
+        loader = Loader(text)
         return _Builder(loader, problems).root()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -100,15 +102,16 @@ def read(path: Path, problems: Problems) -> Node | None:
 
 
 def _text(path: Path, problems: Problems) -> str | None:
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        problems.add(0, "not a file")
+    try:
+        data = read_regular(path, MAX_BYTES)
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            problems.add(0, "not a file")
+        elif error.errno == errno.EFBIG:
+            problems.add(0, f"{path.stat().st_size:,} bytes are too large for a model file (limit {MAX_BYTES:,})")
+        else:
+            raise
         return None
-    if status.st_size > MAX_BYTES:
-        problems.add(0, f"{status.st_size:,} bytes are too large for a model file (limit {MAX_BYTES:,})")
-        return None
-    with path.open("rb") as stream:
-        data = stream.read(MAX_BYTES + 1)
     if data[:2] in _BOMS:
         problems.add(0, f"the text is {_BOMS[data[:2]]}, save it as UTF-8")
     elif b"\0" in data:
@@ -189,7 +192,7 @@ class _Builder:
             return refused
         try:
             value = self.loader.construct_object(yaml.ScalarNode(tag, event.value, event.start_mark, event.end_mark))
-        except (ValueError, yaml.YAMLError):
+        except yaml.YAMLError:
             self.problems.add(line, f"'{event.value[:80]}' is not a number")
             return refused
         return Node("scalar", value, line)
@@ -203,7 +206,7 @@ class _Builder:
                 self.problems.add(key.line, f"{key.describe()} as a key: keys are words")
             elif key.value in table:
                 first = table[key.value].line
-                self.problems.add(key.line, f"'{key.value}' stands here a second time, the first is on line {first}")
+                self.problems.add(key.line, f"duplicate key '{key.value}', first on line {first}")
             else:
                 table[key.value] = value
         return table

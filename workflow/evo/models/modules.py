@@ -1,8 +1,8 @@
 """The modules a model file may name, and what each may be given.
 
-Arguments stand as in the file: without the input channels, and for repeated blocks without the number of repeats,
+Arguments are those of the file: without the input channels, and for repeated blocks without the number of repeats,
 both of which Ultralytics inserts (``nn/tasks.py``, ``parse_model``). Names, order and defaults are those of the
-installed classes; a test holds them against the signatures.
+installed classes; a test compares them with the signatures.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def _quoted(value: Any) -> str:
 
 
 def argument_problems(name: str, values: list[Any]) -> list[str]:
-    """Hold the arguments of one layer against the allow-list; return one sentence per problem.
+    """Check the arguments of one layer against the allow-list; return one message per problem.
 
     Args:
         name: a key of `MODULES`.
@@ -169,7 +169,7 @@ def argument_problems(name: str, values: list[Any]) -> list[str]:
         if parameter.kind == "activation" and isinstance(value, str):
             found.append(
                 f"{name}: a string as the activation of one layer ({_quoted(value)}) becomes no activation at all in "
-                "Ultralytics (Identity, without a word): use True, and the key 'activation' for the whole network"
+                "Ultralytics (Identity, without a warning): use True, and the key 'activation' for the whole network"
             )
         elif not fits(value):
             found.append(f"{name}: '{parameter.name}' must be {described}, not {_quoted(value)}")

@@ -1,4 +1,4 @@
-"""Everything that is wrong with one model, told at once: one line per problem."""
+"""All problems of one model file, reported together: one line per problem."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Problems:
         self.found: list[tuple[int, str]] = []
 
     def add(self, line: int, message: str) -> None:
-        """Note a problem; ``line`` counts from 1, 0 stands for the file as a whole."""
-        # A quoted value may hold what drives a terminal, escape sequences or a change of direction.
+        """Note a problem; ``line`` counts from 1, 0 means the whole file."""
+        # A quoted value may have escape sequences of terminals, or change the direction of text.
         self.found.append((line, printable(" ".join(message.split()))))
 
     def __bool__(self) -> bool:
@@ -67,7 +67,7 @@ class ModelError(_Many, UserError):
 
 
 class ActivationError(_Many, EvoError):
-    """A network does not have the activations its definition promises; one line per finding."""
+    """A network does not have the activations of its definition; one line per finding."""
 
     def __init__(self, findings: Iterable[str]):
         self.findings = tuple(map(printable, findings))

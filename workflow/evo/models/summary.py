@@ -1,4 +1,4 @@
-"""What `model.json` says of a network."""
+"""The document `model.json` of a network."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def summarise(name: str, definition: Definition, graph: Graph, model: DetectionM
 
 
 def _notes(definition: Definition, graph: Graph) -> list[dict[str, Any]]:
-    """Return what a reader should know, as documents of facts."""
+    """Return notes for the reader, as documents of facts."""
     notes = []
     if definition.nc != graph.nc:
         notes.append(fact("other_class_count", file=definition.nc, dataset=graph.nc))

@@ -1,4 +1,4 @@
-"""Pretrained weights for a variant: whatever tensors match, and never another network.
+"""Pretrained weights for a variant: the tensors that match, and never another network.
 
 Call `workflow.evo.host.ultralytics_env.prepare` before anything here.
 """

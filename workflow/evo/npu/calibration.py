@@ -1,4 +1,4 @@
-"""The images that set the ranges of the integers: a seeded sample of the training split, as evaluation would see them.
+"""Calibration images: a seeded sample of the training split, preprocessed as for evaluation.
 
 Call `workflow.evo.host.ultralytics_env.prepare` before anything here.
 """
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     import numpy as np
 
 MINIMUM = 8
-"""A range taken from fewer images is no range: one image alone clips most of what the others hold."""
+"""Least number of images: the ranges of fewer would clip most activations of the others."""
 
 
 class CalibrationImages(Sequence["np.ndarray"]):
-    """Images letterboxed by Ultralytics' own validation dataset, each opened when its turn comes.
+    """Images letterboxed by Ultralytics' own validation dataset, each opened when it is needed.
 
     Each is (1, imgsz, imgsz, 3) float32 in 0 to 1, RGB.
 

@@ -1,8 +1,8 @@
-"""How much of a model an Ethos-U runs, counted in the flatbuffers before and after Vela.
+"""How much of a model runs on an Ethos-U, counted in the flatbuffers before and after Vela.
 
 Vela's own percentage counts lowered operators (one SOFTMAX is dozens of them) and its MACs leave out those of the CPU,
-so that both are counted here: operators and multiply-accumulates of the source file, and what the compiled file still
-has beside its ``ethos-u`` operators.
+so both are counted here: operators and multiply-accumulates of the source file, and those of the compiled file that are
+not ``ethos-u`` operators.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from .vela_report import same_type
 KIB = 1024
 
 
-def judge(source: Path, compiled: Compiled, board: Board) -> dict[str, Any]:
+def assess(source: Path, compiled: Compiled, board: Board) -> dict[str, Any]:
     """Return the document of ``compatibility.json`` without its ``schema_version``.
 
     What Vela cannot know is None: cycles, latency and SRAM of a model of which nothing runs on the NPU.
 
     Raises:
-        EvoError: one of the files is missing, damaged or no LiteRT model.
+        EvoError: one of the files is missing, damaged or not a LiteRT model.
     """
     before, after = read_operators(source), read_operators(compiled.path)
     blobs = sum(operator.type == ETHOS_U for operator in after)
@@ -53,7 +53,7 @@ def judge(source: Path, compiled: Compiled, board: Board) -> dict[str, Any]:
             "covers_all_operators": not cpu,
         },
         "memory": {
-            # With the mode Sram_Only, the constants that Vela books as on-chip flash lie in the SRAM as well.
+            # With the mode Sram_Only, the constants that Vela counts as on-chip flash are in the SRAM too.
             "sram": _memory(summary.sram_kib + summary.on_chip_flash_kib if blobs else None, board.sram_kib),
             "flash": _memory(compiled.path.stat().st_size / KIB, board.flash_kib),
             "dram": _memory(summary.dram_kib if blobs else None, board.dram_kib),

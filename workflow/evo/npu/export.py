@@ -1,12 +1,12 @@
 """From a float network to an int8 LiteRT model whose every operator an Ethos-U can run.
 
-Four things make the difference to Ultralytics' own export:
+It differs from Ultralytics' own export in four points:
 
 - raw heads: the graph ends at the convolutions of the detection head, and the host decodes. Decoding inside the graph
   makes all boxes share one int8 scale, which costs accuracy;
 - NHWC and integer inputs and outputs: no transposes and no conversions for the CPU;
 - float islands are folded (`workflow.evo.npu.fold`);
-- weights are rounded by what they do to the outputs of their layer (`workflow.evo.npu.rounding`).
+- weights are rounded by their effect on the outputs of their layer (`workflow.evo.npu.rounding`).
 
 Call `workflow.evo.host.ultralytics_env.prepare` before anything here.
 """
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 SIGNATURE, INPUT = "serving_default", "args_0"
 ROUNDING_IMAGES = 32
-"""Calibration images that decide how weights are rounded: with 256 places of each, several times as many as the widest
-layer has inputs (1,152)."""
+"""Calibration images that decide how weights are rounded: with 256 positions of each, several times the inputs of the
+widest layer (1,152)."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,12 @@ class Head:
 
     Attributes:
         kind: ``box`` (4 × reg_max channels) or ``class`` (nc channels).
-        level: index of the feature map, finest first.
+        feature_map: see `feature_maps`.
         stride: pixels of the input per cell.
     """
 
     kind: str
-    level: int
+    feature_map: str
     stride: int
 
 
@@ -63,8 +63,8 @@ class Exported:
 
     Attributes:
         heads: what each output is, in the order of the model's outputs.
-        fold: what became of the float islands.
-        islands: operators that still compute in floating point; the CPU has to run them.
+        fold: how many float islands were folded.
+        islands: operators that still compute in floating point, on the CPU.
         rounding_images: calibration images that decided how weights are rounded; 0: each to the nearest step.
     """
 
@@ -100,10 +100,10 @@ def export_int8(
         calibration: images as evaluation sees them, (1, imgsz, imgsz, 3) float32 in 0 to 1, RGB.
         target: the ``.tflite`` file.
         rounding: whether weights are rounded by their effect; placement and cycles do not depend on it.
-        threads: of the calibration, which takes 16 by itself. The file does not depend on it.
+        threads: of the calibration (the library's default is 16). The file does not depend on it.
 
     Raises:
-        EvoError: the converter or the quantiser gave up, with its reason.
+        EvoError: the converter or the quantiser failed, with its reason.
     """
     import torch
 
@@ -112,7 +112,8 @@ def export_int8(
     if looked_at:
         round_weights(module, (calibration[index] for index in looked_at))
     strides = [int(stride) for stride in model.stride]
-    traced = [Head(kind, level, stride) for level, stride in enumerate(strides) for kind in ("box", "class")]
+    maps = zip(feature_maps(strides), strides, strict=True)
+    traced = [Head(kind, name, stride) for name, stride in maps for kind in ("box", "class")]
     with tempfile.TemporaryDirectory(prefix="evo-export-") as folder, _quiet():
         floats, integers = Path(folder) / "float.tflite", Path(folder) / "int8.tflite"
         try:
@@ -125,17 +126,17 @@ def export_int8(
             wanted = recipe.static_wi8_ai8()  # inputs and outputs too
             manager = recipe_manager.RecipeManager()
             manager.load_quantization_recipe(wanted)
-            # Asked for every operator of every image, and always the same answer.
+            # Called for every operator of every image, always with the same result.
             manager.get_quantization_configs = cache(manager.get_quantization_configs)
-            # The extremes of all images. The default, a moving average of them, clips what it has seen: with it no
-            # class score above 0.5 could be expressed.
+            # The extremes of all images. The default, a moving average of them, clips what it has seen: no class
+            # score above 0.5 would be representable.
             ranges = calibrator.Calibrator(str(floats), num_threads=threads, qsv_update_func=min_max_update)
             ranges.calibrate({SIGNATURE: _Named(calibration)}, manager)
             quantiser = quantizer.Quantizer(str(floats))
             quantiser.load_quantization_recipe(wanted)
             quantised = quantiser.quantize(calibration_result=ranges.get_model_qsvs())
             quantised.export_model(str(integers), overwrite=True)
-        except Exception as error:  # two compilers behind one call: whatever they raise means the same to the user
+        except Exception as error:  # two compilers behind one call raise all kinds of errors
             reason = " ".join(str(error).split())[:300]
             raise EvoError(f"the network cannot be exported ({type(error).__name__}: {reason})") from error
         fold = fold_leaky_relu(integers, target)
@@ -149,7 +150,7 @@ def export_int8(
 
 
 class _Named(Sequence[dict[str, Any]]):
-    """Images as the quantiser wants them, by the name of the input; each is read when its turn comes."""
+    """Images by the name of the input, as the quantiser takes them; each is read when it is needed."""
 
     def __init__(self, images: Sequence[np.ndarray]):
         self.images = images
@@ -161,10 +162,24 @@ class _Named(Sequence[dict[str, Any]]):
         return {INPUT: self.images[index]}
 
 
+def feature_maps(strides: Sequence[int]) -> list[str]:
+    """Return the names of the feature maps that a head reads: ``P3`` has stride 8 = 2³, a second one ``P3-2``.
+
+    Args:
+        strides: pixels of the input per cell, powers of two (`workflow.evo.models.network.IMAGE` is one).
+    """
+    names: list[str] = []
+    for stride in strides:
+        name = f"P{stride.bit_length() - 1}"
+        earlier = sum(other.partition("-")[0] == name for other in names)
+        names.append(f"{name}-{earlier + 1}" if earlier else name)
+    return names
+
+
 def raw_heads(model: DetectionModel) -> nn.Module:
     """Return a fused copy of a network that ends with the convolutions of its head.
 
-    It gives a box map and a class map per level, NCHW, finest level first: no decoding.
+    Its outputs are a box map and a class map, NCHW, of each feature map that the head reads: nothing is decoded.
     """
     from torch import nn
     from ultralytics.nn.modules import Detect
@@ -194,7 +209,7 @@ def raw_heads(model: DetectionModel) -> nn.Module:
             detect = self.network.model[-1]
             features, heads = _inputs(detect, image, saved), detect.one2many
             return tuple(
-                heads[kind][level](features[level]) for level in range(detect.nl) for kind in ("box_head", "cls_head")
+                heads[kind][index](features[index]) for index in range(detect.nl) for kind in ("box_head", "cls_head")
             )
 
     return RawHeads().eval()

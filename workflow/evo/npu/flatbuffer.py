@@ -67,7 +67,7 @@ def read_model(path: Path) -> Any:
     """Return the object tree of a model (``schema_py_generated.ModelT``).
 
     Raises:
-        EvoError: the file is missing, empty, cut short or no LiteRT model.
+        EvoError: the file is missing, empty, cut short or not a LiteRT model.
     """
     from ai_edge_litert.tools import flatbuffer_utils
 
@@ -79,7 +79,7 @@ def read_model(path: Path) -> Any:
     content = path.read_bytes()
     if len(content) < 16 or content[4:8] != IDENTIFIER:
         raise EvoError(
-            f"no LiteRT model ({len(content):,} bytes, without the identifier {IDENTIFIER.decode()})",
+            f"not a LiteRT model ({len(content):,} bytes, without the identifier {IDENTIFIER.decode()})",
             where=path.resolve(),
             hint="delete it and run snakemake again",
         )
@@ -93,7 +93,7 @@ def read_model(path: Path) -> Any:
 
 @contextlib.contextmanager
 def _damage_explained(path: Path) -> Iterator[None]:
-    """Turn what an object tree with impossible entries raises into one line."""
+    """Turn the errors of an object tree with impossible entries into one line."""
     try:
         yield
     except (struct.error, LookupError, TypeError, ValueError, AttributeError, OverflowError, MemoryError) as error:
@@ -105,7 +105,7 @@ def _damage_explained(path: Path) -> Iterator[None]:
 
 
 def _require_indices(model: Any) -> None:
-    """Look at every index once: Python would take a negative one for an entry from the end.
+    """Check every index once: Python would read a negative one from the end of a list.
 
     Raises:
         IndexError: an operator, tensor or output refers to what is not there.
@@ -178,7 +178,7 @@ def io(path: Path) -> tuple[list[Tensor], list[Tensor]]:
 def float_islands(operators: Iterable[Operator]) -> list[Operator]:
     """Return the operators that compute in floating point, and the conversions into and out of it.
 
-    An integer NPU leaves each of them to the CPU. A QUANTIZE from integers to integers is none of them.
+    An integer NPU leaves each of them to the CPU. A QUANTIZE from integers to integers is not one.
     """
     return [
         operator

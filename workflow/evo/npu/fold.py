@@ -1,7 +1,7 @@
 """Folding float islands: LEAKY_RELU computed in floating point becomes one int8 LEAKY_RELU.
 
-ai-edge-quantizer 0.10 has no integer LEAKY_RELU. It leaves DEQUANTIZE → LEAKY_RELU → QUANTIZE, three operators that an
-Ethos-U leaves to the CPU, while the runtime and the compiler both know LEAKY_RELU on int8 with scales of its own. The
+ai-edge-quantizer 0.10 has no integer LEAKY_RELU. It leaves DEQUANTIZE → LEAKY_RELU → QUANTIZE, three operators that run
+on the CPU, while the runtime and the compiler both support LEAKY_RELU on int8 with scales of its own. The
 folded operator takes the quantised input and writes the quantised output, with the same scales: its results differ from
 the island's by rounding only.
 """
@@ -21,7 +21,7 @@ KIND = "LEAKY_RELU"
 
 @dataclass(frozen=True)
 class Fold:
-    """What `fold_leaky_relu` did.
+    """Result of `fold_leaky_relu`.
 
     Attributes:
         folded: islands that became one operator.
@@ -41,7 +41,7 @@ def fold_leaky_relu(source: Path, target: Path) -> Fold:
     clipped; the others requantise from it.
 
     Raises:
-        EvoError: ``source`` is no LiteRT model, or the disk is full.
+        EvoError: ``source`` is not a LiteRT model, or the disk is full.
     """
     from ai_edge_litert.tools import flatbuffer_utils
 

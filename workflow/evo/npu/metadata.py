@@ -1,4 +1,4 @@
-"""What a firmware engineer has to know of an int8 model, in one file."""
+"""``metadata.json``: what firmware has to know of an int8 model."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def describe(
 
     Args:
         path: the int8 model.
-        exported: what `export_int8` said of it.
+        exported: what `export_int8` returned.
         variant: its name.
         names: class names, in the order of the class channels.
         imgsz: edge of the square input in pixels.
         reg_max: bins per box distance; 1: the channel is the distance itself.
-        calibration: ``images``, ``seed`` and ``split``; the images that rounding looked at are added.
-        activations: the counts that `workflow.evo.npu.proof.prove` gave.
+        calibration: ``images``, ``seed`` and ``split``; the number of images that rounding used is added.
+        activations: the counts that `workflow.evo.npu.int8_check.verify_activations` returned.
     """
     (image,), outputs = io(path)
     return {
@@ -54,7 +54,13 @@ def describe(
             "preprocessing": PREPROCESSING.format(imgsz=imgsz),
         },
         "outputs": [
-            {"index": index, **_tensor(tensor), "kind": head.kind, "level": head.level, "stride": head.stride}
+            {
+                "index": index,
+                **_tensor(tensor),
+                "kind": head.kind,
+                "feature_map": head.feature_map,
+                "stride": head.stride,
+            }
             for index, (tensor, head) in enumerate(zip(outputs, exported.heads, strict=True))
         ],
         "calibration": {**calibration, "rounding_images": exported.rounding_images},

@@ -1,4 +1,4 @@
-"""What the compiler makes of a network before it is trained.
+"""Compilation of a network before it is trained: operators on the NPU, cycles, memory.
 
 Placement and cycles depend on the architecture and not on the weights, so the untrained network shows them.
 """
@@ -16,10 +16,10 @@ from ..models.build import build
 from ..models.definition import Definition
 from ..text.facts import fact
 from .calibration import noise_images
-from .compatibility import judge
+from .compatibility import assess
 from .export import export_int8
 from .flatbuffer import activations, read_operators
-from .proof import prove
+from .int8_check import verify_activations
 from .vela import compile_model
 
 if TYPE_CHECKING:
@@ -52,29 +52,29 @@ def preflight(
         The document of ``npu.json`` without ``schema_version`` and ``variant``.
 
     Raises:
-        EvoError: the network cannot be exported, has other activations than promised, or compiles for no board.
+        EvoError: the network cannot be exported, has other activations than the checked one, or compiles for no board.
     """
     with tempfile.TemporaryDirectory(prefix="evo-preflight-") as folder:
         model = Path(folder) / "untrained.tflite"
         exported = export_int8(_untrained(definition, nc), imgsz, noise_images(imgsz), model, rounding=False)
         operators = read_operators(model)
-        verdicts, failures = {}, {}
+        compiled_for, failures = {}, {}
         for board in boards:
             try:
                 compiled = compile_model(model, board, Path(folder) / board.name, time_limit)
-                verdicts[board.name] = judge(model, compiled, board)
+                compiled_for[board.name] = assess(model, compiled, board)
             except EvoError as error:
                 failures[board.name] = error
-        if not verdicts:
+        if not compiled_for:
             raise next(iter(failures.values()))
         return {
             "nc": nc,
             "imgsz": imgsz,
             "operators": len(operators),
             "macs": sum(operator.macs for operator in operators),
-            "activations": prove(executed, activations(operators), bool(definition.end2end)),
+            "activations": verify_activations(executed, activations(operators), bool(definition.end2end)),
             "float_operators": exported.float_operators(),
-            "boards": verdicts,
+            "boards": compiled_for,
             "failed": {name: fact("quoted", text=str(error)).document() for name, error in failures.items()},
         }
 

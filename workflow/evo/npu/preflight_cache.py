@@ -1,6 +1,6 @@
-"""Preflights that were made before, in this working directory: the same network gives the same document.
+"""Cache of preflights in this working directory: the same network gives the same document.
 
-One file per preflight, replaced as a whole, so that jobs side by side cannot harm one another. What is damaged is made
+One file per preflight, replaced as a whole, so that concurrent jobs do not disturb one another. A damaged one is made
 again.
 """
 
@@ -34,7 +34,7 @@ def key(
     time_limit: float,
     code: str,
 ) -> str:
-    """Return what a preflight goes by: all that its document depends on.
+    """Return the key of a preflight: a hash of all that its document depends on.
 
     Args:
         network: fingerprint of the network, classes included.
@@ -63,7 +63,7 @@ def find(folder: Path, preflight: str, variant: str) -> dict[str, Any] | None:
     Args:
         folder: where they are kept.
         preflight: `key`.
-        variant: whose document it is to be.
+        variant: name of the variant in the document.
     """
     try:
         document = json.loads((folder / f"{preflight}.json").read_text())
@@ -78,17 +78,17 @@ def find(folder: Path, preflight: str, variant: str) -> dict[str, Any] | None:
 
 
 def keep(folder: Path, preflight: str, document: Mapping[str, Any]) -> None:
-    """Keep the document of a preflight, if every board compiled: what failed is tried again."""
+    """Keep the document of a preflight, if every board compiled: a failure is tried again."""
     if document["failed"]:
         return
     kept = {name: value for name, value in document.items() if name not in {"schema_version", "variant"}}
     with contextlib.suppress(EvoError, OSError):
         text = json.dumps({"preflight": preflight, "document": kept}, ensure_ascii=False)
         write_atomically(folder / f"{preflight}.json", text, durable=False)
-        _forget_oldest(folder)
+        _drop_oldest(folder)
 
 
-def _forget_oldest(folder: Path) -> None:
+def _drop_oldest(folder: Path) -> None:
     with os.scandir(folder) as items:
         files = [(item.stat().st_mtime_ns, item.path) for item in items if item.name.endswith(".json")]
     for _, path in sorted(files)[: max(len(files) - LIMIT, 0)]:

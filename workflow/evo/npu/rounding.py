@@ -1,9 +1,9 @@
-"""Rounding of weights to int8 that looks at what they are multiplied with.
+"""Rounding of weights to int8 by their effect on the outputs of their layer (GPTQ).
 
-Rounding each weight to the nearest step is most of what quantisation costs a small detector. GPTQ (Frantar et al.
-2023, arXiv:2210.17323, after Optimal Brain Surgeon) rounds the weights of a layer one input at a time, and corrects
-those that are still to come for the error just made, by the second moments of the layer's inputs. The scales stay those
-of the quantiser, one per output channel, so that it finds these weights on its grid and leaves them as they are.
+Rounding each weight to the nearest step causes most of the accuracy loss of a small detector. GPTQ (Frantar et al.
+2023, arXiv:2210.17323, after Optimal Brain Surgeon) rounds the weights of a layer one input at a time, and compensates
+the error in the weights not rounded yet, by the second moments of the layer's inputs. The scales stay those
+of the quantiser, one per output channel, so these weights are on its grid already and stay as they are.
 """
 
 from __future__ import annotations
@@ -20,24 +20,26 @@ STEPS = 127
 """Largest integer of a weight: symmetric, narrow range, as the int8 scheme of LiteRT has it."""
 DAMPING = 0.01
 """Added to the diagonal of the second moments, as a share of its mean (the paper's value)."""
-PLACES = 256
-"""Places of each image that a layer's second moments are taken from: enough for the widest layer, and quick."""
+POSITIONS = 256
+"""Spatial positions of each image that a layer's second moments are estimated from: enough for the widest layer."""
 
 
 def round_weights(module: nn.Module, images: Iterable[np.ndarray], seed: int = 0) -> None:
-    """Replace the weights of every dense convolution by ones that int8 holds exactly, in place.
+    """Replace the weights of every dense convolution by values that int8 represents exactly, in place.
 
     Args:
         module: a network without batch normalisation (fused), that takes one NCHW image.
         images: (1, height, width, 3) float32 in 0 to 1, of the training split.
-        seed: of the places that are sampled.
+        seed: of the sampled positions.
     """
     import torch
     from torch import nn
 
     layers = [layer for layer in module.modules() if isinstance(layer, nn.Conv2d) and layer.groups == 1]
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the steps are small: beside another job, threads that wait for each other cost tenfold
+    torch.set_num_threads(
+        1
+    )  # small operations: with another job on the machine, synchronising threads takes ten times longer
     try:
         moments = _second_moments(module, layers, images, seed)
         with torch.no_grad():
@@ -61,8 +63,8 @@ def _second_moments(
 
     def look(layer: nn.Conv2d, inputs: tuple[torch.Tensor, ...]) -> None:
         patches = unfold(inputs[0], layer.kernel_size, layer.dilation, layer.padding, layer.stride)[0]  # (inputs, L)
-        if patches.shape[1] > PLACES:
-            patches = patches[:, torch.randperm(patches.shape[1], generator=generator)[:PLACES]]
+        if patches.shape[1] > POSITIONS:
+            patches = patches[:, torch.randperm(patches.shape[1], generator=generator)[:POSITIONS]]
         sums[layer] = sums.get(layer, 0) + patches @ patches.T
         counts[layer] += patches.shape[1]
 

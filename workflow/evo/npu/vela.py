@@ -1,7 +1,7 @@
 """Running Arm's Vela compiler.
 
-Vela runs as a process of its own, because it can die of a segmentation fault (on a damaged model) or never end, and
-because its exit code says little: 0 even when every operator stays on the CPU. Cycles and milliseconds are Vela's
+Vela runs in a process of its own, because it can crash with a segmentation fault (on a damaged model) or never end, and
+its exit code says little: 0 even when every operator stays on the CPU. Cycles and milliseconds are Vela's
 estimates; nothing here is measured on a device.
 """
 
@@ -83,7 +83,7 @@ def compile_model(model: Path, board: Board, folder: Path, timeout_s: float) -> 
     version = vela_version(vela)
     with tempfile.TemporaryDirectory(prefix="evo-vela-") as name:
         scratch = Path(name)
-        # Vela names its files after the model; a fixed name spares its CSV a comma, and has no effect on the output.
+        # Vela names its files after the model; a fixed name keeps commas out of its CSV and does not change the output.
         (scratch / "model.tflite").symlink_to(model)
         command = [
             str(vela),
@@ -102,7 +102,7 @@ def compile_model(model: Path, board: Board, folder: Path, timeout_s: float) -> 
         except (EvoError, OSError, LookupError, StopIteration, TypeError, ValueError) as error:
             _print_tail(output)
             raise EvoError(
-                f"Vela {version} ended without an error, but its output is incomplete ({_words(error)})",
+                f"Vela {version} ended without an error, but its output is incomplete ({_reason(error)})",
                 where=model,
                 hint="look for a full disk or another version of Vela, then run the same command again",
             ) from error
@@ -122,18 +122,18 @@ def find_vela() -> Path:
     """Return the ``vela`` of the running interpreter's environment, or else the one on the path.
 
     Raises:
-        EvoError: there is none.
+        EvoError: it is not installed.
     """
-    beside = Path(sys.executable).parent / "vela"
-    found = str(beside) if beside.is_file() else shutil.which("vela")
+    own = Path(sys.executable).parent / "vela"
+    found = str(own) if own.is_file() else shutil.which("vela")
     if found is None:
-        raise EvoError("the compiler Vela is not installed", where=beside, hint="run `make setup`")
+        raise EvoError("the compiler Vela is not installed", where=own, hint="run `make setup`")
     return Path(found)
 
 
 @cache
 def vela_version(vela: Path) -> str:
-    """Return what ``vela --version`` says.
+    """Return the output of ``vela --version``.
 
     Raises:
         EvoError: it does not run.
@@ -175,7 +175,7 @@ def _run(command: Sequence[str], scratch: Path, timeout_s: float) -> tuple[int |
         )
     try:
         code = process.wait(timeout_s)
-    except BaseException as error:  # whatever ends the waiting ends Vela and its children, too
+    except BaseException as error:  # Vela and its children end with the wait, for whatever reason it ends
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         if not isinstance(error, subprocess.TimeoutExpired):
@@ -190,7 +190,7 @@ def _failure(code: int | None, output: str, model: Path, board: Board, timeout_s
     last = _cause(output)
     if code is None:
         return EvoError(
-            f"Vela was still at work for {board.name} after {timeout_s:g} s and was stopped",
+            f"Vela was still compiling for {board.name} after {timeout_s:g} s and was stopped",
             where=model,
             hint="allow it more with npu.time_limit",
         )
@@ -229,5 +229,5 @@ def _cause(output: str) -> str:
     return " ".join(lines[raised[-1] :])[:300] if raised else _last_line(output)
 
 
-def _words(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:200]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 ROW = re.compile(r"[^,\n]*,[^,\n]*,(?:NPU|CPU),")
-"""How a row of the per-layer CSV starts. Names are not quoted there, and may hold commas and line breaks."""
+"""How a row of the per-layer CSV starts. Names are not quoted there, and may have commas and line breaks in them."""
 
 WARNING = re.compile(
     r"^Warning \([^)\n]*\) operator: (?P<type>[^,\n]+), ofm: '(?P<name>.*?)'\nReason: (?P<reason>.*?)(?=\n\n|\Z)",
@@ -130,7 +130,7 @@ def read_summary(path: Path) -> Summary:
     numbers = {field.name: field.type for field in fields(Summary)}
     values = {name: float(row[column]) for name, column in SUMMARY_COLUMNS.items()}
     if not all(map(math.isfinite, values.values())):
-        raise ValueError(f"a total is no number: {values}")
+        raise ValueError(f"a total is not a number: {values}")
     return Summary(
         clock_mhz=float(row["core_clock"]) / 1e6,
         latency_ms=round(float(row["inference_time"]) * 1e3, 6),  # to the nanosecond: no binary noise
@@ -177,5 +177,5 @@ def left_on_cpu(rows: Sequence[Row], output: str) -> tuple[CpuOperator, ...]:
 
 
 def same_type(vela: str, builtin: str) -> bool:
-    """Tell whether Vela's name of an operator type (``LeakyRelu``) means a LiteRT builtin (``LEAKY_RELU``)."""
+    """Return whether Vela's name of an operator type (``LeakyRelu``) means a LiteRT builtin (``LEAKY_RELU``)."""
     return vela.lower() == builtin.replace("_", "").lower()

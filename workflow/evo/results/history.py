@@ -6,9 +6,12 @@ import csv
 import math
 from pathlib import Path
 
+MAP50, MAP50_95 = "metrics/mAP50(B)", "metrics/mAP50-95(B)"
+"""Ultralytics' names of these metrics, in ``results.csv`` and in a trainer."""
+
 COLUMNS = {
-    "metrics/mAP50-95(B)": "map50_95",
-    "metrics/mAP50(B)": "map50",
+    MAP50_95: "map50_95",
+    MAP50: "map50",
     "metrics/precision(B)": "precision",
     "metrics/recall(B)": "recall",
     "train/box_loss": "box_loss",

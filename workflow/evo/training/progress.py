@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..host.console import duration
+from ..results.history import MAP50, MAP50_95
 
 if TYPE_CHECKING:
     from .trainer import VariantTrainer
@@ -40,8 +41,8 @@ class Progress:
         parts = [where, *(f"{name.removesuffix('_loss')} {float(value):.3f}" for name, value in trainer.tloss.items())]
         if metrics:
             parts += [
-                f"map50 {metrics['metrics/mAP50(B)']:.3f}",
-                f"map50_95 {metrics['metrics/mAP50-95(B)']:.3f}",
+                f"map50 {metrics[MAP50]:.3f}",
+                f"map50_95 {metrics[MAP50_95]:.3f}",
                 f"{trainer.history[-1]['seconds']:.1f} s",
             ]
         gpu = trainer.device.type == "cuda"

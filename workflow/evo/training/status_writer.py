@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import EvoError, Preempted
 from ..files import write_json
 from ..host.nvml import GpuMeter, gpu_uuid
+from ..results.history import MAP50, MAP50_95
 from ..results.journal import now
 from .progress import seconds_per_epoch
 from .recovery import RestartRequired
@@ -141,8 +142,8 @@ class StatusWriter:
     def _epoch_end(self, trainer: Any) -> None:
         metrics = {
             "epoch": trainer.epoch + 1,
-            "map50": _finite(trainer.metrics.get("metrics/mAP50(B)")),
-            "map50_95": _finite(trainer.metrics.get("metrics/mAP50-95(B)")),
+            "map50": _finite(trainer.metrics.get(MAP50)),
+            "map50_95": _finite(trainer.metrics.get(MAP50_95)),
         }
         self.note("training", metrics=metrics, **_times(trainer, 1))
 

@@ -14,7 +14,7 @@ CLASS_OFFSET = 7680  # pixels: boxes of different classes are moved apart by it,
 def predict(outputs, metadata):
     """Return boxes (cells, 4: centre x, centre y, width, height in input pixels) and probabilities (cells, classes)."""
     boxes, probabilities = [], []
-    for entry in sorted(metadata["outputs"], key=lambda entry: entry["level"]):
+    for entry in sorted(metadata["outputs"], key=lambda entry: (entry["stride"], entry["feature_map"])):
         _, height, width, channels = entry["shape"]
         raw = np.asarray(outputs[entry["index"]]).reshape(-1, channels).astype(np.float32)
         values = (raw - np.float32(entry["zero_point"])) * np.float32(entry["scale"])

@@ -12,11 +12,11 @@ import yaml
 
 from tests.unit.dataset_folder import save_dataset, save_image
 from workflow.evo.config.loading import load_session
-from workflow.evo.data import place
 from workflow.evo.data.dataset import load_dataset
-from workflow.evo.data.place import refuse_misplaced
 from workflow.evo.data.view import link
 from workflow.evo.errors import UserError
+from workflow.evo.session import placement
+from workflow.evo.session.placement import refuse_misplaced
 from workflow.scripts import check_dataset, draw_digits
 
 DIGITS = {"train": 4, "val": 4, "test": 0, "size": 32, "seed": 0}
@@ -60,7 +60,7 @@ def photos(folder: Path) -> Path:
 def test_a_dataset_in_the_session_s_own_folder_is_refused_and_stays_whole(call, place):
     path = save_dataset(Path(place))
     before = content(Path(place))
-    with pytest.raises(UserError, match=r"lies in the results of session x: .*/results/x — keep the dataset elsewhere"):
+    with pytest.raises(UserError, match=r"is in the results of session x: .*/results/x — keep the dataset elsewhere"):
         call(check_dataset, data=str(path))
     assert content(Path(place)) == before
 
@@ -71,7 +71,7 @@ def test_a_data_folder_that_is_a_link_to_the_dataset_is_refused_and_stays_whole(
     before = content(tmp_path / "mine")
     Path("results/x").mkdir(parents=True)
     Path("results/x/data").symlink_to(tmp_path / "mine")
-    with pytest.raises(UserError, match=r"results/x/data: a link to .*/mine: what lies there would be replaced"):
+    with pytest.raises(UserError, match=r"results/x/data: a link to .*/mine: what is there would be replaced"):
         call(check_dataset, data=str(path))
     with pytest.raises(UserError, match="a link to"):
         call(draw_digits, data="demo", digits=DIGITS)
@@ -179,7 +179,7 @@ def test_one_split_in_the_session_s_folder_is_enough_to_be_refused(call, tmp_pat
     save_image(Path("results/x/validation/images/a.png"))
     path = save_dataset(tmp_path / "mine", val=os.path.relpath("results/x/validation/images", tmp_path / "mine"))
     before = content(Path("results"))
-    with pytest.raises(UserError, match=r"'val: .*' lies in the results of session x"):
+    with pytest.raises(UserError, match=r"'val: .*' is in the results of session x"):
         call(check_dataset, data=str(path))
     assert content(Path("results")) == before
 
@@ -188,7 +188,7 @@ def test_a_dataset_reached_through_links_is_judged_by_where_it_lies(call, tmp_pa
     save_dataset(Path("results/x/data/set"))
     (tmp_path / "alias").symlink_to(Path("results/x/data/set").absolute())
     before = content(Path("results"))
-    with pytest.raises(UserError, match="lies in the results of session x"):
+    with pytest.raises(UserError, match="is in the results of session x"):
         call(check_dataset, data=str(tmp_path / "alias/data.yaml"))
     assert content(Path("results")) == before
 
@@ -197,7 +197,7 @@ def test_a_results_folder_that_is_the_dataset_is_refused(call, tmp_path):
     path = save_dataset(tmp_path / "mine")
     Path("results").symlink_to(tmp_path / "mine")
     before = content(tmp_path / "mine")
-    with pytest.raises(UserError, match="lies in the results of session images"):
+    with pytest.raises(UserError, match="is in the results of session images"):
         call(check_dataset, session="images", data=str(path))
     assert content(tmp_path / "mine") == before
 
@@ -209,7 +209,7 @@ def test_a_list_of_images_in_the_view_is_refused(call, tmp_path):
     (tmp_path / "mine/list.txt").write_text("\n".join(map(str, images)))
     listed = save_dataset(tmp_path / "mine", train="list.txt")
     before = content(Path("results")) | content(tmp_path / "mine")
-    with pytest.raises(UserError, match="images of the dataset lie in the session's own links to it"):
+    with pytest.raises(UserError, match="images of the dataset are in the session's own links to it"):
         call(check_dataset, data=str(listed))
     assert content(Path("results")) | content(tmp_path / "mine") == before
 
@@ -217,7 +217,7 @@ def test_a_list_of_images_in_the_view_is_refused(call, tmp_path):
 @pytest.mark.parametrize("train", ["/", "..", "."])
 def test_images_around_the_results_are_refused_at_once(call, working_directory, train):
     path = save_dataset(working_directory, train=train)
-    with pytest.raises(UserError, match=r"is around the results, whose images would be trained on: .*/results"):
+    with pytest.raises(UserError, match=r"contains the results, whose images would be trained on: .*/results"):
         call(check_dataset, data=str(path))
 
 
@@ -262,7 +262,7 @@ def test_a_session_whose_folder_is_something_else_is_refused(kind):
         root.write_text("mine")
     else:
         root.symlink_to("/nowhere/at/all" if kind == "dangling" else root.absolute())
-    with pytest.raises(UserError, match=r"stands where a folder is needed — move it elsewhere") as refused:
+    with pytest.raises(UserError, match=r"is where a folder is needed — move it elsewhere") as refused:
         refuse_misplaced(load_session({"session": "x"}))
     assert str(refused.value).startswith(str(root.absolute()))
 
@@ -278,10 +278,10 @@ def test_a_session_on_another_disk_behind_a_link_works(call, tmp_path):
 
 @pytest.mark.parametrize(
     ("path", "says"),
-    [("/opt/a:b", "':', at which Python parts its search path"), ("/opt/{a}", "'{', which Snakemake takes for a wild")],
+    [("/opt/a:b", "':', where Python splits its search path"), ("/opt/{a}", "'{', which Snakemake reads as a wild")],
 )
-def test_a_path_of_the_workflow_that_a_tool_takes_apart_is_refused(monkeypatch, path, says):
-    monkeypatch.setattr(place, "ROOT", Path(path))
+def test_a_path_of_the_workflow_that_a_tool_misreads_is_refused(monkeypatch, path, says):
+    monkeypatch.setattr(placement, "ROOT", Path(path))
     with pytest.raises(UserError) as refused:
         refuse_misplaced(load_session({"session": "x"}))
     assert str(refused.value).startswith(f"{path}: the path has a {says}")

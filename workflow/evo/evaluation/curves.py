@@ -1,4 +1,4 @@
-"""What a page can draw of one evaluation: precision over recall, the confusion matrix, boxes on a few images."""
+"""``curves.json``: precision over recall, the confusion matrix, and boxes on a few images, for the report."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ SAMPLES = 6
 
 CONFIDENCE = 0.25
 """Least confidence of a box that is kept or counted in the confusion matrix, Ultralytics' default for
-`yolo predict`: `yolo val` itself looks from 0.001 on, where nearly every box is background."""
+`yolo predict`: `yolo val` itself starts at 0.001, where nearly every box is background."""
 
 
 def recorder() -> type:
-    """Return Ultralytics' `DetectionValidator` with two more attributes, both of what is found with `CONFIDENCE`.
+    """Return Ultralytics' `DetectionValidator` with two more attributes, of detections with `CONFIDENCE` or more.
 
-    ``confident`` is a confusion matrix, ``samples`` are the boxes of the first images that it has seen.
+    ``confident`` is a confusion matrix, ``samples`` are the boxes of the first images.
     """
     from ultralytics.models.yolo.detect import DetectionValidator
     from ultralytics.utils.metrics import ConfusionMatrix
@@ -71,15 +71,15 @@ def _corners(box: Any, width: int, height: int) -> list[float]:
     return [round(min(max(float(value) / size, 0), 1), 4) for value, size in zip(box, sizes, strict=True)]
 
 
-def split_details(
+def split_curves(
     metrics: Any, confusion: np.ndarray, names: Mapping[int, str], samples: list[dict[str, Any]], folder: Path
 ) -> dict[str, Any]:
     """Return one split of ``curves.json``.
 
     Args:
         metrics: an Ultralytics ``DetMetrics`` after validation; only classes with objects have curves.
-        confusion: counts by predicted (rows) and true class (columns); the last of each is the background, i.e. what
-            is not there or not found.
+        confusion: counts by predicted (rows) and true class (columns); the last row and column are the background:
+            missed objects and false detections.
         names: class names by id.
         samples: boxes of some images, as `recorder` keeps them.
         folder: of the dataset; images below it are named relative to it.
@@ -112,6 +112,6 @@ def split_details(
 
 
 def _relative(path: Path, folder: Path) -> str:
-    """Return a path below ``folder`` relative to it, so that a moved session still finds its images."""
+    """Return a path below ``folder`` relative to it, so that a session can be moved."""
     folder = folder.absolute()
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.as_posix()

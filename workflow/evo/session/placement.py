@@ -1,4 +1,4 @@
-"""Where a session may work: nothing of a user's lies where results go, and no library stumbles over the name."""
+"""Where a session may work: its folders hold no files of a user, and its path has no letter that a tool misreads."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from pathlib import Path
 
 from ..config.session import Session
 from ..config.variants import ROOT
+from ..data.dataset import load_dataset
+from ..data.view import KINDS
 from ..errors import UserError
-from .dataset import load_dataset
-from .view import KINDS
 
 UNUSABLE = {
-    os.pathsep: "at which Python parts its search path",
-    "{": "which Snakemake takes for a wildcard",
-    "}": "which Snakemake takes for a wildcard",
+    os.pathsep: "where Python splits its search path",
+    "{": "which Snakemake reads as a wildcard",
+    "}": "which Snakemake reads as a wildcard",
 }
-"""What the path of the workflow itself must not have."""
+"""Letters that the path of the workflow must not have."""
 
 DRAWN = re.compile(r"path: \.\n((train|val|test): images/\2\n)+names:\n(  \d: '\d'\n){10}")
-"""The YAML of the embedded dataset, by which a folder is known to be drawn."""
+"""The YAML of the embedded dataset, by which a drawn folder is recognised."""
 
 
 def refuse_misplaced(session: Session) -> None:
-    """Refuse a session whose results would replace something that is not theirs. Cheap: no image is looked at.
+    """Refuse a session whose results would replace files of a user. Cheap: no image is opened.
 
-    Snakemake deletes what a rule is about to make, through links too; so this comes before it plans anything.
+    Snakemake deletes the outputs of a rule before it runs, through links too; so this is called before it plans.
 
     Raises:
-        UserError: a folder that the session fills is a link or a file, the dataset lies in the session's folder or
-            around it, or the path of the workflow has a letter that a tool takes for something else.
+        UserError: a folder of the session is a link or a file, the dataset is in the session's folder or contains it,
+            or the path of the workflow has a letter in `UNUSABLE`.
     """
     root = session.root.absolute()
     for letter, why in UNUSABLE.items():
@@ -43,7 +43,7 @@ def refuse_misplaced(session: Session) -> None:
     for folder in (layout.data, layout.digits, view, *(view / kind for kind in KINDS)):
         if folder.is_symlink():
             raise UserError(
-                f"a link to {folder.resolve()}: what lies there would be replaced",
+                f"a link to {folder.resolve()}: what is there would be replaced",
                 where=folder.absolute(),
                 hint="remove the link; a whole session may be a link, to another disk",
             )
@@ -57,7 +57,7 @@ def refuse_misplaced(session: Session) -> None:
 def _refuse_file(folder: Path) -> None:
     if os.path.lexists(folder) and not folder.is_dir():
         what = "a link to nothing" if folder.is_symlink() else "a file"
-        raise UserError(f"{what} stands where a folder is needed", where=folder.absolute(), hint="move it elsewhere")
+        raise UserError(f"{what} is where a folder is needed", where=folder.absolute(), hint="move it elsewhere")
 
 
 def _refuse_foreign_digits(path: Path) -> None:
@@ -73,18 +73,18 @@ def _refuse_own_results(session: Session, path: Path) -> None:
     dataset = load_dataset(path)
     root, digits = session.root.resolve(), session.layout.digits.resolve()
     hint = "keep the dataset elsewhere, or name another session with `--config session=NAME`"
-    places = {"the dataset YAML": dataset.yaml.parent}
+    sources_by_name = {"the dataset YAML": dataset.yaml.parent}
     for split, sources in dataset.splits.items():
         for source in sources:
-            places[f"'{split}: {source}'"] = source
-    for what, place in places.items():
+            sources_by_name[f"'{split}: {source}'"] = source
+    for what, place in sources_by_name.items():
         if place.is_relative_to(root) and not place.is_relative_to(digits):
-            raise UserError(f"{what} lies in the results of session {session.name}: {root}", where=path, hint=hint)
+            raise UserError(f"{what} is in the results of session {session.name}: {root}", where=path, hint=hint)
     for split, sources in dataset.splits.items():
         for source in sources:
             if source.is_dir() and root.parent.is_relative_to(source):
                 raise UserError(
-                    f"'{split}: {source}' is around the results, whose images would be trained on: {root.parent}",
+                    f"'{split}: {source}' contains the results, whose images would be trained on: {root.parent}",
                     where=path,
                     hint="name the folder of the images, or run in another one with `snakemake -d FOLDER`",
                 )

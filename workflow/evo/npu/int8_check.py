@@ -1,4 +1,4 @@
-"""Holding the activation functions of an int8 model against what its level promises."""
+"""Check of an int8 model: it has the activation operators that the checked network executes."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def expected_activations(executed: Mapping[str, Mapping[str, int]], end2end: boo
     """Return how many activation operators an int8 model has to have.
 
     Args:
-        executed: calls per part of one forward pass, from ``activations.json``. A ``sigmoid`` there belongs to the
-            decoding of the head, which the exported model leaves to the host.
-        end2end: whether the network has a second, one-to-one head. It is a copy of the first, and not exported.
+        executed: calls per part of one forward pass, from ``activations.json``. A ``sigmoid`` there is of the decoding
+            of the head, which is left to the host.
+        end2end: whether the network has a second, one-to-one head, a copy of the first that is not exported.
     """
     calls: Counter[str] = Counter()
     for part, counts in executed.items():
@@ -35,10 +35,15 @@ def expected_activations(executed: Mapping[str, Mapping[str, int]], end2end: boo
     return dict(sorted(calls.items()))
 
 
-def prove(
+def verify_activations(
     executed: Mapping[str, Mapping[str, int]], found: Mapping[str, int], end2end: bool = False
 ) -> dict[str, dict[str, int]]:
-    """Return the expected and the found counts; for the arguments see `expected_activations`.
+    """Return the expected and the found counts of activation operators, for ``metadata.json`` and ``npu.json``.
+
+    Args:
+        executed: see `expected_activations`.
+        found: operators of the int8 model by type.
+        end2end: see `expected_activations`.
 
     Raises:
         EvoError: they differ; the message has both.
@@ -46,12 +51,12 @@ def prove(
     expected = expected_activations(executed, end2end)
     if dict(found) != expected:
         raise EvoError(
-            f"the int8 model has {_words(found)}, the checked network promises {_words(expected)}",
+            f"the int8 model has {_counted(found)}, the checked network has {_counted(expected)}",
             hint="this model does not compute what was trained: report it with the model file",
         )
     return {"expected": expected, "found": dict(found)}
 
 
-def _words(counts: Mapping[str, Any]) -> str:
+def _counted(counts: Mapping[str, Any]) -> str:
     named: Iterable[str] = (f"{count} {name}" for name, count in counts.items())
     return ", ".join(named) or "no activation"
