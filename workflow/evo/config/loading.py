@@ -14,7 +14,7 @@ from . import train_arguments
 from .boards import load_board
 from .session import FOLDERS, NpuSettings, Session, TrainSettings
 from .strict_yaml import parse, parse_json, refuse_excess
-from .variants import ACTIVATIONS, LEVEL_NAMES, Variant, model_file, variant_name
+from .variants import ACTIVATIONS, LEVEL_NAMES, REFERENCE, Variant, model_file, variant_name
 from .violations import explain, violations
 
 DEMO = "demo"
@@ -202,7 +202,7 @@ def _reason(error: Exception) -> str:
 def _variants(document: Mapping[str, Any], find: Callable[..., Path]) -> tuple[Variant, ...]:
     grid, variants = document["grid"], []
     for level in grid["levels"]:
-        for activation in ("silu",) if level == 1 else grid["activations"]:
+        for activation in (REFERENCE,) if level == 1 else grid["activations"]:
             path = model_file(level, activation)
             if not path.is_file():
                 siblings = sorted(item.name for item in path.parent.glob("*.yaml"))
