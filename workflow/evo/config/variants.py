@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[3]
 MODELS = ROOT / "models" / "train"
 
 LEVEL_NAMES = {1: "reference", 2: "scales_backbone", 3: "scales_backbone_head", 4: "activation"}
-"""What a level makes NPU-friendly, as it stands in a model file's name. Levels are cumulative."""
+"""What a level makes NPU-friendly, as model files are named. Levels are cumulative."""
 
 LEVEL_SCOPES = {
     1: (),
@@ -61,7 +61,7 @@ class Variant:
     """One cell of the grid, or one further model of the configuration's ``models`` table.
 
     Attributes:
-        name: as it stands in every path, ``level2_relu``.
+        name: as in every path, ``level2_relu``.
         yaml: absolute path of the model definition.
         level: 1 to 4, or None for a further model.
         activation: one of `ACTIVATIONS`, or None for a further model.

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from ..config.strict_yaml import parse
 from ..errors import EvoError, UserError
 from ..files import sha256_file
 from ..models.checkpoint_loader import RefusedCheckpoint, guard_ultralytics
@@ -91,13 +90,11 @@ def dataset_splits(dataset_yaml: Path, splits: tuple[str, ...]) -> tuple[dict[st
     """
     dataset_yaml = Path(dataset_yaml)
     try:
-        data = yaml.safe_load(dataset_yaml.read_text())
+        data = parse(dataset_yaml.read_bytes(), dataset_yaml.resolve())
     except FileNotFoundError as error:
         raise UserError(
             "dataset not found", where=dataset_yaml.resolve(), hint="run the rule `check_dataset`"
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError("not valid YAML", where=dataset_yaml.resolve()) from error
     if not isinstance(data, dict) or not data.get("val"):
         raise UserError("the dataset has no split 'val'", where=dataset_yaml.resolve(), hint="add the key 'val'")
     return data, [split for split in splits if data.get(split)]
