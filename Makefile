@@ -78,6 +78,7 @@ lint: setup ## Check style, format and the workflow's good practice
 	@$(BIN)/ruff format --check .
 	@$(BIN)/snakefmt --check Snakefile workflow/rules
 	@$(BIN)/snakemake --lint
+	@$(BIN)/python -m tools.layers
 
 format: setup ## Mend what `make lint` can mend by itself
 	@$(BIN)/ruff check --fix .

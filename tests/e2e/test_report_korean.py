@@ -18,7 +18,7 @@ from workflow.evo.reporting.compare import compare
 from workflow.evo.reporting.page import session_html
 from workflow.evo.reporting.render import session_markdown, variant_markdown
 from workflow.evo.results.collect import collect_variant
-from workflow.evo.results.stages import SESSION, STAGES, benchmark_file
+from workflow.evo.results.stages import STAGES
 from workflow.evo.text import language as languages
 from workflow.evo.text.facts import sentence
 from workflow.evo.text.language import ENGLISH
@@ -47,11 +47,7 @@ def whole_page(session):
             rows = [("name", "type", "estimated_cycles"), ("a", "Conv2D", 7), ("serving_default_output_0", "Add", 2)]
             csv.writer(stream).writerows(rows)
     for stage in STAGES:
-        variant, board = (
-            (None if stage.scope == SESSION else "level2_relu"),
-            (BOARD if stage.scope == "board" else None),
-        )
-        path = benchmark_file(session.layout.root, stage.rule, variant, board)
+        path = stage.benchmark(session.layout, "level2_relu", BOARD)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("s\n2.5\n")
     return session

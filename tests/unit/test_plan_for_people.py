@@ -20,7 +20,7 @@ from workflow.evo.plan.outlook import outlook
 from workflow.evo.plan.reasons import recipe_changes, why
 from workflow.evo.results.history import read_times
 from workflow.evo.results.journal import Journal
-from workflow.evo.results.stages import log_file
+from workflow.evo.results.stages import BY_RULE
 from workflow.evo.session.lifecycle import running
 from workflow.evo.training.checkpoints import DELIVERED, CheckpointStore
 
@@ -177,7 +177,7 @@ def test_the_command_ends_with_the_options_that_take_every_word():
         (
             "export_int8",
             "Params have changed since last execution: before: 64 now: 128",
-            "export_int8: npu.calibration_images, the class names or the exporters changed",
+            "export_int8: npu.calibration_images, the class names, the exporters or the code of the export changed",
         ),
     ],
 )
@@ -202,7 +202,7 @@ def test_what_changed_of_a_recipe_is_named_with_both_values(session):
     assert recipe_changes(training, recipe_of(session, name, **{f"a{i}": i for i in range(9)}))[-1] == "3 more settings"
 
 
-def test_a_batch_that_memory_halved_is_no_changed_setting(session):
+def test_a_batch_halved_for_lack_of_memory_is_not_a_changed_setting(session):
     incident = {"time": "t", "kind": "out_of_memory", "message": "m", "batch_before": 16, "batch_after": 8}
     training = synthetic.write_training(
         session,
@@ -358,7 +358,7 @@ def test_a_memory_check_or_a_bundle_that_failed_is_a_failed_stage(session, rule,
         layout.memory.unlink()
     else:
         layout.board(board).deploy.rmdir()
-    log = log_file(session.root, rule, name, board)
+    log = BY_RULE[rule].log(session.layout, name, board)
     log.parent.mkdir(parents=True)
     log.write_text("error: no space left\n")
     found = look(session, name, recipe)

@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import ROOT, environment
 from tests.quick_python import quick_python
 from workflow.evo.layout import SessionLayout
-from workflow.evo.results.stages import BOARD, SESSION, STAGES, VARIANT, benchmark_file, log_file
+from workflow.evo.results.stages import BOARD, SESSION, STAGES, VARIANT
 
 RULES = """
 import json, re, sys
@@ -64,8 +64,8 @@ def test_a_rule_has_the_outputs_wildcards_logs_and_gpu_token_of_its_stage(rules,
     names = [f"{{{name}}}" if name in WILDCARDS[stage.scope] else None for name in ("variant", "board")]
     assert rule["wildcards"] == WILDCARDS[stage.scope]
     assert rule["outputs"] == sorted(map(str, stage.paths(session, *names)))
-    assert rule["log"] == [str(log_file(session.root, stage.rule, *names))]
-    assert rule["benchmark"] == str(benchmark_file(session.root, stage.rule, *names))
+    assert rule["log"] == [str(stage.log(session, *names))]
+    assert rule["benchmark"] == str(stage.benchmark(session, *names))
     assert rule["gpu"] is stage.gpu
 
 

@@ -11,11 +11,6 @@ sys.path[:] = [path for path in sys.path if path != workflow.basedir] + [workflo
 
 from snakemake.cli import get_argument_parser
 
-from workflow.evo.session.capacity import capacity
-from workflow.evo.config.loading import load_session, read_yaml
-from workflow.evo.data.place import refuse_misplaced
-from workflow.evo.data.source import dataset_yaml
-from workflow.evo.errors import EvoError, UserError
 from workflow.evo.config.loading import load_session, read_yaml
 from workflow.evo.data.place import refuse_misplaced
 from workflow.evo.errors import EvoError, UserError
@@ -153,6 +148,6 @@ def end_session(failed=False):
     if failed:
         for folder in sorted(SESSION.layout.logs.glob("**/attempts")):
             log_line(f"logs of failed attempts: {folder}")
-        log_line(f"report of what exists: {PYTHON} -m workflow.scripts.compare_variants --config $CONFIG")
+        log_line(f"report of what exists: {PYTHON} -m workflow.scripts.compare_variants --config {CONFIG}")
     elif SESSION.layout.report.is_file():
         log_line(f"report: {SESSION.layout.report.resolve()}")

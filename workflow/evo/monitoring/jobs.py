@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ..config.session import Session
 from ..results.benchmarks import wall_seconds
 from ..results.logs import logged_error
-from ..results.stages import Stage, benchmark_file, log_file, shared_stages, variant_stages
+from ..results.stages import Stage, shared_stages, variant_stages
 from .status_reader import STALE_SECONDS, TrainingStatus
 from .words import clock_time, plain
 
@@ -73,10 +72,10 @@ def variant_jobs(session: Session, name: str, status: TrainingStatus | None, run
 
 def _job(session: Session, stage: Stage, variant: str | None, board: str | None, run: Run) -> Job:
     """Return the state of a job. Snakemake removes its output before it starts it, and every start empties its log."""
-    root: Path = session.layout.root
-    if stage.output(session.layout, variant, board).exists():
-        return Job(stage.rule, board, DONE, seconds=wall_seconds(benchmark_file(root, stage.rule, variant, board)))
-    log = log_file(root, stage.rule, variant, board)
+    job = (session.layout, variant, board)
+    if stage.output(*job).exists():
+        return Job(stage.rule, board, DONE, seconds=wall_seconds(stage.benchmark(*job)))
+    log = stage.log(*job)
     try:
         written = log.stat().st_mtime
     except OSError:

@@ -20,22 +20,22 @@ def why(job: Job) -> str | None:
     """Return why a job runs; None if it follows from another job, whatever else would make it run."""
     if DERIVED in job.causes:
         return None
-    said = []
+    reasons = []
     for cause, detail in job.causes.items():
         if cause == "Missing output files":
-            said.append(f"{', '.join(job.missing)} missing")
+            reasons.append(f"{', '.join(job.missing)} missing")
         elif cause == "Params have changed since last execution":
-            said.append(BY_RULE[job.rule].params if job.rule in BY_RULE else f"{cause}: {detail}")
+            reasons.append(BY_RULE[job.rule].params if job.rule in BY_RULE else f"{cause}: {detail}")
         elif cause == "Set of input files has changed since last execution":
-            said.append("its input files are other ones than before")
+            reasons.append("its input files are other ones than before")
         elif cause in INTERRUPTED:
-            said.append("the last run was interrupted during it")
+            reasons.append("the last run was interrupted during it")
         else:
-            said.append(f"Snakemake says: {f'{cause}: {detail}' if detail else cause}")
+            reasons.append(f"Snakemake says: {f'{cause}: {detail}' if detail else cause}")
     if not job.causes:
-        said.append(f"Snakemake says: {job.reason}")
+        reasons.append(f"Snakemake says: {job.reason}")
     name = f"{job.rule} for {job.board}" if job.board else job.rule
-    return f"{name}: {'; '.join(said)}" if said else None
+    return f"{name}: {'; '.join(reasons)}" if reasons else None
 
 
 def recipe_changes(training: Mapping[str, Any], recipe: Mapping[str, Any]) -> list[str]:
@@ -50,20 +50,20 @@ def recipe_changes(training: Mapping[str, Any], recipe: Mapping[str, Any]) -> li
     before = {**training["arguments"], **({"batch": halved[0]} if halved else {})}
     now = json.loads(json.dumps(recipe["arguments"]))
     changed = [name for name in now if before.get(name) != now[name]]
-    said = [f"{name} {_value(before.get(name))} → {_value(now[name])}" for name in changed]
-    if len(said) > MAX_CHANGES:
-        said = [*said[:MAX_CHANGES], f"{len(said) - MAX_CHANGES} more settings"]
+    reasons = [f"{name} {_value(before.get(name))} → {_value(now[name])}" for name in changed]
+    if len(reasons) > MAX_CHANGES:
+        reasons = [*reasons[:MAX_CHANGES], f"{len(reasons) - MAX_CHANGES} more settings"]
     if training["model_fingerprint"] != recipe["model"]:
-        said.append("the network in the model file")
+        reasons.append("the network in the model file")
     if training["data_hash"] != recipe["data"]:
-        said.append("the dataset")
+        reasons.append("the dataset")
     if (training["pretrained"] or {}).get("sha256") != recipe["pretrained"]:
-        said.append("the pretrained weights")
+        reasons.append("the pretrained weights")
     for package in ("ultralytics", "torch"):
         version = training["environment"]["versions"].get(package)
         if version != recipe[package]:
-            said.append(f"{package} {_value(version)} → {recipe[package]}")
-    return said
+            reasons.append(f"{package} {_value(version)} → {recipe[package]}")
+    return reasons
 
 
 def _value(value: Any) -> str:

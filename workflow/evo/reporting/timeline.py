@@ -8,12 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ..layout import SessionLayout
 from ..results.benchmarks import span
-from ..results.stages import CHECKS, SESSION, STAGES, benchmark_file, boards_of
+from ..results.stages import CHECKS, SESSION, STAGES, boards_of
 from .summary import VariantSummary
 
-SHARED = tuple(stage.rule for stage in STAGES if stage.scope == SESSION and stage.group == CHECKS)
-"""Rules that run once per session and before any variant."""
+SHARED = tuple(stage for stage in STAGES if stage.scope == SESSION and stage.group == CHECKS)
+"""Stages that run once per session, before any variant."""
 
 WAITING = "waiting"
 """The stage of a bar in which no job of the variant ran."""
@@ -54,14 +55,15 @@ def read_timeline(root: Path, variants: Iterable[VariantSummary]) -> list[Bar]:
     The end of a job is when Snakemake wrote its benchmark, its start that minus the wall time. A training that was
     interrupted spans all its attempts.
     """
-    bars = [Bar(None, rule, *found) for rule in SHARED if (found := span(benchmark_file(root, rule)))]
+    session = SessionLayout(root)
+    bars = [Bar(None, stage.rule, *found) for stage in SHARED if (found := span(stage.benchmark(session)))]
     for variant in variants:
         own = [
             Bar(variant.name, stage.rule, *found)
             for stage in STAGES
             if stage.scope != SESSION
             for board in boards_of(stage, variant.document["boards"])
-            if (found := span(benchmark_file(root, stage.rule, variant.name, board)))
+            if (found := span(stage.benchmark(session, variant.name, board)))
         ]
         own = _with_training(variant, own)
         bars += own + _pauses(variant.name, own)

@@ -12,7 +12,7 @@ from ..layout import VariantLayout
 from ..npu.gates import gate
 from .journal import Journal, with_fact
 from .read import read_results, training_history
-from .stages import BEFORE_TRAINING, log_file, shared_stages, variant_stages
+from .stages import BEFORE_TRAINING, shared_stages, variant_stages
 from .status import stale_results, status
 
 
@@ -57,13 +57,13 @@ def collect_variant(session: Session, name: str) -> dict[str, Any]:
 
 def files_of_variant(session: Session, name: str) -> list[Path]:
     """Return every file that `collect_variant` reads, existing or not. Its result changes only when one of them does."""
-    paths, root = session.layout.variant(name), session.layout.root
+    paths = session.layout.variant(name)
     files = [session.layout.config, paths.results_csv, paths.plots, paths.unfinished_csv]
     files += Journal(paths.checkpoints).files
     for stage, board in variant_stages(session):
         if stage.fails_variant:
-            files += [stage.output(session.layout, name, board), log_file(root, stage.rule, name, board)]
-    return [*files, *(log_file(root, s.rule) for s in shared_stages(session) if s.rule in BEFORE_TRAINING)]
+            files += [stage.output(session.layout, name, board), stage.log(session.layout, name, board)]
+    return [*files, *(stage.log(session.layout) for stage in shared_stages(session) if stage.rule in BEFORE_TRAINING)]
 
 
 def _preflight(session: Session, variant: Variant, document: Mapping[str, Any] | None) -> dict[str, Any] | None:

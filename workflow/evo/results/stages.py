@@ -75,16 +75,21 @@ class Stage:
                 layout = session.variant(str(variant)).board(str(board))
         return [getattr(layout, name) for name in self.outputs]
 
-    def log(self, session: SessionLayout, variant: str, board: str) -> Path:
-        """Return the log of the stage for a variant and a board, as far as it runs for each of them."""
-        return log_file(session.root, self.rule, *self._job(variant, board))
+    def log(self, session: SessionLayout, variant: str | None = None, board: str | None = None) -> Path:
+        """Return the log: ``{root}/logs/{rule}.log``, ``…/{rule}/{variant}.log`` or ``…/{rule}/{variant}.{board}.log``."""
+        return _job_file(session.logs, self, variant, board, "log")
 
-    def benchmark(self, session: SessionLayout, variant: str, board: str) -> Path:
-        """Return the benchmark of the stage for a variant and a board, as far as it runs for each of them."""
-        return benchmark_file(session.root, self.rule, *self._job(variant, board))
+    def benchmark(self, session: SessionLayout, variant: str | None = None, board: str | None = None) -> Path:
+        """Return the benchmark that Snakemake writes when the job has succeeded, named like its log."""
+        return _job_file(session.benchmarks, self, variant, board, "tsv")
 
-    def _job(self, variant: str, board: str) -> tuple[str | None, str | None]:
-        return None if self.scope == SESSION else variant, board if self.scope == BOARD else None
+
+@cache  # the monitor asks for all of them every two seconds
+def _job_file(folder: Path, stage: Stage, variant: str | None, board: str | None, suffix: str) -> Path:
+    if stage.scope == SESSION:
+        return folder / f"{stage.rule}.{suffix}"
+    job = f"{variant}.{board}" if stage.scope == BOARD else variant
+    return folder / stage.rule / f"{job}.{suffix}"
 
 
 STAGES = (
@@ -117,7 +122,7 @@ STAGES = (
         schema="fingerprint",
         label="dataset",
         letter="S",
-        params="the dataset changed",
+        params="the dataset or the code of the check changed",
     ),
     Stage(
         "validate_model",
@@ -127,7 +132,7 @@ STAGES = (
         schema="model",
         label="model",
         letter="m",
-        params="the network in the model file, or the number of classes, changed",
+        params="the network in the model file, the number of classes or the code of the check changed",
     ),
     Stage(
         "verify_activations",
@@ -137,7 +142,7 @@ STAGES = (
         schema="activations",
         label="activations",
         letter="a",
-        params="the pretrained weights changed",
+        params="the pretrained weights or the code of the check changed",
     ),
     Stage(
         "preflight_npu",
@@ -147,7 +152,7 @@ STAGES = (
         schema="npu",
         label="preflight",
         letter="p",
-        params="train.imgsz, a board, the exporters or the compiler changed",
+        params="train.imgsz, a board, the exporters, the compiler or the code of the check changed",
     ),
     Stage(
         "check_memory",
@@ -181,7 +186,7 @@ STAGES = (
         schema="metrics",
         label="evaluate",
         letter="e",
-        params="evaluate.splits, an evaluated split or the class names changed",
+        params="evaluate.splits, an evaluated split, the class names or the code of the evaluation changed",
         gpu=True,
     ),
     Stage(
@@ -192,7 +197,7 @@ STAGES = (
         schema="npu_metadata",
         label="export",
         letter="x",
-        params="npu.calibration_images, the class names or the exporters changed",
+        params="npu.calibration_images, the class names, the exporters or the code of the export changed",
     ),
     Stage(
         "compile_npu",
@@ -202,7 +207,7 @@ STAGES = (
         schema="compatibility",
         label="compile",
         letter="c",
-        params="the board's settings or the compiler's version changed",
+        params="the board's settings, the compiler's version or the code of the compilation changed",
     ),
     Stage(
         "evaluate_int8",
@@ -212,7 +217,7 @@ STAGES = (
         schema="metrics_int8",
         label="int8",
         letter="i",
-        params="evaluate.splits, an evaluated split or the class names changed",
+        params="evaluate.splits, an evaluated split, the class names or the code of the evaluation changed",
     ),
     Stage(
         "bundle_deploy",
@@ -222,7 +227,7 @@ STAGES = (
         schema=None,
         label="bundle",
         letter="b",
-        params="what is bundled changed",
+        params="the code of the bundle changed",
     ),
     Stage(
         "render_report",
@@ -232,7 +237,7 @@ STAGES = (
         schema=None,
         label="report",
         letter="r",
-        params="the report's own code, or boards and gates, changed",
+        params="the code of the report, or boards and gates, changed",
         fails_variant=False,
     ),
     Stage(
@@ -243,7 +248,7 @@ STAGES = (
         schema=None,
         label="comparison",
         letter="C",
-        params="the variants, the report's own code, or boards and gates, changed",
+        params="the variants, the code of the report, or boards and gates, changed",
         fails_variant=False,
     ),
 )
@@ -270,21 +275,3 @@ def variant_stages(session: Session) -> Iterator[tuple[Stage, str | None]]:
 def boards_of(stage: Stage, boards: Iterable[str]) -> tuple[str | None, ...]:
     """Return the boards that a stage runs for, or ``(None,)`` where it does not run once per board."""
     return tuple(boards) if stage.scope == BOARD else (None,)
-
-
-@cache  # the monitor asks for all of them every two seconds
-def log_file(root: Path, rule: str, variant: str | None = None, board: str | None = None) -> Path:
-    """Return the log of a job: ``{root}/logs/{rule}.log``, ``…/{rule}/{variant}.log``, ``…/{variant}.{board}.log``."""
-    return _job_file(SessionLayout(Path(root)).logs, rule, variant, board, "log")
-
-
-@cache
-def benchmark_file(root: Path, rule: str, variant: str | None = None, board: str | None = None) -> Path:
-    """Return the benchmark that Snakemake writes when a job has succeeded, named like its `log_file`."""
-    return _job_file(SessionLayout(Path(root)).benchmarks, rule, variant, board, "tsv")
-
-
-def _job_file(folder: Path, rule: str, variant: str | None, board: str | None, suffix: str) -> Path:
-    if variant is None:
-        return folder / f"{rule}.{suffix}"
-    return folder / rule / (f"{variant}.{board}.{suffix}" if board else f"{variant}.{suffix}")

@@ -11,7 +11,7 @@ from ..text.facts import Fact, fact, of_document
 from .journal import Journal
 from .logs import logged_error
 from .read import Result, training_history
-from .stages import BEFORE_TRAINING, log_file, shared_stages
+from .stages import BEFORE_TRAINING, Stage, shared_stages
 
 Stale = Mapping[tuple[str, str | None], Fact]
 """Why a result does not count, by rule and board."""
@@ -39,22 +39,22 @@ def status(session: Session, name: str, results: Sequence[Result], stale: Stale)
     # whose turn has not come yet, an error in the log is that of an earlier run.
     begun = [result for result in absent if trained or result is absent[0] or result.stage.before_training_only]
     for result in begun:
-        if error := _logged(session, result.stage.rule, name, result.board):
+        if error := _logged(session, result.stage, name, result.board):
             return "failed", result.stage.rule, result.at(fact("quoted", text=error))
     # A variant that was trained before there was a preflight does not wait for it.
     later = (result for result in absent if not (trained and result.stage.rule in BEFORE_TRAINING))
     first = next(later, absent[0])
     if not trained:
         for stage in shared_stages(session):
-            if stage.rule in BEFORE_TRAINING and (error := _logged(session, stage.rule)):
+            if stage.rule in BEFORE_TRAINING and (error := _logged(session, stage)):
                 return "failed", stage.rule, fact("quoted", text=error)
     if first.stage.rule == "train":
         return "missing", "train", _unfinished(session.layout.variant(name))
     return "missing", first.stage.rule, first.at(fact("not_run_yet"))
 
 
-def _logged(session: Session, rule: str, variant: str | None = None, board: str | None = None) -> str | None:
-    return logged_error(log_file(session.layout.root, rule, variant, board))
+def _logged(session: Session, stage: Stage, variant: str | None = None, board: str | None = None) -> str | None:
+    return logged_error(stage.log(session.layout, variant, board))
 
 
 def _unfinished(paths: VariantLayout) -> Fact:
