@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -22,12 +22,16 @@ MAX_TEXT = 4096
 MAX_DIGITS = 100
 """Characters of one number. Python reads ``1:1:1…`` (base 60) in quadratic time."""
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+if TYPE_CHECKING:
+    from yaml import SafeLoader as _Base
+else:
+    _Base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 _NUMBERS = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float")}
 _MERGE = "tag:yaml.org,2002:merge"
 
 
-class _Loader(_LOADER):
+class _Loader(_Base):
     """PyYAML's safe loader, whose constructors raise nearly anything: ``!!bool abc`` a KeyError."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
@@ -156,7 +160,7 @@ def _excess(value: Any) -> str | None:
     if isinstance(value, (str, bytes)):
         if len(value) > MAX_TEXT:
             return f"a text of {len(value):,} characters (limit {MAX_TEXT:,})"
-        if (b"\0" if isinstance(value, bytes) else "\0") in value:
+        if (b"\0" in value) if isinstance(value, bytes) else ("\0" in value):
             return "a text with a NUL character"
     if isinstance(value, int) and value.bit_length() > 63:
         return "a number of more than 63 bits"
@@ -168,8 +172,9 @@ def _excess(value: Any) -> str | None:
 def _look_through(text: str, where: Path, aliases: bool, depth: int) -> None:
     """Refuse what would be too deep for a recursive reader, from the events of the parser, which is not one."""
     level = 0
-    for event in yaml.parse(text, Loader=_LOADER):
+    for event in yaml.parse(text, Loader=_Base):
         level += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        assert event.start_mark is not None  # of an event that was parsed
         line = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent) and not aliases:
             raise UserError(

@@ -92,7 +92,9 @@ STRIDE = 32
 """Largest stride of the networks of the grid, in pixels: the network input is a multiple of it."""
 
 _LINE = re.compile(r"^(?P<name>\w+):(?P<default>[^#]*)# \((?P<types>[^)]*)\) (?P<help>.*)$")
-_TYPES = {"int": int, "float": (int, float), "bool": bool, "str": str, "list": list, "tuple": (list, tuple)}
+_TYPES = dict[str, type | tuple[type, ...]](
+    int=int, float=(int, float), bool=bool, str=str, list=list, tuple=(list, tuple)
+)
 
 
 @dataclass(frozen=True)
@@ -108,11 +110,7 @@ class Argument:
 
 
 def ultralytics_folder() -> Path:
-    """Return the folder of the installed Ultralytics package, without importing it.
-
-    Raises:
-        UserError: it is not installed.
-    """
+    """Return the folder of the installed Ultralytics package, without importing it. Raises a UserError where it is not installed."""
     spec = importlib.util.find_spec("ultralytics")
     if spec is None or spec.origin is None:
         raise UserError("Ultralytics is not installed in this Python environment", hint="run `make setup`")

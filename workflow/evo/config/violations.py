@@ -43,7 +43,7 @@ def where(error: Any) -> str:
 def kinds(error: Any) -> str:
     """Return what a violation of ``type`` asks for: ``a number or null``."""
     wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
-    return " or ".join(KINDS.get(kind, kind) for kind in wanted)
+    return " or ".join(KINDS.get(kind, str(kind)) for kind in wanted)
 
 
 def unknown_keys(error: Any) -> str:
