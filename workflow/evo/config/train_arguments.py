@@ -110,7 +110,7 @@ class Argument:
 
 
 def ultralytics_folder() -> Path:
-    """Return the folder of the installed Ultralytics package, without importing it. Raises a UserError where it is not installed."""
+    """Return the folder of the installed Ultralytics package, without importing it, or raise a UserError."""
     spec = importlib.util.find_spec("ultralytics")
     if spec is None or spec.origin is None:
         raise UserError("Ultralytics is not installed in this Python environment", hint="run `make setup`")
