@@ -11,7 +11,7 @@ STAMP := .venv/.installed-$(shell cksum < requirements.lock | tr ' ' -)
 unexport PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo plan monitor test test-unit test-long faults gpus bench-npu lint format messages lock clean
+.PHONY: help setup demo plan monitor test test-unit test-long faults gpus bench-npu lint format grid documents messages lock clean
 
 help: ## Show this list
 	@echo "Usage: make TARGET [PYTHON=python3.11] [CORES=4]"
@@ -84,6 +84,12 @@ format: setup ## Mend what `make lint` can mend by itself
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 	@$(BIN)/snakefmt Snakefile workflow/rules
+
+grid: setup ## Write the model files of the grid, after a change of the activations
+	@$(BIN)/python -m tools.grid
+
+documents: setup ## Write the types of the result documents from their schemas
+	@$(BIN)/python -m tools.documents
 
 messages: setup ## Bring the message catalogues up to date with the code, and list what is untranslated
 	@$(BIN)/python -m tools.messages

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow.evo.config.boards import Board, board_names, load_board
-from workflow.evo.config.variants import ACTIVATIONS, ROOT, model_file
+from workflow.evo.config.variants import ACTIVATIONS, REFERENCE, ROOT, model_file
 from workflow.evo.data.dataset import load_dataset
 from workflow.evo.data.digits import draw
 from workflow.evo.data.view import link
@@ -74,11 +74,11 @@ def _models(named: list[str] | None, folder: Path) -> dict[str, Path]:
             models[name] = Path(path).resolve()
         return models
     models = {}
-    reference = model_file(1, "silu").read_text()
-    for name, expression in ACTIVATIONS.items():
+    reference = model_file(1, REFERENCE).read_text()
+    for name, activation in ACTIVATIONS.items():
         models[name] = folder / f"yolov8n_{name}.yaml"
         body = "".join(line for line in reference.splitlines(keepends=True) if not line.startswith("activation:"))
-        models[name].write_text(f"activation: {expression}\n{body}")
+        models[name].write_text(f"activation: {activation.expression}\n{body}")
     return models
 
 

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import jsonschema
 import numpy as np
 import pytest
 import yaml
@@ -18,7 +17,7 @@ from tests.quick_python import quick_python
 from workflow.evo.errors import EvoError
 from workflow.evo.evaluation.detector import check_unchanged, load_detector
 from workflow.evo.evaluation.validation import evaluate
-from workflow.evo.files import load_schema, sha256_file
+from workflow.evo.files import dump_json, sha256_file
 from workflow.evo.host import ultralytics_env
 
 
@@ -47,7 +46,7 @@ def evaluated(trained, tmp_path_factory):
 
 def test_what_can_be_drawn_fits_the_figures(evaluated):
     (metrics, drawn), _ = evaluated
-    jsonschema.validate({"schema_version": 1, **drawn}, load_schema("curves"))
+    dump_json("curves", drawn)
     assert drawn["weights_sha256"] == metrics["evaluation"]["weights_sha256"]
     for split, images in (("val", 16), ("test", 16)):
         found, figures = drawn[split], metrics[split]
@@ -62,10 +61,7 @@ def test_what_can_be_drawn_fits_the_figures(evaluated):
 
 
 def valid(document):
-    document = {"schema_version": 1, **document}
-    jsonschema.validate(document, load_schema("metrics"))
-    json.dumps(document, allow_nan=False)
-    return document
+    return json.loads(dump_json("metrics", document))
 
 
 def test_figures_are_those_of_yolo_val(trained, evaluated, tmp_path):

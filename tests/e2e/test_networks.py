@@ -8,9 +8,9 @@ import inspect
 
 import pytest
 
-from tests.unit.model_files import FILES, GRID
+from tests.unit.model_files import FILES
 from workflow.evo.config.train_arguments import ultralytics_folder
-from workflow.evo.config.variants import model_file
+from workflow.evo.config.variants import GRID, model_file
 from workflow.evo.models import cost, graph
 from workflow.evo.models.definition import load_definition
 from workflow.evo.models.expressions import CLASSES
@@ -185,7 +185,7 @@ def test_no_two_variants_build_the_same_network(networks):
         shapes = tuple((name, tuple(tensor.shape)) for name, tensor in model.state_dict().items())
         sites = tuple((site.name, str(site.found)) for site in inspect_network(model, definition).sites)
         signatures.add((shapes, sites))
-    assert len(signatures) == len(networks) == 7
+    assert len(signatures) == len(networks) == len(FILES)
 
 
 @pytest.mark.parametrize("level", [2, 3, 4])

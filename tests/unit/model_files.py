@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workflow.evo.config.variants import ACTIVATIONS, LEVEL_NAMES, model_file
+from workflow.evo.config.variants import ACTIVATIONS, GRID, LEVEL_NAMES, model_file
 from workflow.evo.models import graph
 from workflow.evo.models.definition import load_definition
 from workflow.evo.models.problems import ModelError
 
-GRID = [(1, "silu"), *((level, activation) for level in (2, 3, 4) for activation in ("relu", "leaky"))]
 FILES = [model_file(level, activation) for level, activation in GRID]
 GOOD = model_file(4, "relu").read_text()
 STEMS = [f"npu_level{level}_{LEVEL_NAMES[level]}_{activation}" for level in LEVEL_NAMES for activation in ACTIVATIONS]

@@ -24,9 +24,12 @@ def schema(tmp_path, monkeypatch):
     folder.mkdir()
     (folder / "sample.schema.json").write_text(json.dumps(SCHEMA))
     monkeypatch.setattr(files, "SCHEMAS", folder)
-    files.load_schema.cache_clear()
+    caches = (files.load_schema, files._registry, files._validator)
+    for cache in caches:
+        cache.cache_clear()
     yield "sample"
-    files.load_schema.cache_clear()
+    for cache in caches:
+        cache.cache_clear()
 
 
 def test_what_was_written_is_read_back_with_its_schema_version(tmp_path, schema):
@@ -144,3 +147,13 @@ def test_hashes_are_of_the_content(tmp_path):
 @pytest.mark.parametrize("path", sorted(files.SCHEMAS.glob("*.json")), ids=lambda path: path.name)
 def test_every_schema_is_a_valid_schema(path):
     jsonschema.Draft202012Validator.check_schema(json.loads(path.read_text()))
+
+
+def test_a_schema_may_refer_to_another_file(tmp_path, schema):
+    shared = {"$defs": {"share": {"type": "number", "maximum": 1}}}
+    document = {**SCHEMA, "properties": {**SCHEMA["properties"], "value": {"$ref": "shared.schema.json#/$defs/share"}}}
+    for name, content in (("shared", shared), ("other", document)):
+        (files.SCHEMAS / f"{name}.schema.json").write_text(json.dumps(content))
+    files.write_json(tmp_path / "value.json", "other", {"value": 1})
+    with pytest.raises(jsonschema.ValidationError, match="2 is greater than the maximum of 1"):
+        files.write_json(tmp_path / "value.json", "other", {"value": 2})

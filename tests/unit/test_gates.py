@@ -120,6 +120,7 @@ def test_the_misses_of_one_board_are_its_own_and_unknown_before_the_check():
 def test_the_calls_of_a_network_say_which_operators_its_int8_model_has():
     executed = {"backbone": {"leaky_relu": 27}, "neck": {"silu": 18}, "detect": {"silu": 12, "sigmoid": 1}}
     assert expected_activations(executed) == {"LEAKY_RELU": 27, "LOGISTIC": 30}
+    assert expected_activations({"backbone": {"hardtanh": 27}}) == {"RELU6": 27}, "what torch executes for ReLU6"
     assert verify_activations(executed, {"LEAKY_RELU": 27, "LOGISTIC": 30})["found"] == {
         "LEAKY_RELU": 27,
         "LOGISTIC": 30,

@@ -1,9 +1,10 @@
 import pytest
 
-from tests.unit.model_files import FILES, GRID, STEMS, line_of, refusal, write
-from workflow.evo.config.variants import LEVEL_SCOPES, PARTS, model_file
+from tests.unit.model_files import FILES, STEMS, line_of, refusal, write
+from workflow.evo.config.variants import ACTIVATIONS, GRID, LEVEL_SCOPES, PARTS, model_file
 from workflow.evo.errors import UserError
 from workflow.evo.models.definition import load_definition
+from workflow.evo.models.expressions import parse
 
 SPPF = "- [-1, 1, SPPF, [1024, 5]]"
 UPSAMPLE = '- [-1, 1, nn.Upsample, [None, 2, "nearest"]]'
@@ -16,7 +17,7 @@ def test_a_model_of_the_grid_is_what_its_name_says(level, activation):
     definition = load_definition(model_file(level, activation))
     assert definition.level == level
     assert definition.scope == LEVEL_SCOPES[level]
-    assert definition.activation.name == {"relu": "ReLU", "leaky": "LeakyReLU", "silu": "SiLU"}[activation]
+    assert definition.activation == parse(ACTIVATIONS[activation].expression)
     assert definition.max_channels == (1024 if level == 1 else 512)
     assert definition.reg_max == (16 if level < 3 else 1)
     assert (definition.depth, definition.width, definition.nc) == (0.33, 0.25, 80)

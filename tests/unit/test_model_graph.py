@@ -14,7 +14,7 @@ SCOPE = "[backbone, neck, detect]"
 
 
 def test_no_two_variants_are_the_same_network():
-    assert len({fingerprint(path) for path in FILES}) == len(FILES) == 7
+    assert len({fingerprint(path) for path in FILES}) == len(FILES)
 
 
 @pytest.mark.parametrize("level", [2, 3, 4])

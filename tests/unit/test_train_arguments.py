@@ -64,8 +64,8 @@ def test_an_unknown_argument_is_refused_and_a_valid_one_suggested(name, near):
 
 
 def test_an_argument_of_another_mode_is_refused():
-    assert refusal(format="onnx") == "train: 'format' is no training argument (Export settings)"
-    assert refusal(save_txt=True) == "train: 'save_txt' is no training argument (Visualize settings)"
+    assert refusal(format="onnx") == "train: 'format' is not a training argument (Export settings)"
+    assert refusal(save_txt=True) == "train: 'save_txt' is not a training argument (Visualize settings)"
 
 
 @pytest.mark.parametrize("name", sorted(train_arguments.OWNED))
@@ -119,12 +119,12 @@ def test_a_value_of_the_wrong_type_is_refused(name, value, reason):
         ("seed", -1, "must be 0 or more"),
         ("patience", -1, "must be 0 or more"),
         ("workers", -1, "must be 0 or more"),
-        ("time", 0.5, "must be left out: a run that ends by the clock gives other weights every time"),
+        ("time", 0.5, "must be left out: a training limited by time never gives the same weights twice"),
         ("nbs", 0, "must be 1 or more"),
-        ("mosaic", 1.5, "must lie between 0 and 1"),
-        ("lr0", -0.1, "must lie between 0 and 1"),
+        ("mosaic", 1.5, "must be between 0 and 1"),
+        ("lr0", -0.1, "must be between 0 and 1"),
         ("box", -1.0, "must not be negative"),
-        ("fraction", 0, "a share above 0"),
+        ("fraction", 0, "a fraction above 0"),
         ("imgsz", 100, "is not a multiple of 32, use 96 or 128"),
         ("imgsz", 0, "one whole number of pixels, 32 or more"),
         ("imgsz", [640, 480], "one whole number of pixels"),

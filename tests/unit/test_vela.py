@@ -15,7 +15,7 @@ import pytest
 from tests.unit import vela_models
 from workflow.evo.config.boards import load_board
 from workflow.evo.errors import EvoError, UserError
-from workflow.evo.files import load_schema, sha256_file, write_json
+from workflow.evo.files import dump_json, sha256_file, write_json
 from workflow.evo.npu import vela
 from workflow.evo.npu.compatibility import assess
 from workflow.evo.npu.vela import Compiled, compile_model, write_operators_csv
@@ -361,7 +361,7 @@ def result(path: Path, **changes: object) -> Compiled:
 
 def judged(source: Path, compiled: Compiled, board=BOARD) -> dict:
     document = assess(source, compiled, board)
-    jsonschema.validate({"schema_version": 1, **document}, load_schema("compatibility"))
+    dump_json("compatibility", document)
     return document
 
 

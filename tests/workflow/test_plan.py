@@ -105,7 +105,7 @@ def test_a_key_that_stands_twice_in_a_configuration_is_refused(workspace, text):
     done = workspace.snakemake("-n")
     assert done.returncode == 2
     assert f"error: {workspace.config}: not valid YAML (line" in done.stderr
-    assert "for the second time, first in line" in done.stderr
+    assert "duplicate key '" in done.stderr
 
 
 def test_nothing_of_a_dataset_in_the_session_s_own_folder_is_lost(workspace):

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from .document_readers import reads
 from .errors import DiskFull, EvoError, UserError
 
 SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
@@ -149,7 +150,19 @@ def _validator(name: str) -> Any:
     """One validator per schema: `jsonschema.validate` would check the schema itself with every document."""
     import jsonschema
 
-    return jsonschema.Draft202012Validator(load_schema(name))
+    return jsonschema.Draft202012Validator(load_schema(name), registry=_registry())
+
+
+@cache
+def _registry() -> Any:
+    """Return all schemas by the name of their file, which is how they refer to one another."""
+    from referencing import Registry
+    from referencing.jsonschema import DRAFT202012
+
+    names = [path.name for path in SCHEMAS.glob("*.schema.json")]
+    return Registry().with_resources(
+        (name, DRAFT202012.create_resource(load_schema(name.removesuffix(".schema.json")))) for name in names
+    )
 
 
 def dump_json(schema: str, document: dict[str, Any]) -> str:
@@ -179,7 +192,8 @@ def write_json(path: Path, schema: str, document: dict[str, Any], *, durable: bo
     write_atomically(path, dump_json(schema, document), durable=durable)
 
 
-def read_json(path: Path, schema: str) -> dict[str, Any]:
+@reads
+def read_json(path: Path, schema: str) -> Any:
     """Read a JSON document of this workflow and check it against its schema.
 
     Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from workflow.evo import documents
 from workflow.evo.config.boards import load_board
 from workflow.evo.config.session import Session
 from workflow.evo.config.variants import Variant
@@ -35,13 +36,13 @@ def main() -> None:
             refuse_missed(variant, gate(variant, session.npu, check))
 
 
-def check_of(session: Session, variant: Variant) -> dict[str, Any] | None:
+def check_of(session: Session, variant: Variant) -> documents.Npu | None:
     """Return ``check/npu.json`` of a variant, or None where there is none."""
     path = session.layout.variant(variant.name).npu_check
     return read_json(path, "npu") if path.is_file() else None
 
 
-def table(session: Session, found: list[tuple[Variant, dict[str, Any] | None]]) -> Any:
+def table(session: Session, found: list[tuple[Variant, documents.Npu | None]]) -> Any:
     """Return the table (a `rich.table.Table`)."""
     from rich.table import Table
 
@@ -66,7 +67,7 @@ def table(session: Session, found: list[tuple[Variant, dict[str, Any] | None]]) 
     return result
 
 
-def _figures(board: dict[str, Any] | None) -> list[str]:
+def _figures(board: documents.NpuBoards | None) -> list[str]:
     if board is None:
         return []
     estimate, memory = board["estimate"], board["memory"]

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError, did_you_mean
-from ..files import load_schema, read_regular
+from ..files import load_schema
 from ..printable import quoted
-from .strict_yaml import parse, refuse_excess
+from .strict_yaml import read_table
 from .violations import kinds, unknown_keys, violations, where
 
 BOARDS = Path(__file__).resolve().parents[3] / "config" / "boards"
@@ -57,8 +57,8 @@ def load_board(name: str) -> Board:
     """Load a board by its name, or by the path of a ``.yaml`` or ``.yml`` file, relative to the working directory.
 
     Raises:
-        UserError: there is no such board, or its file has an unknown key, a wrong value, or an accelerator of another
-            generation than its system configuration. (Vela compiles such a mixture without a word.)
+        UserError: there is no such board, or its file has an unknown key, a wrong value, or an accelerator and a system
+            configuration of different generations, which Vela compiles without a warning.
     """
     if name.endswith((".yaml", ".yml")):
         path = Path(name).resolve()
@@ -76,11 +76,11 @@ def load_board(name: str) -> Board:
         path = BOARDS / f"{name}.yaml"
         if name not in board_names():
             raise UserError(f"unknown board {quoted(name)}", where="board", hint=did_you_mean(name, board_names()))
-    document = _read(path)
+    document = read_table(path, "board", MAX_BYTES)
     schema = load_schema("board")
     sentences = map(_explain, violations(document, schema))
-    if told := list(dict.fromkeys(sentences)):  # each missing key is an error of its own, with the same explanation
-        raise UserError("; ".join(told), where=path)
+    if problems := list(dict.fromkeys(sentences)):  # each missing key is a violation, with the same explanation
+        raise UserError("; ".join(problems), where=path)
     defaults = {key: sub["default"] for key, sub in schema["properties"].items() if "default" in sub}
     board = Board(name=path.stem, **{**defaults, **document})
     generation = board.accelerator.rpartition("-")[0].replace("-", "_")  # ethos-u55-256: ethos_u55
@@ -91,17 +91,6 @@ def load_board(name: str) -> Board:
             where=path,
         )
     return board
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        document = parse(read_regular(path, MAX_BYTES), path)
-    except OSError as error:
-        raise UserError(f"board file cannot be read ({error.strerror})", where=path) from error
-    refuse_excess(document, path)
-    if not isinstance(document, dict):
-        raise UserError("a board is a table of keys and values", where=path)
-    return document
 
 
 def _explain(error: Any) -> str:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError, did_you_mean, nearest
-from ..files import load_schema, read_regular
+from ..files import load_schema
 from ..layout import SessionLayout
 from . import train_arguments
 from .boards import load_board
 from .session import FOLDERS, NpuSettings, Session, TrainSettings
-from .strict_yaml import parse, parse_json, refuse_excess
-from .variants import ACTIVATIONS, LEVEL_NAMES, Variant, model_file, variant_name
+from .strict_yaml import read_table, refuse_excess
+from .variants import ACTIVATIONS, LEVEL_NAMES, REFERENCE, Variant, model_file, variant_name
 from .violations import explain, violations
 
 DEMO = "demo"
@@ -27,22 +27,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Read a configuration file (YAML, or JSON, which is YAML).
 
     Raises:
-        UserError: it does not exist, is not YAML or not a mapping, or has a key twice in one table.
+        UserError: see `read_table`.
     """
-    path = Path(path)
-    try:
-        content = read_regular(path, MAX_BYTES)
-    except FileNotFoundError as error:
-        raise UserError("configuration file not found", where=path.absolute()) from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"configuration file cannot be read ({reason})", where=path.absolute()) from error
-    document = parse_json(content, path) if path.suffix == ".json" else parse(content, path, aliases=True)
-    if document is None:
-        return {}
-    if not isinstance(document, dict):
-        raise UserError("a configuration is a table of keys and values", where=path)
-    return document
+    return read_table(Path(path), "configuration", MAX_BYTES, aliases=True)
 
 
 def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,7 +122,6 @@ def recorded_session(root: Path) -> Session:
     """
     path = SessionLayout(root).config
     document = read_yaml(path)
-    refuse_excess(document, path)
     if errors := violations(document, load_schema("config")):
         hint = "run the session's snakemake command again"
         raise UserError("; ".join(explain(error) for error in errors), where=path, hint=hint)
@@ -202,7 +188,7 @@ def _reason(error: Exception) -> str:
 def _variants(document: Mapping[str, Any], find: Callable[..., Path]) -> tuple[Variant, ...]:
     grid, variants = document["grid"], []
     for level in grid["levels"]:
-        for activation in ("silu",) if level == 1 else grid["activations"]:
+        for activation in (REFERENCE,) if level == 1 else grid["activations"]:
             path = model_file(level, activation)
             if not path.is_file():
                 siblings = sorted(item.name for item in path.parent.glob("*.yaml"))

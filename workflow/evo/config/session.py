@@ -12,7 +12,7 @@ from ..layout import SessionLayout
 from .variants import Variant
 
 FOLDERS = frozenset({"data", "logs", "benchmarks", "tracking"})
-"""Folders of a session beside those of its variants."""
+"""Folders of a session other than those of its variants."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Session:
 
     @property
     def may_use_gpu(self) -> bool:
-        """Whether a training may run on a GPU: not where everything is told to run on the CPU or on Apple's MPS."""
+        """Whether a training may run on a GPU: not with ``train.device`` ``cpu`` or ``mps``."""
         return str(self.train.device) not in {"cpu", "mps"}
 
     @property

@@ -1,4 +1,4 @@
-"""YAML and JSON of users, read as data within limits: what is too large, too deep or said twice is refused."""
+"""Reading YAML and JSON from users as data, within limits on size and depth and without duplicate keys."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from ..errors import UserError
+from ..files import read_regular
 from ..printable import printable, quoted
 
 MAX_DEPTH = 20
@@ -21,12 +22,16 @@ MAX_TEXT = 4096
 MAX_DIGITS = 100
 """Characters of one number. Python reads ``1:1:1…`` (base 60) in quadratic time."""
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+if TYPE_CHECKING:
+    from yaml import SafeLoader as _Base
+else:
+    _Base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 _NUMBERS = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float")}
 _MERGE = "tag:yaml.org,2002:merge"
 
 
-class Loader(_LOADER):
+class Loader(_Base):
     """PyYAML's safe loader, whose constructors raise nearly anything: ``!!bool abc`` a KeyError."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
@@ -39,17 +44,45 @@ class Loader(_LOADER):
             raise _refused(f"{quoted(node.value)} cannot be read as {kind}", node) from error
 
 
+def read_table(path: Path, what: str, limit: int, *, aliases: bool = False) -> dict[str, Any]:
+    """Read a file that is one table of keys and values: YAML, or JSON by its suffix; an empty file is an empty table.
+
+    Args:
+        path: the file.
+        what: what it is, for messages: ``board``.
+        limit: bytes that it may have.
+        aliases: see `parse`.
+
+    Raises:
+        UserError: it cannot be read, is larger, is not a table, or `parse` or `refuse_excess` refuses it.
+    """
+    try:
+        content = read_regular(path, limit)
+    except FileNotFoundError as error:
+        raise UserError(f"{what} file not found", where=path.absolute()) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{what} file cannot be read ({reason})", where=path.absolute()) from error
+    document = parse_json(content, path) if path.suffix == ".json" else parse(content, path, aliases=aliases)
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise UserError(f"a {what} is a table of keys and values", where=path)
+    refuse_excess(document, path)
+    return document
+
+
 def parse(content: bytes, where: Path, *, aliases: bool = False, depth: int = MAX_DEPTH) -> Any:
     """Read one YAML document.
 
     Args:
         content: UTF-8.
         where: the file, for messages.
-        aliases: whether ``*name`` is allowed; an alias stands for its value and is not expanded here.
+        aliases: whether ``*name`` is allowed; aliases are not expanded here.
         depth: how deep tables and lists may be nested.
 
     Raises:
-        UserError: it is not UTF-8, not YAML, nested too deep, or a key stands in a table twice.
+        UserError: it is not UTF-8, not YAML, nested too deep, or has a duplicate key.
     """
     try:
         text = content.decode("utf-8-sig")
@@ -77,14 +110,14 @@ def parse_json(content: bytes, where: Path) -> Any:
     """Read a JSON document as `parse` does YAML.
 
     Raises:
-        UserError: it is not JSON, nested too deep, or a key stands in a table twice.
+        UserError: it is not JSON, nested too deep, or has a duplicate key.
     """
 
     def table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, value in pairs:
             if key in found:
-                raise UserError(f"the key {quoted(key)} stands in one table twice", where=where, hint="remove one")
+                raise UserError(f"duplicate key {quoted(key)}", where=where, hint="remove one")
             found[key] = value
         return found
 
@@ -95,11 +128,11 @@ def parse_json(content: bytes, where: Path) -> Any:
 
 
 def refuse_excess(document: Any, where: object) -> None:
-    """Refuse values that nothing here can mean, before anything computes with them or shows them.
+    """Refuse values that are never meant, before anything computes with them or shows them.
 
     Raises:
-        UserError: a text is too long or holds a NUL, a number is beyond 64 bits or not finite, tables are nested too
-            deep or hold too many values (an alias counts each time that it stands for its value).
+        UserError: a text is too long or has a NUL, a number has more than 63 bits or is not finite, tables are nested
+            too deep or have too many values (those of an alias count at each use).
     """
     stack: list[tuple[str, Any, int]] = [("", document, 0)]
     count = 0
@@ -127,7 +160,7 @@ def _excess(value: Any) -> str | None:
     if isinstance(value, (str, bytes)):
         if len(value) > MAX_TEXT:
             return f"a text of {len(value):,} characters (limit {MAX_TEXT:,})"
-        if (b"\0" if isinstance(value, bytes) else "\0") in value:
+        if (b"\0" in value) if isinstance(value, bytes) else ("\0" in value):
             return "a text with a NUL character"
     if isinstance(value, int) and value.bit_length() > 63:
         return "a number of more than 63 bits"
@@ -139,8 +172,9 @@ def _excess(value: Any) -> str | None:
 def _look_through(text: str, where: Path, aliases: bool, depth: int) -> None:
     """Refuse what would be too deep for a recursive reader, from the events of the parser, which is not one."""
     level = 0
-    for event in yaml.parse(text, Loader=_LOADER):
+    for event in yaml.parse(text, Loader=_Base):
         level += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        assert event.start_mark is not None  # of an event that was parsed
         line = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent) and not aliases:
             raise UserError(
@@ -151,7 +185,7 @@ def _look_through(text: str, where: Path, aliases: bool, depth: int) -> None:
 
 
 def _refuse_repeated_keys(root: yaml.Node) -> None:
-    """Raise for a key that stands in a table twice: YAML lets the last one win, silently."""
+    """Raise for a duplicate key: in YAML the last one wins, silently."""
     stack, seen = [root], set()
     while stack:
         node = stack.pop()
@@ -168,7 +202,7 @@ def _refuse_repeated_keys(root: yaml.Node) -> None:
                 earlier = first.setdefault((key.tag, key.value), key)
                 if earlier is not key:
                     line = earlier.start_mark.line + 1
-                    raise _refused(f"the key {quoted(key.value)} for the second time, first in line {line}", key)
+                    raise _refused(f"duplicate key {quoted(key.value)}, first in line {line}", key)
 
 
 def _refused(problem: str, node: yaml.Node) -> yaml.YAMLError:

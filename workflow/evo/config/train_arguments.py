@@ -1,4 +1,4 @@
-"""The `train:` block: every Ultralytics training argument by name and type, less those that the workflow owns.
+"""The `train:` block: every Ultralytics training argument by name and type, except those that the workflow owns.
 
 The names, defaults, types and ranges are read from the installed Ultralytics package (``cfg/default.yaml`` and the
 literal tables in ``cfg/__init__.py``) as text: importing it would import torch, and every dry run would wait for it.
@@ -21,6 +21,7 @@ import yaml
 from ..errors import UserError, did_you_mean
 from ..printable import quoted
 from ..remembered import version
+from .strict_yaml import parse
 
 OWNED = {
     "resume": "a run resumes from its own checkpoint by itself",
@@ -37,21 +38,21 @@ OWNED = {
     "split": "use 'evaluate: {splits: […]}'",
     "quantize": "the shipped file is quantised after training, quantisation-aware training is not supported",
 }
-"""Arguments the workflow sets itself, with the reason that is given when one is refused."""
+"""Arguments that the workflow sets itself, and why."""
 
 CHOICES = {"amp": (True, False, "fp16", "bf16", "fp32"), "cache": (True, False, "ram", "disk")}
-"""Words that these arguments know. Ultralytics takes any other, ``amp: 'false'`` too, for True."""
+"""Values of these arguments. Ultralytics treats any other text as True, ``amp: 'false'`` too."""
 
 UNSUPPORTED = {
     "distill_model": "a distillation that is interrupted cannot be continued",
     "dis": "it weighs the loss of a distillation, which is not supported",
 }
-"""Arguments that are refused for any value but their default, with the reason."""
+"""Arguments that may only have their default, and why."""
 
 RUNTIME = frozenset({"device", "verbose", "plots", "save_period", "profile", "cache", "workers", "deterministic"})
-"""Arguments that decide where and how a run works, not what it yields. Data loader processes draw augmentations of
-their own, and operations need not be deterministic: that changes bits, as another processor does, and no distribution.
-`workflow.evo.training.determinism.Conditions` notes those."""
+"""Arguments that decide where and how a training runs. The number of data loader processes and nondeterministic
+operations change bits, as another processor does, but no distribution.
+`training.determinism.Conditions` records them."""
 
 OTHER_TASKS = frozenset(
     {
@@ -69,7 +70,7 @@ OTHER_TASKS = frozenset(
         "dlam",
     }
 )
-"""Arguments that Ultralytics 8.4.190 reads for other tasks than detection only."""
+"""Arguments that Ultralytics 8.4.190 reads only for tasks other than detection."""
 
 UNREAD = frozenset(
     {
@@ -78,11 +79,11 @@ UNREAD = frozenset(
         "cls_remap",  # how Ultralytics loads pretrained weights: `workflow.evo.models.transfer` does it here
     }
 )
-"""Arguments that the training of a detector reads, if at all, for nothing that its weights depend on."""
+"""Arguments that do not affect the weights of a detector."""
 
 NEUTRAL = RUNTIME | OTHER_TASKS | UNREAD
-"""Arguments that change no weight of a detector: they are left out of a recipe. The thresholds of validation
-(``conf``, ``iou``, ``max_det``, ``nms``) are not among them: they decide which epoch is the best."""
+"""Arguments that are left out of a recipe. The thresholds of validation (``conf``, ``iou``, ``max_det``, ``nms``)
+are in it: they decide which epoch is the best."""
 
 SECTIONS = ("Train settings", "Val/Test settings", "Hyperparameters")
 """Sections of Ultralytics' table whose arguments its trainer reads."""
@@ -91,7 +92,9 @@ STRIDE = 32
 """Largest stride of the networks of the grid, in pixels: the network input is a multiple of it."""
 
 _LINE = re.compile(r"^(?P<name>\w+):(?P<default>[^#]*)# \((?P<types>[^)]*)\) (?P<help>.*)$")
-_TYPES = {"int": int, "float": (int, float), "bool": bool, "str": str, "list": list, "tuple": (list, tuple)}
+_TYPES = dict[str, type | tuple[type, ...]](
+    int=int, float=(int, float), bool=bool, str=str, list=list, tuple=(list, tuple)
+)
 
 
 @dataclass(frozen=True)
@@ -107,11 +110,7 @@ class Argument:
 
 
 def ultralytics_folder() -> Path:
-    """Return the folder of the installed Ultralytics package, without importing it.
-
-    Raises:
-        UserError: it is not installed.
-    """
+    """Return the folder of the installed Ultralytics package, without importing it, or raise a UserError."""
     spec = importlib.util.find_spec("ultralytics")
     if spec is None or spec.origin is None:
         raise UserError("Ultralytics is not installed in this Python environment", hint="run `make setup`")
@@ -138,9 +137,8 @@ def table() -> dict[str, Argument]:
         elif row := _LINE.match(line):
             types = [part.strip() for part in re.split(r"[|,]", row["types"])]
             names = tuple(re.sub(r"\[.*", "", kind) for kind in types if kind != "optional")
-            arguments[row["name"]] = Argument(
-                row["name"], yaml.safe_load(row["default"]), names, "optional" in types, section, row["help"]
-            )
+            name, default = row["name"], parse(row["default"].encode(), Path(row["name"]))
+            arguments[name] = Argument(name, default, names, "optional" in types, section, row["help"])
     return arguments
 
 
@@ -160,7 +158,7 @@ def _literals() -> dict[str, Any]:
 
 
 def accepted() -> dict[str, Argument]:
-    """Return the arguments that may stand under ``train:``, by name."""
+    """Return the arguments that ``train:`` may have, by name."""
     return {name: arg for name, arg in table().items() if arg.section in SECTIONS and name not in OWNED}
 
 
@@ -172,9 +170,9 @@ def convert(name: str, value: Any) -> Any:
     if not isinstance(value, str) or argument is None:
         return value
     try:
-        parsed = yaml.safe_load(value)
-    except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError):
-        return value  # PyYAML raises nearly anything: a ValueError for 2024-99-99
+        parsed = parse(value.encode(), Path(name))
+    except (UserError, UnicodeEncodeError):
+        return value
     if isinstance(parsed, str) and "float" in argument.types:  # YAML 1.1 reads 1e-3 as text
         try:
             parsed = float(parsed)
@@ -193,7 +191,7 @@ def _is(value: Any, kind: str) -> bool:
 
 
 def check(arguments: dict[str, Any], where: str = "train") -> dict[str, Any]:
-    """Hold the ``train:`` block against Ultralytics' table.
+    """Check the ``train:`` block against Ultralytics' table.
 
     Args:
         arguments: the block, names and values as read from YAML.
@@ -219,7 +217,7 @@ def _problem(name: str, value: Any) -> str | None:
     if argument is None:
         return f"unknown argument '{name}', {did_you_mean(name, accepted())}"
     if argument.section not in SECTIONS:
-        return f"'{name}' is no training argument ({argument.section})"
+        return f"'{name}' is not a training argument ({argument.section})"
     if value is None:
         return None if argument.optional else f"'{name}' must not be empty ({argument.help})"
     if name in UNSUPPORTED and value != argument.default:
@@ -231,8 +229,8 @@ def _special(name: str, value: Any) -> str | None:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if name == "batch" and not (isinstance(value, int) and number and value >= 1):
         return (
-            f"'batch: {quoted(value)}' must be a whole number of images, 1 or more: automatic batch sizes would make a "
-            "resumed run another run (try 16)"
+            f"'batch: {quoted(value)}' must be a whole number of images, 1 or more: with an automatic batch size a "
+            "resumed training could differ (try 16)"
         )
     if name == "imgsz":
         if not (isinstance(value, int) and number and value >= STRIDE):
@@ -243,9 +241,11 @@ def _special(name: str, value: Any) -> str | None:
     if name == "device" and (isinstance(value, list) or "," in str(value)):
         return f"'device: {quoted(value)}' must be one device: each variant trains on one GPU"
     if name == "device" and str(value) == "-1":
-        return "'device: -1' would pick a GPU behind the workflow's back, leave it out: a free one is leased"
+        return "'device: -1' lets Ultralytics pick a GPU, leave it out: a free one is leased"
     if name == "time":
-        return f"'time: {quoted(value)}' must be left out: a run that ends by the clock gives other weights every time"
+        return (
+            f"'time: {quoted(value)}' must be left out: a training limited by time never gives the same weights twice"
+        )
     if name == "workers" and number and value < 0:
         return f"'workers: {value}' must be 0 or more"
     if name == "pretrained" and value is not False and not str(value).endswith(".pt"):
@@ -262,9 +262,9 @@ def _special(name: str, value: Any) -> str | None:
 def _type_problem(argument: Argument, value: Any) -> str | None:
     if not any(_is(value, kind) for kind in argument.types):
         meant = convert(argument.name, value)
-        mend = f" (write {argument.name}: {_yaml(meant)})" if not isinstance(meant, str) and meant != value else ""
+        fix = f" (write {argument.name}: {_yaml(meant)})" if not isinstance(meant, str) and meant != value else ""
         kinds = f"{' or '.join(argument.types)}, not {type(value).__name__}"
-        return f"'{argument.name}: {quoted(value)}' must be {kinds}{mend}"
+        return f"'{argument.name}: {quoted(value)}' must be {kinds}{fix}"
     if isinstance(value, (list, tuple)) and any(isinstance(item, (list, tuple, dict, type(None))) for item in value):
         return f"'{argument.name}: {quoted(value)}' must be a list of numbers or words"
     if isinstance(value, float) and not math.isfinite(value):
@@ -284,9 +284,9 @@ def _range_problem(name: str, value: Any) -> str | None:
         if low is not None and value < low:
             return f"'{name}: {value}' must be {low} or more"
         if name in literals["CFG_FRACTION_KEYS"] and name != "fraction" and not 0 <= value <= 1:
-            return f"'{name}: {value}' must lie between 0 and 1"
+            return f"'{name}: {value}' must be between 0 and 1"
         if name == "fraction" and (value <= 0 or (isinstance(value, float) and value > 1)):
-            return f"'fraction: {value}' must be a share above 0 and up to 1, or a count of images above 1"
+            return f"'fraction: {value}' must be a fraction above 0 and up to 1, or a number of images above 1"
         if name in literals["CFG_FLOAT_KEYS"] and value < 0 and name not in {"degrees", "shear"}:
             return f"'{name}: {value}' must not be negative"
     return None

@@ -1,7 +1,11 @@
-"""Levels, activations and the one function that names a model file."""
+"""Levels, activations and the one function that names a model file.
+
+`python -m tools.grid` writes what else follows from the table of activations.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[3]
 MODELS = ROOT / "models" / "train"
 
 LEVEL_NAMES = {1: "reference", 2: "scales_backbone", 3: "scales_backbone_head", 4: "activation"}
-"""What a level makes NPU-friendly, as it stands in a model file's name. Levels are cumulative."""
+"""What a level makes NPU-friendly, as model files are named. Levels are cumulative."""
 
 LEVEL_SCOPES = {
     1: (),
@@ -19,10 +23,37 @@ LEVEL_SCOPES = {
 }
 """The parts of the network whose activation a level replaces."""
 
-ACTIVATIONS = {"relu": "torch.nn.ReLU()", "leaky": "torch.nn.LeakyReLU(0.1)", "silu": "torch.nn.SiLU()"}
-"""Activation name and the expression a model YAML states for it."""
-
 PARTS = ("backbone", "neck", "detect")
+
+
+@dataclass(frozen=True)
+class GridActivation:
+    """An activation that a level can have.
+
+    Attributes:
+        expression: as a model YAML states it.
+        min_ops_percent: least share of a variant's operators on the NPU, per cent, by level.
+    """
+
+    expression: str
+    min_ops_percent: Mapping[int, float]
+
+
+REFERENCE = "silu"
+"""The activation of level 1, and of the parts that a level leaves as they are."""
+
+ACTIVATIONS = {
+    "relu": GridActivation("torch.nn.ReLU()", {2: 85.0, 3: 90.0, 4: 95.0}),
+    "leaky": GridActivation("torch.nn.LeakyReLU(0.1)", {2: 87.0, 3: 92.0, 4: 97.0}),
+    REFERENCE: GridActivation("torch.nn.SiLU()", {}),
+}
+"""Activations by their name in the configuration and in file names."""
+
+CHOICES = tuple(name for name in ACTIVATIONS if name != REFERENCE)
+"""What the configuration can choose for levels 2 to 4."""
+
+GRID = ((1, REFERENCE), *((level, name) for level in LEVEL_NAMES if level != 1 for name in CHOICES))
+"""Level and activation of every model file there is."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +61,10 @@ class Variant:
     """One cell of the grid, or one further model of the configuration's ``models`` table.
 
     Attributes:
-        name: as it stands in every path, ``level2_relu``.
+        name: as in every path, ``level2_relu``.
         yaml: absolute path of the model definition.
         level: 1 to 4, or None for a further model.
-        activation: ``relu``, ``leaky`` or ``silu``, or None for a further model.
+        activation: one of `ACTIVATIONS`, or None for a further model.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Saying in plain words how a document from a user breaks its JSON Schema."""
+"""Explaining how a document from a user violates its JSON Schema."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def violations(document: Mapping[Any, Any], schema: Mapping[str, Any]) -> list[A
     """Return the violations (`jsonschema.ValidationError`) in the order of the keys; of a wrong type, that one only."""
     import jsonschema
 
-    def whole(_checker: object, value: object) -> bool:  # JSON Schema takes 2.0 for an integer; a count is none
+    def whole(_checker: object, value: object) -> bool:  # JSON Schema accepts 2.0 as an integer
         return isinstance(value, int) and not isinstance(value, bool)
 
     types = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", whole)
@@ -43,7 +43,7 @@ def where(error: Any) -> str:
 def kinds(error: Any) -> str:
     """Return what a violation of ``type`` asks for: ``a number or null``."""
     wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
-    return " or ".join(KINDS.get(kind, kind) for kind in wanted)
+    return " or ".join(KINDS.get(kind, str(kind)) for kind in wanted)
 
 
 def unknown_keys(error: Any) -> str:

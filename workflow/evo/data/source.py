@@ -48,8 +48,8 @@ def checked_hashes(session: Session) -> DatasetHashes:
         EvoError: fingerprint.json is damaged.
     """
     path = session.layout.fingerprint
-    fingerprint = read_json(path, "fingerprint") if path.is_file() else {}
-    if "hashes" not in fingerprint:
+    fingerprint = read_json(path, "fingerprint") if path.is_file() else None
+    if fingerprint is None or "hashes" not in fingerprint:
         return session_hashes(session)
     return DatasetHashes(fingerprint["hashes"], tuple(fingerprint["names"]))
 

@@ -38,12 +38,12 @@ def check_name(
     if named is not None and named != level:
         said = "no level" if level is None else f"level {level}"
         problems.add(header.line("npu"), f"the file name says level {named}, 'npu' says {said}")
-    expression = ACTIVATIONS.get(match["activation"])
-    if expression is not None and (activation or SILU) != expressions.parse(expression):
+    wanted = ACTIVATIONS.get(match["activation"])
+    if wanted is not None and (activation or SILU) != expressions.parse(wanted.expression):
         said = str(activation) if activation else "SiLU (no valid key 'activation')"
         problems.add(
             header.line("activation"),
-            f"the file name says {match['activation']}, which is {expression}, the file says {said}",
+            f"the file name says {match['activation']}, which is {wanted.expression}, the file says {said}",
         )
     if named is not None and named >= 2 and max_channels > 512:
         problems.add(header.line("scales"), f"level {named} limits max_channels to 512, not {max_channels:g}")

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .. import documents
 from .jobs import Job
 
 NEW, STOPPED = "new", "stopped"
@@ -96,7 +97,7 @@ class Gpu:
 
     host: str
     variant: str
-    figures: dict[str, Any]
+    figures: documents.StatusGpu
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import documents
 from ..results.read import read_if_there
 from ..training.status_writer import machine
 
@@ -29,7 +30,7 @@ class TrainingStatus:
         evidence: why the training counts as alive or not, in words.
     """
 
-    document: dict[str, Any]
+    document: documents.Status
     alive: bool
     age_s: float
     seen: float
@@ -72,7 +73,7 @@ class StatusReader:
         alive, evidence = self._alive(document, age)
         return TrainingStatus(document, alive, age, seen, evidence)
 
-    def _alive(self, document: dict[str, Any], age: float) -> tuple[bool, str]:
+    def _alive(self, document: documents.Status, age: float) -> tuple[bool, str]:
         if document["phase"] in ENDED:
             return False, document["message"] or document["phase"]
         process = f"process {document['pid']}"
@@ -86,7 +87,7 @@ class StatusReader:
             return True, f"{process} wrote its status {age:.0f} s ago"
         return False, f"{process} has not written its status for {age:.0f} s"
 
-    def _age(self, path: Path, document: dict[str, Any], seen: float) -> float:
+    def _age(self, path: Path, document: documents.Status, seen: float) -> float:
         content, counting = (document["machine"], document["pid"], document["beat"]), self.monotonic()
         first, since, changed = self._first.get(path, (content, counting, False))
         if content != first:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -191,7 +192,7 @@ def _verdict(jobs: list[Job], summary: dict[str, Any], shared: list[Job], active
 def _training(session: Session, name: str, seen: TrainingStatus | None, summary: dict[str, Any]) -> Training:
     """Combine the status of the process, the history and ``training.json``; the most recent of them counts."""
     document, history = summary["training"], summary["history"]
-    status = seen.document if seen else {}
+    status: Mapping[str, Any] = seen.document if seen else {}
     live = status if seen and seen.alive else {}
     done = len(document["epochs"]) if document else int((history.get("epoch") or [0])[-1])
     losses = {key: history[f"{key}_loss"][-1] for key in ("box", "cls", "dfl") if f"{key}_loss" in history}

@@ -12,16 +12,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..config.session import NpuSettings
-from ..config.variants import Variant
+from ..config.variants import ACTIVATIONS, Variant
 from ..errors import UserError
 from ..text.misses import missed_gate
-
-OPS_TARGETS = {
-    2: {"relu": 85.0, "leaky": 87.0},
-    3: {"relu": 90.0, "leaky": 92.0},
-    4: {"relu": 95.0, "leaky": 97.0},
-}
-"""Least share of a variant's operators on the NPU, per cent, by level and activation: the targets of the V3 session."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +48,8 @@ def gate(variant: Variant, settings: NpuSettings, check: Mapping[str, Any]) -> d
         ``{"mode", "passed", "limits", "missed"}``; ``missed`` has the document of each `Miss`.
     """
     least = settings.min_ops_percent
-    if least is None and variant.level is not None:
-        least = OPS_TARGETS.get(variant.level, {}).get(str(variant.activation))
+    if least is None and variant.level is not None and variant.activation is not None:
+        least = ACTIVATIONS[variant.activation].min_ops_percent.get(variant.level)
     missed = [
         asdict(miss) for board in settings.boards for miss in _misses(board, check, least, settings.max_latency_ms)
     ]

@@ -10,7 +10,7 @@ from ..errors import EvoError
 
 OPERATORS = {
     "relu": "RELU",
-    "relu6": "RELU6",
+    "hardtanh": "RELU6",  # what torch executes for ReLU6
     "leaky_relu": "LEAKY_RELU",
     "silu": "LOGISTIC",  # x · sigmoid(x): a LOGISTIC and a MUL
     "hardswish": "HARD_SWISH",

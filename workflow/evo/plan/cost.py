@@ -65,19 +65,18 @@ def pace(
     facts = read_if_there(session.layout.environment, "environment")[0]
     same = checkpoint is not None and checkpoint.batch == conditions.batch
     if same and facts is not None and _recorded_device(facts) == conditions.device:
-        seconds = read_times(checkpoint.folder / "results.csv")
-        if seconds:
-            return Pace(median(seconds), "the median of its own epochs so far")
+        epochs = read_times(checkpoint.folder / "results.csv")
+        if epochs:
+            return Pace(median(epochs), "the median of its own epochs so far")
     others = [other for other in session.variants if other != variant]
     nearest = sorted(others, key=lambda other: other.activation != variant.activation)
     for source in (variant, *nearest):
         training = read_if_there(session.layout.variant(source.name).training, "training")[0]
-        seconds = measured(training, conditions) if training else None
-        if seconds is not None:
+        if training and (seconds := measured(training, conditions)) is not None:
             whose = "its own earlier run" if source == variant else source.name
             return Pace(seconds, f"measured in {whose}, {training['finished'][:10]}")
-    expected = (facts or {}).get("expected") or {}
-    if checked and facts is not None and facts["device"] == "cpu" and "seconds_per_image" in expected:
+    expected = facts["expected"] if facts is not None and facts["device"] == "cpu" else None
+    if checked and expected is not None and "seconds_per_image" in expected:
         seconds = expected["seconds_per_image"] * training_images(session)
         return Pace(seconds, "a few steps timed by check_environment, without validation and data loading")
     return Pace(None, UNKNOWN)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from .headline import headline
 from .summary import VariantSummary
 
 
-def compare(session: Session, summaries: Iterable[dict[str, Any]] = ()) -> dict[str, Any]:
+def compare(session: Session, summaries: Iterable[Mapping[str, Any]] = ()) -> dict[str, Any]:
     """Return a document of ``session_summary.schema.json`` from whatever exists of the session.
 
     Its conclusions are facts, the same in every language; `workflow.evo.text.facts.sentence` words them.

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .. import documents
 from ..layout import VariantLayout
 from ..results.read import read_if_there
 from .summary import VariantSummary
@@ -19,7 +20,7 @@ HEAD = ("serving_default_output", "Sequential_")
 """Beginnings of operator names of the detection head: outputs of the model, and the branches that feed them."""
 
 
-def read_curves(root: Path, variants: Iterable[VariantSummary]) -> dict[str, dict[str, Any]]:
+def read_curves(root: Path, variants: Iterable[VariantSummary]) -> dict[str, documents.Curves]:
     """Return ``curves.json`` by variant, where it is of the same weights as the metrics that the summary shows."""
     found = {}
     for variant in variants:

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from .. import documents
 from ..text.language import ENGLISH, LANGUAGES, Language
 from .charts import accuracy, cost, timeline, tradeoff, training
 from .charts.chart import CONFIG, Chart, Palette
@@ -38,7 +39,7 @@ class Evidence:
     """
 
     variants: list[VariantSummary]
-    curves: dict[str, dict[str, Any]]
+    curves: dict[str, documents.Curves]
     operators: list[dict[str, Any]]
     bars: list[Bar]
     palette: Palette

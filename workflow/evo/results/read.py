@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config.session import Session
+from ..document_readers import reads_if_there
 from ..errors import EvoError
 from ..files import read_json
 from ..layout import VariantLayout
@@ -60,7 +61,8 @@ def _read(stage: Stage, path: Path, board: str | None) -> Result:
     return Result(stage, board, document is not None, document, damage)
 
 
-def read_if_there(path: Path, schema: str) -> tuple[dict[str, Any] | None, str | None]:
+@reads_if_there
+def read_if_there(path: Path, schema: str) -> tuple[Any, str | None]:
     """Return ``(document, None)``, ``(None, None)`` without a file, or ``(None, what is wrong with it)``."""
     if not Path(path).is_file():
         return None, None

@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from ..config.strict_yaml import parse
 from ..text.facts import Fact, fact
 from .failures import first_line, out_of_memory
 
@@ -135,7 +136,8 @@ def _dataset(data: Path, folder: Path, batch: int) -> Path:
             (folder / "images" / split / f"{index}{image.suffix}").symlink_to(image.resolve())
             if label.is_file():
                 (folder / "labels" / split / f"{index}.txt").symlink_to(label.resolve())
-    names = yaml.safe_load((data.parent / "dataset.yaml").read_text())["names"]
+    checked = data.parent / "dataset.yaml"
+    names = parse(checked.read_bytes(), checked)["names"]
     path = folder / "dataset.yaml"
     path.write_text(yaml.safe_dump({"train": "images/train", "val": "images/val", "names": names}))
     return path
