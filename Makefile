@@ -79,6 +79,7 @@ lint: setup ## Check style, format and the workflow's good practice
 	@$(BIN)/snakefmt --check Snakefile workflow/rules
 	@$(BIN)/snakemake --lint
 	@$(BIN)/python -m tools.layers
+	@$(BIN)/mypy
 
 format: setup ## Mend what `make lint` can mend by itself
 	@$(BIN)/ruff check --fix .
@@ -99,5 +100,5 @@ lock: setup ## Write requirements.lock and environment.yml from requirements.in 
 	@$(MAKE) --no-print-directory setup
 
 clean: ## Remove caches and the mark that setup is done; results and the environment stay
-	@rm -rf .venv/.installed-* .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv/.installed-* .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	@find conftest.py workflow tests tools -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -62,10 +62,11 @@ LOST = 99
 """Exit code of a process in which something else went wrong than the training."""
 AGAIN = 100
 """Exit code of a process that the workflow's own script would start again at once."""
+BATCH = 4
 BASE = {
     "epochs": EPOCHS,
     "imgsz": 64,
-    "batch": 4,
+    "batch": BATCH,
     "device": "cpu",
     "lr0": 0.01,
     "warmup_epochs": 1,
@@ -87,7 +88,7 @@ class Setup:
 
     @property
     def accumulation(self) -> int:
-        return max(round(self.nbs / BASE["batch"]), 1)
+        return max(round(self.nbs / BATCH), 1)
 
 
 SETUPS = (
@@ -181,6 +182,11 @@ class Bench:
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
+def replace(owner: type, name: str, by: Callable[..., Any]) -> None:
+    """Put another function in the place of a method, for the rest of this process."""
+    setattr(owner, name, by)
+
+
 def train_log(session: Session) -> Path:
     """Return where a training of `Bench` logs: not in its variant's folder, which a test may put on a full disk."""
     return session.root.resolve() / "train.log"
@@ -204,7 +210,7 @@ def _train_here(session: Session, log: Path, prepare: Callable[[], None], kill: 
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
     sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
-    run._Training._require_checks = lambda self: None  # the checks of a network are not what is tried here
+    replace(run._Training, "_require_checks", lambda self: None)  # the checks of a network are not what is tried here
     try:
         _keep_workers()
         _scatter_fitness()
@@ -241,7 +247,8 @@ def _keep_workers() -> None:
         trainer.configured_workers = overrides["workers"]
         initialise(trainer, overrides, **kwargs)
 
-    VariantTrainer.__init__, VariantTrainer.get_dataloader = with_workers, get_dataloader
+    replace(VariantTrainer, "__init__", with_workers)
+    replace(VariantTrainer, "get_dataloader", get_dataloader)
 
 
 def _scatter_fitness() -> None:
@@ -312,7 +319,7 @@ def _watched_phases(kill: Kill | None, told: int) -> Iterator[None]:
             enter("rename")
         return result
 
-    Path.rename = renamed
+    replace(Path, "rename", renamed)
     yield
     Path("seconds.json").write_text(json.dumps({phase: max(times, default=0.0) for phase, times in seconds.items()}))
 

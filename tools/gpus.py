@@ -170,7 +170,7 @@ def run(folder: Path, seed: int, kills: int, seconds: tuple[float, float] = (0.0
 
 def start(folder: Path, snakefile: Path) -> subprocess.Popen[bytes]:
     folder.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "snakemake", "-s", snakefile, "--cores", "8", "--resources", f"gpu={DEVICES}"]
+    command = [sys.executable, "-m", "snakemake", "-s", str(snakefile), "--cores", "8", "--resources", f"gpu={DEVICES}"]
     command += ["--nolock", "--rerun-incomplete", "--keep-going", "--quiet", "all"]
     environment = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
     with (folder / "said.txt").open("ab") as said:

@@ -143,7 +143,8 @@ def bare_texts(source: str, html: bool) -> list[str]:
     within_tag = False
     for output in environment.parse(source).find_all((nodes.Output, nodes.Assign, nodes.For)):
         if not isinstance(output, nodes.Output):
-            found += _constants(output.iter if isinstance(output, nodes.For) else output.node, keys=True)
+            assigned = output.iter if isinstance(output, nodes.For) else getattr(output, "node")  # noqa: B009 (no type has it)
+            found += _constants(assigned, keys=True)
             continue
         for node in output.nodes:
             if isinstance(node, nodes.TemplateData):
@@ -156,7 +157,8 @@ def bare_texts(source: str, html: bool) -> list[str]:
 
 def _without_code(tokens: Iterator[tuple[int, str, str]]) -> Iterator[str]:
     """Yield the text of a template; in place of an expression a sign that is not a letter."""
-    block, translated = [], False
+    block: list[str] = []
+    translated = False
     for _, kind, value in tokens:
         if kind == "data" and not translated:
             yield value

@@ -63,7 +63,8 @@ def table(session: Session, found: list[tuple[Variant, documents.Npu | None]]) -
             result.add_row(variant.name, name, verdict(missed_on(gated, name)), *_figures(check["boards"].get(name)))
     for name in session.npu.boards:
         board = load_board(name)
-        result.caption += f"\n{name}: {board.system_config}, {board.memory_mode}, {board.clock_mhz:g} MHz."
+        preset = f"{name}: {board.system_config}, {board.memory_mode}, {board.clock_mhz:g} MHz."
+        result.caption = f"{result.caption}\n{preset}"
     return result
 
 

@@ -31,10 +31,9 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     session = session_of(arguments)
-    summaries = [read_json(path, "summary") for path in arguments.summaries or ()]
-    for document in summaries:
-        del document["schema_version"]  # of the file; summary.json has its own
-    summary = compare(session, summaries)
+    documents = [read_json(path, "summary") for path in arguments.summaries or ()]
+    # The version is of the file; summary.json has its own.
+    summary = compare(session, [{k: v for k, v in found.items() if k != "schema_version"} for found in documents])
     layout, language = session.layout, Language(session.language)
     write_atomically(layout.report, session_html(summary, layout.root, language))
     write_atomically(layout.markdown, session_markdown(summary, language))

@@ -135,17 +135,19 @@ def _shared(jobs: Iterable[Job]) -> list[str]:
 
 def _time(found: Iterable[Outlook], room: Capacity) -> list[str]:
     """Return what the times rest on, and what all of them take."""
-    trained = [entry for entry in found if entry.training is not None and entry.training.epochs]
+    begun = [(entry.variant, entry.training) for entry in found if entry.training is not None]
+    trained = [(variant, training) for variant, training in begun if training.epochs]
     if not trained:
         return []
     by_basis: dict[str, list[str]] = {}
-    for entry in trained:
-        by_basis.setdefault(entry.training.pace.basis, []).append(entry.variant)
+    for variant, training in trained:
+        if training.pace is not None:
+            by_basis.setdefault(training.pace.basis, []).append(variant)
     lines = [
         f"Time of {'every training' if len(names) == len(trained) > 1 else listed(names)}: {basis}."
         for basis, names in by_basis.items()
     ]
-    known = [entry.training.seconds for entry in trained if entry.training.seconds is not None]
+    known = [training.seconds for _, training in trained if training.seconds is not None]
     unknown = len(trained) - len(known)
     place, side_by_side = ("CPU" if room.on_cpu else "GPU token"), min(room.trainings_at_a_time, len(trained))
     pace = "one at a time" if side_by_side == 1 else f"{side_by_side} at a time"

@@ -26,7 +26,7 @@ class TrainSettings:
         nbs: images per step of the optimizer, over as many batches as that takes.
         workers: data loader processes.
         seed: of everything random.
-        pretrained: path of the weights to start from; False for random ones.
+        pretrained: path of the weights to start from; None for random ones.
         device: as Ultralytics takes it: None for the first GPU, or the CPU without one.
         cache: where images are kept: ``True`` or ``ram``, ``disk``, False.
         single_cls: whether all classes are trained as one.
@@ -39,7 +39,7 @@ class TrainSettings:
     nbs: int
     workers: int
     seed: int
-    pretrained: str | bool
+    pretrained: str | None
     device: str | int | None
     cache: str | bool
     single_cls: bool
@@ -48,9 +48,10 @@ class TrainSettings:
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> TrainSettings:
         """Return the settings of a completed ``train:`` block."""
-        required = ("epochs", "imgsz", "batch", "nbs", "workers", "seed", "pretrained")
+        required = ("epochs", "imgsz", "batch", "nbs", "workers", "seed")
         return cls(
             **{name: arguments[name] for name in required},
+            pretrained=arguments["pretrained"] or None,
             device=arguments.get("device"),
             cache=arguments.get("cache", False),
             single_cls=bool(arguments.get("single_cls")),

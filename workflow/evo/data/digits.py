@@ -7,7 +7,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from ..files import explain_os_errors, sha256_json
@@ -141,7 +141,7 @@ def _deal(sources: list[np.ndarray], rng: np.random.Generator) -> Iterator[tuple
 
 def _draw_image(
     deck: Iterator[tuple[int, np.ndarray]], size: int, rng: np.random.Generator
-) -> tuple[object, list[tuple[float, ...]]]:
+) -> tuple[Any, list[tuple[Any, ...]]]:
     """Return a PIL image and its rows of class, x_center, y_center, width, height as fractions of the image."""
     import numpy as np
     from PIL import Image

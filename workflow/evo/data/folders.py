@@ -81,7 +81,8 @@ def scan(path: str, keep: bool = False) -> Scan:
     try:
         with os.scandir(handle) as entries:
             while True:
-                names, numbers = [], []
+                names: list[str] = []
+                numbers: list[int] = []
                 for entry in (part := list(islice(entries, _CHUNK))):
                     name = entry.name
                     if name[-4:] in _ENDINGS or name[-4:].lower() in _ENDINGS:

@@ -73,7 +73,7 @@ def shown_size(path: str) -> list[int]:
         image.load()
         width, height = image.size
         rotated = image.getexif().get(0x0112) in {5, 6, 7, 8}
-        kind, mode = image.format, image.mode
+        kind, mode = str(image.format), image.mode
     if kind in DIFFER or kind == "PNG" or max(width, height) > MAX_EDGE:
         with open_regular(path) as stream:
             content = stream.read()

@@ -211,7 +211,9 @@ def read_list(source: Path, dataset: Dataset) -> tuple[list[str], set[str]]:
         raise UserError("the list of images is not a text file in UTF-8", where=source) from error
     except OSError as error:
         raise unreadable(str(source), error) from error
-    listed, missing, folders = [], [], set()
+    listed: list[str] = []
+    missing: list[str] = []
+    folders: set[str] = set()
     for line in lines:
         if not is_image(line):
             continue

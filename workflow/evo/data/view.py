@@ -15,6 +15,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import yaml
 
@@ -77,11 +78,11 @@ def link(dataset: Dataset, folder: Path) -> Path:
                 shutil.copyfile(path, view / name)
             elif name not in kept:
                 (view / name).symlink_to(path)
-    document = {split: f"{VIEW}/images/{split}" for split in SPLITS if split in dataset.splits}
+    document: dict[str, Any] = {split: f"{VIEW}/images/{split}" for split in SPLITS if split in dataset.splits}
     document["names"] = dict(enumerate(dataset.names))
-    path = folder / "dataset.yaml"
-    write_atomically(path, yaml.safe_dump(document, sort_keys=False, width=float("inf")))
-    return path
+    target = folder / "dataset.yaml"
+    write_atomically(target, yaml.safe_dump(document, sort_keys=False, width=float("inf")))
+    return target
 
 
 def view_names(images: Mapping[str, str]) -> dict[str, str]:

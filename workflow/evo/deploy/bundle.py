@@ -42,7 +42,7 @@ def build(layout: VariantLayout, board: str) -> list[str]:
     check_ports(results.compiled, metadata)
     compiled_sha256 = sha256_file(results.compiled)
     _check_origin(documents, metadata, compiled_sha256, layout, board)
-    files = {
+    files: dict[str, str | bytes] = {
         results.compiled.name: results.compiled.read_bytes(),
         "labels.txt": labels(metadata["names"]),
         "metadata.json": layout.npu_metadata.read_bytes(),

@@ -86,7 +86,8 @@ def split_curves(
     """
     box, labels = metrics.box, class_labels(names)
     order = {index: position for position, index in enumerate(labels)}
-    points = np.linspace(0, len(box.px) - 1, CURVE_POINTS).round().astype(int) if len(box.ap_class_index) else []
+    steps = CURVE_POINTS if len(box.ap_class_index) else 0
+    points = np.linspace(0, len(box.px) - 1, steps).round().astype(int)
     precision = {}
     for row, index in enumerate(box.ap_class_index):
         values = np.clip(np.nan_to_num(box.prec_values[row]), 0, 1)[points]

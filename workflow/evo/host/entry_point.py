@@ -44,7 +44,7 @@ def leave(code: int) -> NoReturn:
     Threads are waited for, and what is registered with `atexit` runs (temporary folders, data loaders, trackers, logs,
     coverage), in Python's own order. Locks of files are the kernel's. An exception never comes here.
     """
-    threading._shutdown()
+    threading._shutdown()  # type: ignore[attr-defined]  # what Python itself calls at its end
     atexit._run_exitfuncs()
     for stream in filter(None, (sys.stdout, sys.stderr)):
         try:

@@ -161,7 +161,7 @@ def _known(tree: Any) -> list[Any]:
     import numpy as np
 
     kinds = {thing.kind for thing in checkpoint_tree.things_of(tree)}
-    known = [(_class(kind), kind) for kind in sorted(kinds)]
+    known: list[Any] = [(_class(kind), kind) for kind in sorted(kinds)]
     scalar = np.float64(0).__reduce__()[0]
     known += [np.dtype, *((scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core"))]
     known += [type(np.dtype(code)) for code in sorted(NUMPY)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -199,7 +200,7 @@ def _namespace(kind: str, *arguments: Any) -> Thing:
     return Thing(kind)
 
 
-CALLED = {
+CALLED: dict[str, Callable[..., Any]] = {
     **{kind: functools.partial(_namespace, kind) for kind in _NAMESPACES},
     "collections.OrderedDict": _ordered,
     "__builtin__.set": _set,

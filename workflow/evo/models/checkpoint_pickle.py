@@ -95,13 +95,17 @@ _OPCODES = {getattr(pickle, name)[0] for name in _READ}
 """What torch.save writes (protocol 2), and no more: torch's restricted loader reads these in the same way."""
 
 
+# Python's own unpickler in Python, whose instructions can be replaced one by one; its types are not published.
+_Unpickler: Any = pickle._Unpickler  # type: ignore[attr-defined]
+
+
 class _Table(dict[int, Any]):
     def __missing__(self, opcode: int) -> Any:
         raise RefusedPickle(f"the pickle has the instruction {opcode:#04x}, which torch.save never writes")
 
 
-class _Reader(pickle._Unpickler):
-    dispatch = _Table({opcode: pickle._Unpickler.dispatch[opcode] for opcode in _OPCODES})
+class _Reader(_Unpickler):
+    dispatch = _Table({opcode: _Unpickler.dispatch[opcode] for opcode in _OPCODES})
 
     def __init__(self, stream: _Metered, records: Mapping[str, int]):
         super().__init__(stream)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeGuard
 
 from .checkpoint_parts import MODULES, NETWORKS, RefusedPickle, Storage, Tensor, Thing
 
@@ -104,7 +104,7 @@ def things_of(tree: Any) -> list[Thing]:
     return found
 
 
-def type_is_table(value: Any) -> bool:
+def type_is_table(value: Any) -> TypeGuard[dict[Any, Any]]:
     """Return whether a value is a dict or an ``OrderedDict``."""
     return isinstance(value, dict)
 

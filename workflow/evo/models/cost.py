@@ -196,7 +196,7 @@ def costs(graph: Graph, imgsz: int = NOMINAL) -> list[Cost]:
         step = (
             (layer.arguments.get("s") or layer.arguments.get("stride") or 1) if layer.module != "ConvTranspose" else 1
         )
-        areas = [_area(imgsz, max(layer.stride / step**back, 1 / 4)) for back in range(times)]
+        areas = tuple(_area(imgsz, max(layer.stride / step**back, 1 / 4)) for back in range(times))
         c1, c2 = layer.channels_in[0], layer.channels
         found.append(sum((block(layer.module, c1, c2, area, inside, layer.arguments) for area in areas), Cost()))
     return found

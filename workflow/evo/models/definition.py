@@ -96,6 +96,7 @@ def load_definition(path: Path) -> Definition:
     problems = Problems(Path(path))
     definition = read_definition(path, problems)
     problems.raise_if_any()
+    assert definition is not None, "without one there is a problem"
     return definition
 
 

@@ -103,7 +103,7 @@ def parse(text: Any) -> Activation:
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         tree = None
     name = _class_name(tree.func) if isinstance(tree, ast.Call) else None
-    if name is None:
+    if name is None or not isinstance(tree, ast.Call):
         raise NotAnActivationError(_no_call(text, tree))
     if name not in CLASSES:
         raise NotAnActivationError(f"'torch.nn.{name}' is not an allowed activation, {did_you_mean(name, CLASSES)}")

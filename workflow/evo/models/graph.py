@@ -62,6 +62,7 @@ def load(path: Path, nc: int | None = None, channels: int = 3) -> tuple[Definiti
     definition = read_definition(path, problems)
     graph = _resolve(definition, nc, channels, problems) if definition is not None else None
     problems.raise_if_any()
+    assert definition is not None and graph is not None, "without them there is a problem"
     return definition, graph
 
 

@@ -191,7 +191,7 @@ class _Builder:
             self.problems.add(line, f"'{event.value}' reads as a {tag.rpartition(':')[2]}: use numbers and words")
             return refused
         try:
-            value = self.loader.construct_object(yaml.ScalarNode(tag, event.value, event.start_mark, event.end_mark))
+            value = self.loader.construct_object(yaml.ScalarNode(tag, event.value))
         except yaml.YAMLError:
             self.problems.add(line, f"'{event.value[:80]}' is not a number")
             return refused

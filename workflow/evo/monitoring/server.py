@@ -61,11 +61,11 @@ class LiveServer(ThreadingHTTPServer):
         try:
             addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             self.address_family, _, _, _, address = addresses[0]
-            super().__init__(address[:2], _Handler)
+            super().__init__((str(address[0]), int(address[1])), _Handler)
         except (OSError, OverflowError) as error:
             hint = "choose another with --port, 0 for any free one"
             raise UserError(f"cannot listen there ({error})", where=f"{host}:{port}", hint=hint) from error
-        self.local = ipaddress.ip_address(self.server_address[0]).is_loopback
+        self.local = ipaddress.ip_address(str(self.server_address[0])).is_loopback
 
     @property
     def url(self) -> str:

@@ -203,10 +203,9 @@ def _messages(state: SessionState) -> list[RenderableType]:
         for v in state.variants
         if v.state == RUNNING and v.words
     ]
-    incidents = sorted((v for v in state.variants if v.incident), key=lambda v: v.incident["time"], reverse=True)
-    happened = [
-        Text.assemble((f"{_clock(v.incident['time'])} {v.name}: ", "magenta"), v.incident["message"]) for v in incidents
-    ]
+    found = [(v.incident["time"], v.name, v.incident["message"]) for v in state.variants if v.incident]
+    incidents = sorted(found, key=lambda incident: incident[0], reverse=True)
+    happened = [Text.assemble((f"{_clock(time)} {name}: ", "magenta"), message) for time, name, message in incidents]
     lines = [*broken[:MESSAGES], *happened[:MESSAGES], *running, *queue]
     hidden = max(len(broken) - MESSAGES, 0) + max(len(happened) - MESSAGES, 0)
     if hidden:

@@ -63,8 +63,8 @@ def assess(source: Path, compiled: Compiled, board: Board) -> dict[str, Any]:
 
 
 def _memory(used_kib: float | None, budget_kib: int | None) -> dict[str, Any]:
-    known = used_kib is not None and budget_kib is not None
-    return {"used_kib": used_kib, "budget_kib": budget_kib, "fits": used_kib <= budget_kib if known else None}
+    fits = None if used_kib is None or budget_kib is None else used_kib <= budget_kib
+    return {"used_kib": used_kib, "budget_kib": budget_kib, "fits": fits}
 
 
 def _reason(operator: Operator, compiled: Compiled) -> str | None:

@@ -233,8 +233,8 @@ def _output_order(path: Path, count: int) -> list[int]:
     model = read_model(path)
     (signature,) = model.signatureDefs
     number = {int(item.tensorIndex): int(item.name.decode().removeprefix("output_")) for item in signature.outputs}
-    order = [number.get(int(tensor)) for tensor in model.subgraphs[0].outputs]
-    if sorted(order, key=str) != sorted(range(count), key=str):
+    order = [number.get(int(tensor), -1) for tensor in model.subgraphs[0].outputs]  # -1: it has no name
+    if sorted(order) != list(range(count)):
         raise EvoError(f"the outputs of the exported model are {order}, not 0 to {count - 1}", where=path)
     return order
 

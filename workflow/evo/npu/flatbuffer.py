@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import struct
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import prod
@@ -221,7 +221,9 @@ def _constant(model: Any, tensor: Any) -> bool:
 
 def _tensor(tensor: Any) -> Tensor:
     quantisation = tensor.quantization
-    scales = quantisation.scale if quantisation is not None and quantisation.scale is not None else ()
+    scales: Sequence[float] = ()
+    if quantisation is not None and quantisation.scale is not None:
+        scales = quantisation.scale
     single = len(scales) == 1
     return Tensor(
         name=_text(tensor.name),

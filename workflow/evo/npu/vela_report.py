@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 ROW = re.compile(r"[^,\n]*,[^,\n]*,(?:NPU|CPU),")
 """How a row of the per-layer CSV starts. Names are not quoted there, and may have commas and line breaks in them."""
@@ -131,10 +132,11 @@ def read_summary(path: Path) -> Summary:
     values = {name: float(row[column]) for name, column in SUMMARY_COLUMNS.items()}
     if not all(map(math.isfinite, values.values())):
         raise ValueError(f"a total is not a number: {values}")
+    totals: dict[str, Any] = {name: int(value) if numbers[name] == "int" else value for name, value in values.items()}
     return Summary(
         clock_mhz=float(row["core_clock"]) / 1e6,
         latency_ms=round(float(row["inference_time"]) * 1e3, 6),  # to the nanosecond: no binary noise
-        **{name: int(value) if numbers[name] == "int" else value for name, value in values.items()},
+        **totals,
     )
 
 

@@ -63,8 +63,8 @@ def pace(
         checked: whether environment.json is up to date with these settings.
     """
     facts = read_if_there(session.layout.environment, "environment")[0]
-    same = checkpoint is not None and checkpoint.batch == conditions.batch
-    if same and facts is not None and _recorded_device(facts) == conditions.device:
+    here = facts is not None and _recorded_device(facts) == conditions.device
+    if here and checkpoint is not None and checkpoint.batch == conditions.batch:
         epochs = read_times(checkpoint.folder / "results.csv")
         if epochs:
             return Pace(median(epochs), "the median of its own epochs so far")

@@ -104,7 +104,8 @@ def parse(text: str) -> list[Job]:
         EvoError: there are fewer or more than the total in the output, for example under a quiet profile.
     """
     jobs: list[Job] = []
-    rule, facts = None, {}
+    rule: str | None = None
+    facts: dict[str, str] = {}
 
     def close() -> None:
         if rule is not None:

@@ -92,7 +92,7 @@ def outlook(
     stages = {group: _stage(rules, own, failed) for group, rules in COLUMNS.items()}
     if training is not None:
         stages[TRAINING] = training.says
-    reasons = [_failure(failed, sentence(summary["reason"]), own)] if failed else []
+    reasons: list[str | None] = [_failure(failed, sentence(summary["reason"]), own)] if failed else []
     if not session.layout.variant(variant.name).folder.exists():
         reasons.append("never run")
     elif train is not None:

@@ -11,7 +11,7 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from ..data.source import CACHE
@@ -56,7 +56,7 @@ def closure(module: str) -> dict[str, str]:
         if name in found:
             continue
         path = _file(name)
-        digest, imports = json.loads(memory.ask(path, lambda file, name=name: _read(file, name)))
+        digest, imports = json.loads(memory.ask(path, partial(_read, module=name)))
         found[name] = digest
         waiting += [other for other in imports if not _carries_out(other) and (other != WORDS or _renders(name))]
     memory.save()

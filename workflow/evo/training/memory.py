@@ -161,7 +161,14 @@ def train_one_epoch(definition: Any, log: Callable[[str], None]) -> Callable[...
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
-        few = {"epochs": 1, "workers": 0, "warmup_epochs": 0, "close_mosaic": 0, "fraction": 1.0, "time": None}
+        few: dict[str, Any] = {
+            "epochs": 1,
+            "workers": 0,
+            "warmup_epochs": 0,
+            "close_mosaic": 0,
+            "fraction": 1.0,
+            "time": None,
+        }
         few |= {"data": str(dataset), "nbs": arguments["batch"]}  # a step of the optimizer after every batch
         trainer = Probe({**arguments, **few}, definition=definition, log=log)
         trainer.train()

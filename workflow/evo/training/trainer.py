@@ -10,6 +10,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -42,6 +43,11 @@ class VariantTrainer(NetworkTrainer):
         log: gets lines for a terminal.
         note: gets the kind of an incident and what happened.
     """
+
+    last: Path
+    best: Path
+    wdir: Path
+    accumulate: int
 
     def __init__(
         self,
@@ -163,7 +169,7 @@ class VariantTrainer(NetworkTrainer):
         if state["scaler"]:  # empty when it was off, as on a CPU
             self.scaler.load_state_dict(state["scaler"])
         self.best_fitness, self.fitness, self.metrics = state["best_fitness"], state["fitness"], state["metrics"]
-        vars(self.stopper).update(state["stopper"])
+        self.stopper.__dict__.update(state["stopper"])
         self.start_epoch = state["epoch"] + 1
         self._resume_accumulation(state)
         self._resume_loss_schedule()
