@@ -21,7 +21,7 @@ setup: ## Install what requirements.lock pins into .venv (2 minutes, 7 GB; nothi
 	@set -eu; \
 	if [ -e $(STAMP) ] && $(BIN)/python -c ''; then exit 0; fi; \
 	"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
-	  echo "error: '$(PYTHON)' is no Python 3.11, 3.12 or 3.13 — install one and name it: make $(or $(MAKECMDGOALS),setup) PYTHON=python3.11" >&2; \
+	  echo "error: '$(PYTHON)' is not Python 3.11, 3.12 or 3.13 — install one and name it: make $(or $(MAKECMDGOALS),setup) PYTHON=python3.11" >&2; \
 	  exit 2; }; \
 	"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "error: '$(PYTHON)' has no venv module — install it first (Debian, Ubuntu: apt install python3-venv)" >&2; exit 2; }; \
@@ -81,7 +81,7 @@ lint: setup ## Check style, format and the workflow's good practice
 	@$(BIN)/python -m tools.layers
 	@$(BIN)/mypy
 
-format: setup ## Mend what `make lint` can mend by itself
+format: setup ## Fix what `make lint` can fix by itself
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 	@$(BIN)/snakefmt Snakefile workflow/rules

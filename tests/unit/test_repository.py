@@ -310,7 +310,7 @@ def test_an_unfit_python_is_refused_with_what_to_do(checkout, python):
     code, output, calls = make(checkout, "demo", f"PYTHON={python}")
     assert code == 2
     assert (
-        f"'{python}' is no Python 3.11, 3.12 or 3.13 — install one and name it: make demo PYTHON=python3.11" in output
+        f"'{python}' is not Python 3.11, 3.12 or 3.13 — install one and name it: make demo PYTHON=python3.11" in output
     )
     assert calls == []
     assert not (checkout / ".venv").exists()
