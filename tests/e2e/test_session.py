@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 
 import pytest
 
 from tests.conftest import ROOT, Workspace, environment, error_lines, run_script
-from tests.sockets import Witness
+from tests.witness import Witness
 from workflow.evo.files import read_json
 
 BOARD = "ethos-u55-256"
@@ -26,7 +27,25 @@ def watched(tmp_path_factory) -> tuple[Workspace, Witness]:
     workspace.change(grid={"levels": [], "activations": ["relu"]}, models={"mine": {"yaml": "mine.yaml"}})
     run = workspace.snakemake()
     assert run.returncode == 0, run.stdout + run.stderr
+    witness.jobs = declared(run.stderr + run.stdout)
     return workspace, witness
+
+
+JOB = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", re.M)
+OUTSIDE = ("config.json", "identities.json", ".lock", "logs", "benchmarks", "data/view", "data/digits", ".ultralytics")
+"""What belongs to a session and to no job: its configuration, its logs, and the dataset behind ``dataset.yaml``."""
+
+
+def declared(text: str) -> dict[tuple[str, ...], tuple[set[str], set[str]]]:
+    """Return the inputs and outputs of each job that a run has printed, by rule and wildcards."""
+    jobs = {}
+    for rule, body in JOB.findall(text):
+        lines = dict(line.strip().partition(": ")[::2] for line in body.splitlines())
+        wildcards = dict(pair.split("=", 1) for pair in lines.get("wildcards", "").split(", ") if "=" in pair)
+        names = [wildcards[name] for name in ("variant", "board") if name in wildcards]
+        files = [set(filter(None, lines.get(key, "").split(", "))) for key in ("input", "output")]
+        jobs[rule, *names] = (files[0], files[1])
+    return jobs
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +92,22 @@ def test_no_process_of_a_session_turns_to_another_host(watched):
     }
     assert witness.programs() == {"snakemake", *rules}, "each was watched"
     assert witness.elsewhere() == []
+
+
+def test_what_a_script_reads_is_what_its_rule_declares(watched):
+    workspace, witness = watched
+    root, read = workspace.path().relative_to(workspace.folder).as_posix(), witness.read()
+    assert {rule for rule, *_ in witness.jobs} >= {"train", "evaluate", "export_int8", "compile_npu"}
+    for job, (inputs, outputs) in witness.jobs.items():
+        if job[0] in {"all", "check"}:
+            continue
+        found = {path for path in read.get(job, set()) if path.startswith(f"{root}/")}
+        unread = {path for path in inputs if not any(seen.startswith(path) for seen in found)}
+        # Of a bundle, a report says whether there is one.
+        assert {path for path in unread if not path.endswith("/deploy")} == set(), f"{job} reads not all it declares"
+        known = (*inputs, *outputs, *(f"{root}/{name}" for name in OUTSIDE))
+        further = {path for path in found if not path.startswith(known) and "/." not in path}
+        assert {path for path in further if not (workspace.folder / path).is_dir()} == set(), f"{job} reads more"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ rule check_environment:
         "../../environment.yml"
     params:
         arguments=arguments_of(SESSION),
+        code=code_of("check_environment"),
     shell:
         "logged {log} python -m workflow.scripts.check_environment --config $CONFIG"
 

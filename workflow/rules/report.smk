@@ -33,6 +33,7 @@ rule compare_variants:
         summaries=each_variant(OF.summary),
         models=each_variant(OF.model),
         curves=each_variant(OF.curves),
+        operators=each_variant(each_board(ON.operators)),
         environment=RESULTS.environment,
         fingerprint=RESULTS.fingerprint,
     output:

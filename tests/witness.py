@@ -1,4 +1,4 @@
-"""Sees every socket that the processes of a session open towards another host, by Python's audit events."""
+"""Sees which sockets to other hosts and which files the processes of a session open, by Python's audit events."""
 
 from __future__ import annotations
 
@@ -21,6 +21,14 @@ def watch(event, arguments):
         note(event, repr(arguments[1]), int(arguments[0].family))
     elif event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"):
         note(event, repr(arguments[0]), None)
+    elif event == "open" and isinstance(arguments[0], (str, bytes)) and not (arguments[2] or 0) & 3:
+        path = os.path.abspath(os.fsdecode(arguments[0]))
+        if "/results/" in path:
+            note(event, path, None)
+    elif event in ("os.scandir", "os.listdir") and isinstance(arguments[0], str):
+        path = os.path.abspath(arguments[0])
+        if "/results/" in path:
+            note("open", path, None)
 
 note("start", None, None)
 sys.addaudithook(watch)
@@ -43,6 +51,7 @@ class Witness:
 
     def __init__(self, workspace: Workspace, folder: Path):
         self.record = folder / "sockets.jsonl"
+        self.jobs: dict = {}  # of the run, for whoever compares
         (folder / "hook").mkdir()
         (folder / "hook" / "sitecustomize.py").write_text(HOOK)
         # The jobs get a PYTHONPATH of their own, which their interpreter lengthens.
@@ -63,10 +72,20 @@ class Witness:
         }
         return scripts | {"snakemake" for argv in started if START in argv}
 
+    def read(self) -> dict[tuple[str, ...], set[str]]:
+        """Return the files and folders below ``results/`` that each script has read, by its name and wildcards."""
+        found: dict[tuple[str, ...], set[str]] = {}
+        for argv, event, path, _ in self._events():
+            scripts = [word.rpartition(".")[2] for word in argv if "workflow.scripts." in word]
+            if scripts and event == "open":
+                names = [argv[argv.index(option) + 1] for option in ("--variant", "--board") if option in argv]
+                found.setdefault((scripts[0], *names), set()).add(f"results/{path.rpartition('/results/')[2]}")
+        return found
+
     def elsewhere(self) -> list[str]:
         """Return who turned to another host, and how: not to this one, and not to a socket in the file system."""
         return [
             f"{' '.join(argv)[:80]}: {event} {where}"
             for argv, event, where, family in self._events()
-            if event != "start" and family != UNIX_FAMILY and not where.startswith(THIS_HOST)
+            if event not in {"start", "open"} and family != UNIX_FAMILY and not where.startswith(THIS_HOST)
         ]
