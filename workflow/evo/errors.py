@@ -35,7 +35,7 @@ class DiskFull(EvoError):
 
 
 class UserError(EvoError):
-    """The input or the request is wrong, and the user can mend it. Exit code 2."""
+    """The input or the request is wrong, and the user can correct it. Exit code 2."""
 
     exit_code = EXIT_USER_ERROR
 

@@ -49,8 +49,8 @@ def explain_os_errors(path: Path, doing: str) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in FULL:
-            what, mend = FULL[error.errno]
-            hint = f"{mend}, then run the same command again"
+            what, remedy = FULL[error.errno]
+            hint = f"{remedy}, then run the same command again"
             raise DiskFull(f"{what} while {doing}", where=path, hint=hint) from error
         if error.errno in OBSTRUCTED:
             raise UserError(

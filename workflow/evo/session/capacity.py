@@ -86,7 +86,7 @@ class Capacity:
         return max(min(self.tokens, self.variants), 1)
 
     def idle_gpus(self) -> str | None:
-        """Return a sentence where GPUs would stay idle for want of a token or a processor; None otherwise."""
+        """Return a sentence where GPUs would stay idle for lack of a token or a processor; None otherwise."""
         if self.on_cpu or self.gpus is None or self.cores is None:
             return None
         wanted, used = min(self.gpus, self.variants), min(self.trainings_at_a_time, self.gpus)

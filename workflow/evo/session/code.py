@@ -28,7 +28,7 @@ READER = ("workflow.evo.config.session", "workflow.evo.config.loading")
 
 WORDS = "workflow.evo.text.facts"
 RENDERS = ("workflow.evo.reporting", "workflow.evo.deploy", "workflow.evo.text")
-"""What shows facts as sentences. Elsewhere a fact is data, and its sentence, on a terminal, is no part of a result."""
+"""What shows facts as sentences. Elsewhere a fact is data, and its sentence, on a terminal, is not part of a result."""
 
 MEMORY = "code.json"
 VERSION = "1"
@@ -111,7 +111,7 @@ def _imported(node: ast.AST, package: str) -> Iterator[str]:
 
 
 def _companions(modules: dict[str, str]) -> dict[str, str]:
-    """Return the hashes of what lies beside modules and is no module: templates, styles and scripts of pages."""
+    """Return the hashes of what lies beside modules and is not a module: templates, styles and scripts of pages."""
     folders = {_file(module).parent / name for module in modules for name in ("templates", "static")}
     files = sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(ROOT).as_posix(): sha256_file(path) for path in files if "__pycache__" not in path.parts}
