@@ -71,11 +71,10 @@ def test_korean_names_are_lettered_with_a_font_of_this_machine(monkeypatch, inst
     from PIL import ImageFont
     from ultralytics.utils import plotting
 
-    if installed:  # under the name of one that this machine may not have
-        entry = font_manager.FontEntry(fname=font_manager.findfont("DejaVu Serif"), name="NanumGothic")
-        monkeypatch.setattr(font_manager.fontManager, "ttflist", [*font_manager.fontManager.ttflist, entry])
-    elif {entry.name for entry in font_manager.fontManager.ttflist} & set(ultralytics_offline.CJK_FONTS):
-        pytest.skip("this machine has a font for them")
+    # Whatever this machine has: either no font for them, or one of that name.
+    others = [entry for entry in font_manager.fontManager.ttflist if entry.name not in ultralytics_offline.CJK_FONTS]
+    stand_in = font_manager.FontEntry(fname=font_manager.findfont("DejaVu Serif"), name="NanumGothic")
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", [*others, *[stand_in] * installed])
     before = matplotlib.rcParams["font.family"]
     try:
         with warnings.catch_warnings():
