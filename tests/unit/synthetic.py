@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from workflow.evo.config.session import NpuSettings, Session, TrainSettings
+from workflow.evo.config.session import Goal, NpuSettings, Session, TrainSettings
 from workflow.evo.config.variants import LEVEL_SCOPES, PARTS, Variant
 from workflow.evo.evaluation.int8 import difference
 from workflow.evo.files import sha256_json, write_json
@@ -17,7 +17,7 @@ from workflow.evo.text.facts import fact
 CLASSES = ("red cell", "white cell", "platelet")
 ACTIVATIONS = {"relu": "ReLU", "leaky": "LeakyReLU(0.1)", "silu": "SiLU", None: "SiLU"}
 OPERATORS = {"ReLU": "relu", "LeakyReLU(0.1)": "leaky_relu", "SiLU": "silu"}
-NPU = NpuSettings(("ethos-u55-256",), "fail", None, None, 128, 600)
+NPU = NpuSettings(("ethos-u55-256",), "fail", None, None, 128, "reference", None, 600)
 SITES = {"backbone": 27, "neck": 18, "detect": 12}
 
 
@@ -33,6 +33,8 @@ def make_session(
     train: Mapping[str, Any] | None = None,
     npu: NpuSettings = NPU,
     language: str = "en",
+    replicates: int = 1,
+    goal: Mapping[str, Any] | None = None,
 ) -> Session:
     """Return a session that lies below ``folder``; its variants need no model files."""
     if variants is None:
@@ -49,7 +51,23 @@ def make_session(
     root = folder / "results" / name
     digits = {"train": 8, "val": 4, "test": 4, "size": 64, "seed": 0}
     chosen = TrainSettings.of(settings)
-    return Session(name, root, None, digits, tuple(variants), chosen, ("val", "test"), npu, language, document)
+    every = [one for variant in variants for one in variant.replicates(replicates)]
+    limits = dict.fromkeys(("min_map50_95", "max_latency_ms", "max_sram_kib", "max_flash_kib"))
+    ship = Goal(**{"objective": "accuracy", **limits, "board": npu.boards[0], **(goal or {})})
+    return Session(
+        name,
+        root,
+        None,
+        digits,
+        tuple(every),
+        chosen,
+        ("val", "test"),
+        npu,
+        ship,
+        language,
+        document,
+        replicates=replicates,
+    )
 
 
 def digest(*words: object) -> str:

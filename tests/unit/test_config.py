@@ -334,3 +334,48 @@ def test_a_folder_or_a_link_to_itself_is_no_weights_file(tmp_path, monkeypatch):
 
 def test_an_empty_list_of_boards_is_refused():
     assert "'npu.boards' is an empty list: name one at least" in refusal({"npu": {"boards": []}})
+
+
+def test_replicates_follow_their_variant_with_seeds_one_apart():
+    session = load_session({"replicates": 3, "grid": {"levels": [2], "activations": ["relu", "leaky"]}})
+    first, *further = session.variants[:3]
+    assert session.variant_names == [
+        *("level2_relu", "level2_relu_s1", "level2_relu_s2"),
+        *("level2_leaky", "level2_leaky_s1", "level2_leaky_s2"),
+    ]
+    assert [variant.first for variant in session.variants[:3]] == ["level2_relu"] * 3
+    assert {variant.yaml for variant in further} == {first.yaml}
+    assert [session.training_of(variant).seed for variant in session.variants[:3]] == [0, 1, 2]
+    assert [session.training_of(variant).arguments["seed"] for variant in session.variants[:3]] == [0, 1, 2]
+
+
+def test_a_larger_number_of_replicates_leaves_the_first_ones_as_they_are():
+    alone, three = (load_session({"replicates": number}) for number in (1, 3))
+    for variant in alone.variants:
+        assert three.variant(variant.name) == variant
+        assert three.training_of(variant) == alone.training_of(variant) == alone.train
+
+
+def test_a_model_named_like_a_replicate_is_refused(tmp_path):
+    model = tmp_path / "own.yaml"
+    model.write_text("nc: 1\n")
+    models = {name: {"yaml": str(model)} for name in ("own", "own_s1")}
+    with pytest.raises(UserError, match=r"two variants are named 'own_s1'.*rename that model"):
+        load_session({"replicates": 2, "models": models})
+    assert load_session({"models": models}).variant("own_s1").first == "own_s1"
+
+
+def test_the_goal_is_for_a_board_of_the_session():
+    assert load_session({}).goal.board == load_session({}).npu.boards[0]
+    assert not load_session({}).goal.stated
+    assert load_session({"ship": {"objective": "latency"}}).goal.stated
+    with pytest.raises(UserError, match=r"ship\.board.*board 'ethos-u65-512' is not in npu\.boards"):
+        load_session({"ship": {"board": "ethos-u65-512"}})
+
+
+def test_measurements_are_a_file_that_exists(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"npu\.measurements.*not found: .*silicon\.csv"):
+        load_session({"npu": {"measurements": "silicon.csv"}})
+    (tmp_path / "silicon.csv").write_text("")
+    assert load_session({"npu": {"measurements": "silicon.csv"}}).npu.measurements == tmp_path / "silicon.csv"

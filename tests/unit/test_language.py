@@ -218,4 +218,4 @@ def test_another_language_makes_the_reports_again_and_nothing_else(tmp_path):
 
     english, korean = make_session(tmp_path), make_session(tmp_path, language="ko")
     assert report_identity(english) != report_identity(korean)
-    assert arguments_of(english) == arguments_of(korean)
+    assert arguments_of(english.train) == arguments_of(korean.train)

@@ -81,7 +81,7 @@ COUNTED = {
 
 def test_the_arguments_that_remain_in_a_recipe_are_those_that_weights_depend_on():
     counted = [name for names in COUNTED.values() for name in names.split()]
-    assert sorted(arguments_of(session())) == sorted(counted)
+    assert sorted(arguments_of(session().train)) == sorted(counted)
     assert len(set(counted)) == len(counted)
 
 
@@ -175,5 +175,5 @@ def test_the_document_names_what_a_training_depends_on():
         *("ultralytics", "torch", "albumentations", "training"),
     }
     assert document["data"] == DATA and document["pretrained"] is None
-    assert document["arguments"] == arguments_of(chosen)
+    assert document["arguments"] == arguments_of(chosen.train)
     assert not NEUTRAL & set(document["arguments"])

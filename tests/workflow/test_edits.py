@@ -85,7 +85,7 @@ def test_what_version_0_1_0_trained_is_not_trained_again(place, monkeypatch):
         variant, path = session.variant(name), session.layout.variant(name).training
         document = recipe_document(session, variant, data.training, len(data.names))
         training = json.loads(path.read_text())
-        training["recipe"] = next(recipes_0_1_0(session, document, training["arguments"]))
+        training["recipe"] = next(recipes_0_1_0(session, variant, document, training["arguments"]))
         path.write_text(json.dumps(training))
     touch(place.workspace.folder)
     assert rules(place.plan()) == set()

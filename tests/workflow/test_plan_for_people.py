@@ -95,7 +95,7 @@ def _write_documents(workspace: Workspace) -> None:
             names=names,
             test=False,
             recipe=identity,
-            arguments=arguments_of(session),
+            arguments=arguments_of(session.train),
             model_fingerprint=document["model"],
             data_hash=data,
             epochs=[{"epoch": epoch, "seconds": SECONDS, "batch": session.train.batch} for epoch in (1, 2)],

@@ -11,7 +11,7 @@ rule check_environment:
     conda:
         "../../environment.yml"
     params:
-        arguments=arguments_of(SESSION),
+        arguments=arguments_of(SESSION.train),
         code=code_of("check_environment"),
     shell:
         "logged {log} python -m workflow.scripts.check_environment --config $CONFIG"

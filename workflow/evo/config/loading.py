@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from ..files import load_schema
 from ..layout import SessionLayout
 from . import train_arguments
 from .boards import load_board
-from .session import FOLDERS, NpuSettings, Session, TrainSettings
+from .session import FOLDERS, Goal, NpuSettings, Session, TrainSettings
 from .strict_yaml import read_table, refuse_excess
 from .variants import ACTIVATIONS, LEVEL_NAMES, REFERENCE, Variant, model_file, variant_name
 from .violations import explain, violations
@@ -109,8 +110,17 @@ def load_session(config: Mapping[str, Any], overrides: Mapping[str, Any] | None 
     if weights := document["train"]["pretrained"]:
         _existing(weights, "train.pretrained", "weights file")
     data = None if document["data"] == DEMO else _existing(document["data"], "data", "dataset YAML", "demo")
-    for name in document["npu"]["boards"]:
+    boards = document["npu"]["boards"]
+    for name in boards:
         load_board(name)
+    if table := document["npu"]["measurements"]:
+        document["npu"]["measurements"] = str(_existing(table, "npu.measurements", "table of measurements"))
+    if (board := document["ship"]["board"]) and board not in boards:
+        raise UserError(
+            f"board '{board}' is not in npu.boards",
+            where="configuration key 'ship.board'",
+            hint=did_you_mean(board, boards),
+        )
     return _session(document, Path("results") / document["session"], data, _variants(document, _existing))
 
 
@@ -131,6 +141,7 @@ def recorded_session(root: Path) -> Session:
 
 
 def _session(document: Mapping[str, Any], root: Path, data: Path | None, variants: tuple[Variant, ...]) -> Session:
+    boards = tuple(document["npu"]["boards"])
     return Session(
         name=document["session"],
         root=root,
@@ -139,10 +150,18 @@ def _session(document: Mapping[str, Any], root: Path, data: Path | None, variant
         variants=variants,
         train=TrainSettings.of(document["train"]),
         splits=tuple(document["evaluate"]["splits"]),
-        npu=NpuSettings(**{**document["npu"], "boards": tuple(document["npu"]["boards"])}),
+        npu=NpuSettings(
+            **{
+                **document["npu"],
+                "boards": boards,
+                "measurements": Path(measurements) if (measurements := document["npu"]["measurements"]) else None,
+            }
+        ),
+        goal=Goal(**{**document["ship"], "board": document["ship"]["board"] or boards[0]}),
         language=document["report"]["language"],
         document=document,
         track=tuple(document["track"]),
+        replicates=document["replicates"],
     )
 
 
@@ -207,4 +226,9 @@ def _variants(document: Mapping[str, Any], find: Callable[..., Path]) -> tuple[V
         variants.append(Variant(name, path))
     if not variants:
         raise UserError("no variant is left", where="configuration", hint="name levels and activations, or 'models'")
-    return tuple(variants)
+    everything = [one for variant in variants for one in variant.replicates(document["replicates"])]
+    names = Counter(variant.name for variant in everything)
+    if twice := [name for name, number in names.items() if number > 1]:
+        hint = "rename that model: further replicates are named after the variant, with _s1, _s2, …"
+        raise UserError(f"two variants are named '{twice[0]}'", where="configuration key 'models'", hint=hint)
+    return tuple(everything)

@@ -58,6 +58,10 @@ class TrainSettings:
             arguments=arguments,
         )
 
+    def of_replicate(self, replicate: int) -> TrainSettings:
+        """Return the settings of a further replicate, whose seed is that many higher."""
+        return TrainSettings.of({**self.arguments, "seed": self.seed + replicate}) if replicate else self
+
 
 @dataclass(frozen=True)
 class NpuSettings:
@@ -69,6 +73,8 @@ class NpuSettings:
         min_ops_percent: least share of operators on the NPU; None for the target of the variant's level.
         max_latency_ms: most latency by Vela's estimate; None for no limit.
         calibration_images: images that set the ranges of the integers.
+        kernels: of the int8 evaluation: ``reference``, those that the compiler is tested against, or ``optimised``.
+        measurements: absolute path of a table of figures measured on silicon; None without one.
         time_limit: seconds that one run of the compiler may take.
     """
 
@@ -77,7 +83,36 @@ class NpuSettings:
     min_ops_percent: float | None
     max_latency_ms: float | None
     calibration_images: int
+    kernels: str
+    measurements: Path | None
     time_limit: int
+
+
+@dataclass(frozen=True)
+class Goal:
+    """The ``ship:`` block: what the variant that ships has to be.
+
+    Attributes:
+        objective: ``accuracy``: the most accurate within the limits; ``latency``: the fastest within them.
+        min_map50_95: least int8 map50_95 on val, by the lower end of its interval; None for no limit. The same for:
+        max_latency_ms: most latency, milliseconds, measured where it is, or else by Vela's estimate.
+        max_sram_kib: most SRAM, KiB.
+        max_flash_kib: largest compiled file, KiB.
+        board: the board that the first decision is for.
+    """
+
+    objective: str
+    min_map50_95: float | None
+    max_latency_ms: float | None
+    max_sram_kib: float | None
+    max_flash_kib: float | None
+    board: str
+
+    @property
+    def stated(self) -> bool:
+        """Whether it says more than to ship the most accurate variant."""
+        limits = (self.min_map50_95, self.max_latency_ms, self.max_sram_kib, self.max_flash_kib)
+        return self.objective != "accuracy" or any(limit is not None for limit in limits)
 
 
 @dataclass(frozen=True)
@@ -89,10 +124,12 @@ class Session:
         root: ``results/{name}``, relative to the working directory.
         data: absolute path of the dataset YAML; None for the embedded digits.
         digits: counts of images, size in pixels and seed of the embedded dataset.
-        variants: every variant of the session, in the order of the grid.
-        train: the ``train:`` block.
+        variants: every variant of the session, in the order of the grid; the replicates of one follow one another.
+        replicates: trainings of every network, with seeds one apart.
+        train: the ``train:`` block, as it stands for the first replicate of every variant; see `training_of`.
         splits: splits to evaluate, where the dataset has them.
-        npu: boards, gates and calibration.
+        npu: boards, gates, calibration and kernels.
+        goal: what the variant that ships has to be.
         language: code of the language of the reports, ``en`` or ``ko``.
         track: which of TensorBoard and MLflow follow the trainings.
         document: the completed configuration, as written to ``config.json``.
@@ -106,9 +143,11 @@ class Session:
     train: TrainSettings
     splits: tuple[str, ...]
     npu: NpuSettings
+    goal: Goal
     language: str
     document: Mapping[str, Any]
     track: tuple[str, ...] = ()
+    replicates: int = 1
 
     @property
     def layout(self) -> SessionLayout:
@@ -126,6 +165,10 @@ class Session:
         raise UserError(
             f"unknown variant '{name}'", where=f"session {self.name}", hint=did_you_mean(name, self.variant_names)
         )
+
+    def training_of(self, variant: Variant) -> TrainSettings:
+        """Return how a variant is trained: as `train` says, with the seed of the replicate."""
+        return self.train.of_replicate(variant.replicate)
 
     @property
     def may_use_gpu(self) -> bool:

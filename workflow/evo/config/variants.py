@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -58,19 +58,36 @@ GRID = ((1, REFERENCE), *((level, name) for level in LEVEL_NAMES if level != 1 f
 
 @dataclass(frozen=True)
 class Variant:
-    """One cell of the grid, or one further model of the configuration's ``models`` table.
+    """One cell of the grid, or one further model of the configuration's ``models`` table; or a replicate of it.
 
     Attributes:
-        name: as in every path, ``level2_relu``.
+        name: as in every path, ``level2_relu``, or ``level2_relu_s1`` for its first further replicate.
         yaml: absolute path of the model definition.
         level: 1 to 4, or None for a further model.
         activation: one of `ACTIVATIONS`, or None for a further model.
+        replicate: which of the trainings with different seeds: 0 for the first, which has the plain name.
+        first: name of the first replicate.
     """
 
     name: str
     yaml: Path
     level: int | None = None
     activation: str | None = None
+    replicate: int = 0
+
+    @property
+    def first(self) -> str:
+        return self.name.removesuffix(f"_s{self.replicate}") if self.replicate else self.name
+
+    def replicates(self, number: int) -> list[Variant]:
+        """Return this variant and its further replicates, ``number`` in all."""
+        further = [replace(self, name=replicate_name(self.name, index), replicate=index) for index in range(1, number)]
+        return [self, *further]
+
+
+def replicate_name(first: str, replicate: int) -> str:
+    """Return the name of a replicate: ``level2_relu_s1``; the first one keeps the plain name."""
+    return f"{first}_s{replicate}" if replicate else first
 
 
 def variant_name(level: int, activation: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..config.session import Session
 from ..config.train_arguments import NEUTRAL, UNSUPPORTED, with_defaults
+from ..config.variants import Variant
 from ..data.dataset import load_dataset
 from ..data.digits import identity
 from ..data.hashes import image_hashes
@@ -23,16 +24,19 @@ from ..files import sha256_file, sha256_json
 RUNTIME = frozenset({"device", "verbose", "plots", "save_period", "profile", "cache"})
 
 
-def recipes_0_1_0(session: Session, document: Mapping[str, Any], trained: Mapping[str, Any]) -> Iterator[str]:
+def recipes_0_1_0(
+    session: Session, variant: Variant, document: Mapping[str, Any], trained: Mapping[str, Any]
+) -> Iterator[str]:
     """Yield what version 0.1.0 may have called a training.
 
     Args:
         session: the session.
+        variant: the variant.
         document: `workflow.evo.training.recipe.recipe_document`.
         trained: the arguments of ``training.json``; empty without one.
     """
     omitted = {*RUNTIME, "pretrained"}
-    chosen = with_defaults(dict(session.train.arguments))
+    chosen = with_defaults(dict(session.training_of(variant).arguments))
     arguments = {name: value for name, value in chosen.items() if name not in omitted}
     neutral = (NEUTRAL | UNSUPPORTED.keys()) - omitted
     arguments |= {name: trained[name] for name in neutral if name in trained}

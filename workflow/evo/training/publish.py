@@ -68,7 +68,7 @@ def publish(
     training = {
         "variant": variant.name,
         "recipe": recipe,
-        "arguments": {**with_defaults(dict(session.train.arguments)), "batch": checkpoint.batch},
+        "arguments": {**with_defaults(dict(session.training_of(variant).arguments)), "batch": checkpoint.batch},
         "model_fingerprint": document["model"],
         "data_hash": document["data"],
         "conditions": state["conditions"],

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..config.session import Session
+from ..config.session import Session, TrainSettings
 from ..config.train_arguments import NEUTRAL, UNSUPPORTED, ultralytics_version, with_defaults
 from ..config.variants import Variant
 from ..data.source import CACHE
@@ -31,13 +31,13 @@ augmentations, how gradients accumulate, how a network is initialised. Every tra
 not for a change that only concerns what is written about a training, how it recovers, or bits."""
 
 
-def arguments_of(session: Session) -> dict[str, Any]:
+def arguments_of(train: TrainSettings) -> dict[str, Any]:
     """Return the training arguments that the weights depend on, Ultralytics' defaults included.
 
     Without ``pretrained``, which is a path: what counts of it is its content.
     """
     omitted = {*NEUTRAL, *UNSUPPORTED, "pretrained"}
-    return {name: value for name, value in with_defaults(dict(session.train.arguments)).items() if name not in omitted}
+    return {name: value for name, value in with_defaults(dict(train.arguments)).items() if name not in omitted}
 
 
 def pretrained_hash(session: Session) -> str | None:
@@ -57,7 +57,7 @@ def recipe_document(
         model: `identity` of the variant's network, where it is known already.
     """
     return {
-        "arguments": arguments_of(session),
+        "arguments": arguments_of(session.training_of(variant)),
         "model": model or identity(variant.yaml, nc),
         "data": data_hash,
         "pretrained": pretrained_hash(session),
@@ -101,7 +101,7 @@ def standing_recipe(session: Session, variant: Variant, document: Mapping[str, A
         if current in recipes:
             return current
         if recipes and TRAINING_VERSION == 1:
-            for old in recipes_0_1_0(session, document, _trained_arguments(layout)):
+            for old in recipes_0_1_0(session, variant, document, _trained_arguments(layout)):
                 if old in recipes:
                     return old
     return current

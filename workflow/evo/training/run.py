@@ -83,7 +83,7 @@ def trainer_arguments(
         save_dir: the trainer's own folder.
         leased: whether a GPU is leased: it is then the only visible one, whatever its configured number.
     """
-    chosen = {name: value for name, value in session.train.arguments.items() if value is not None}
+    chosen = {name: value for name, value in session.training_of(variant).arguments.items() if value is not None}
     if leased:
         chosen.pop("device", None)
     return {
