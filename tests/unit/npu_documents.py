@@ -126,6 +126,7 @@ def compatibility(source_sha256: str, compiled_sha256: str, **changes: Any) -> d
             "cycles": 2_451_917,
             "latency_ms": 4.903834,
             "covers_all_operators": True,
+            "bound_by": {"npu": 2_000_000, "sram": 451_917, "dram": 0, "flash": 0},
         },
         "memory": {
             "sram": {"used_kib": 118.25, "budget_kib": 2048, "fits": True},

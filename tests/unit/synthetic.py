@@ -254,6 +254,7 @@ def compatibility(
     cycles: int = 2_134_502,
     sram_kib: float = 118.3125,
     flash_kib: float = 1643.546875,
+    bound: str = "npu",
 ) -> dict[str, Any]:
     """Return compatibility.json without its schema_version, for a board with 4,096 KiB of SRAM and 4,572 of flash.
 
@@ -265,6 +266,7 @@ def compatibility(
         cycles: Vela's estimate.
         sram_kib: what Vela allocates.
         flash_kib: size of the compiled file.
+        bound: what all cycles wait for.
     """
     cpu = list(cpu)
     left = 179 if nothing else len(cpu)
@@ -286,6 +288,7 @@ def compatibility(
             "cycles": None if nothing else cycles,
             "latency_ms": None if nothing else cycles / 500e3,
             "covers_all_operators": not left,
+            "bound_by": None if nothing else {**dict.fromkeys(("npu", "sram", "dram", "flash"), 0), bound: cycles},
         },
         "memory": {
             kind: {

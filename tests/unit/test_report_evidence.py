@@ -106,9 +106,12 @@ def test_no_image_outside_of_the_data_folder_is_opened(session, tmp_path):
 
 
 def test_many_variants_are_coloured_by_their_activation():
-    variants = [VariantSummary({"variant": f"v{i}", "activation": ("relu", "leaky")[i % 2]}) for i in range(20)]
+    variants = [
+        VariantSummary({"variant": f"v{i}", "first": f"v{i}", "replicate": 0, "activation": ("relu", "leaky")[i % 2]})
+        for i in range(20)
+    ]
     few, many = Palette.of(variants[:6]), Palette.of(variants)
-    assert (few.field, len(few.domain)) == ("variant", 6)
+    assert (few.field, len(few.domain)) == ("first", 6)
     assert (many.field, many.domain) == ("activation", ["relu", "leaky"])
     assert [many.index(v) for v in variants[:4]] == [0, 1, 0, 1]
 

@@ -82,7 +82,7 @@ def test_a_bundle_that_failed_is_a_failed_variant(two_boards):
     summary = compare(two_boards)
     row = next(row for row in csv.DictReader(io.StringIO(session_csv(summary))) if row["variant"] == NAME)
     assert (row["status"], row["stage"], row["reason"]) == ("failed", "bundle_deploy", f"{SECOND}: no room")
-    assert summary["decision"]["chosen"] is None, "a variant without its bundle is not recommended"
+    assert summary["decisions"][0]["chosen"] is None, "a variant without its bundle is not recommended"
     html, markdown = render(two_boards)
     assert f"{SECOND}: no room" in Page(html).text
     assert f"{SECOND}: no room" in markdown

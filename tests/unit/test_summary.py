@@ -6,7 +6,9 @@ import io
 import pytest
 
 from tests.unit.report_pages import said
+from tests.unit.resamples import resamples
 from tests.unit.synthetic import (
+    NPU,
     digest,
     finish,
     split_metrics,
@@ -19,7 +21,8 @@ from workflow.evo.files import read_json, write_atomically, write_json
 from workflow.evo.reporting.columns import COLUMNS, session_csv
 from workflow.evo.reporting.compare import compare
 from workflow.evo.reporting.criteria import CRITERIA
-from workflow.evo.reporting.decision import NOISE
+from workflow.evo.reporting.headline import headline
+from workflow.evo.reporting.summary import VariantSummary
 from workflow.evo.results.collect import collect_variant
 from workflow.evo.results.history import read_history
 from workflow.evo.text.facts import fact, sentence
@@ -98,28 +101,30 @@ def test_a_reason_with_commas_quotes_and_lines_stays_in_its_cell(session):
     assert len(rows(session)) == 6
 
 
-def test_the_best_variant_is_ranked_only_beyond_the_noise(session):
+def test_the_best_variant_leads_by_its_margin(session):
     finish(session, (0.30, 0.42, 0.35, 0.36, 0.37, 0.38))
     headline = compare(session)["headline"]
     assert (headline["best"], headline["map50_95"], headline["lead"]) == ("level2_leaky", 0.42, 0.04)
-    assert headline["within_noise"] == []
     assert sentence(headline["fact"]) == (
         "level2_leaky has the highest mAP50-95 on val, 0.420, 0.040 ahead of level4_leaky; "
-        "0.415 in int8 and estimated latency 4.27 ms on ethos-u55-256 (Vela)."
+        f"0.415 in int8 and estimated latency 4.27 ms on {NPU.boards[0]} (Vela)."
     )
-    assert (headline["int8_map50_95"], headline["board"]) == (0.415, "ethos-u55-256")
+    assert (headline["int8_map50_95"], headline["board"]) == (0.415, NPU.boards[0])
     assert headline["vela_latency_ms"] == pytest.approx(4.269004)
-    assert sentence(headline["caveat"]).startswith(
-        f"With one seed per variant, differences below {NOISE} are not a ranking"
-    )
 
 
-def test_close_variants_are_named_and_not_ranked(session):
+def test_variants_that_cannot_be_told_apart_from_the_best_are_named(session):
     finish(session, (0.30, 0.42, 0.35, 0.36, 0.40, 0.41))
-    headline = compare(session)["headline"]
-    assert headline["within_noise"] == ["level4_leaky", "level4_relu"]
-    assert "This is not a ranking" in sentence(headline["caveat"])
-    assert "level4_leaky and level4_relu are less than 0.03 behind" in sentence(headline["caveat"])
+    summary = compare(session)
+    variants = [VariantSummary(document) for document in summary["variants"]]
+    values = {v.name: v.val.map50_95 for v in variants}
+    found = headline(variants, NPU.boards[0], resamples(values, 0.01))
+    assert found["not_told_apart"] == ["level4_leaky", "level4_relu"]
+    assert sentence(found["caveat"]) == (
+        "On these images that is not a ranking: level4_leaky and level4_relu cannot be told apart from it."
+    )
+    sure = headline(variants, NPU.boards[0], resamples(values, 0.001))
+    assert (sure["not_told_apart"], sure["caveat"]) == ([], None)
 
 
 def test_equal_variants_share_the_headline_and_the_criterion(session):

@@ -375,6 +375,7 @@ def test_a_model_that_runs_on_the_npu_as_a_whole(model, tmp_path):
     assert document["estimate"] == {
         "by": "Vela 9.9.9", "clock_mhz": 500.0, "system_config": "Ethos_U55_High_End_Embedded",
         "memory_mode": "Shared_Sram", "cycles": 6250000, "latency_ms": 12.5, "covers_all_operators": True,
+        "bound_by": {"npu": 0, "sram": 0, "dram": 0, "flash": 0},
     }  # fmt: skip
     assert document["memory"] == {
         "sram": {"used_kib": 454.25, "budget_kib": 4096, "fits": True},

@@ -14,9 +14,12 @@ Activations = TypedDict("Activations", {
 CompatibilityOperators = TypedDict("CompatibilityOperators", {"source": int, "cpu": int})
 CompatibilityMacs = TypedDict("CompatibilityMacs", {"source": int, "cpu": int})
 CompatibilityCpuOperator = TypedDict("CompatibilityCpuOperator", {"name": str, "type": str, "reason": str | None})
+CompatibilityEstimateBoundBy = TypedDict("CompatibilityEstimateBoundBy", {
+    "npu": int, "sram": int, "dram": int, "flash": int,
+})
 CompatibilityEstimate = TypedDict("CompatibilityEstimate", {
     "by": str, "clock_mhz": float, "system_config": str, "memory_mode": str, "cycles": int | None,
-    "latency_ms": float | None, "covers_all_operators": bool,
+    "latency_ms": float | None, "covers_all_operators": bool, "bound_by": CompatibilityEstimateBoundBy | None,
 })
 CompatibilityUse = TypedDict("CompatibilityUse", {
     "used_kib": float | None, "budget_kib": int | None, "fits": bool | None,
@@ -26,7 +29,7 @@ CompatibilityMemory = TypedDict("CompatibilityMemory", {
 })
 CompatibilitySha256 = TypedDict("CompatibilitySha256", {"source": str, "compiled": str})
 Compatibility = TypedDict("Compatibility", {
-    "schema_version": Literal[1], "board": str, "accelerator": str, "ops_percent": float, "macs_percent": float | None,
+    "schema_version": Literal[2], "board": str, "accelerator": str, "ops_percent": float, "macs_percent": float | None,
     "operators": CompatibilityOperators, "macs": CompatibilityMacs, "npu_blobs": int,
     "cpu_operators": list[CompatibilityCpuOperator], "estimate": CompatibilityEstimate, "memory": CompatibilityMemory,
     "sha256": CompatibilitySha256,
@@ -149,7 +152,7 @@ NpuBoards = TypedDict("NpuBoards", {
     "memory": CompatibilityMemory,
 })
 Npu = TypedDict("Npu", {
-    "schema_version": Literal[2], "variant": str, "nc": int, "imgsz": int, "operators": int, "macs": int,
+    "schema_version": Literal[3], "variant": str, "nc": int, "imgsz": int, "operators": int, "macs": int,
     "activations": NpuMetadataActivations, "float_operators": list[NpuMetadataFloatOperator],
     "boards": dict[str, NpuBoards], "failed": dict[str, Fact],
 })
@@ -176,14 +179,31 @@ Miss = TypedDict("Miss", {
     "kind": Literal["operators", "latency", "nothing_on_npu", "sram", "flash", "dram", "not_compiled", "failed"],
     "found": float | dict[str, Any] | None, "limit": float | None,
 })
+SessionSummaryShortfall = TypedDict("SessionSummaryShortfall", {
+    "kind": Literal["accuracy", "latency", "sram", "flash"], "found": float | None, "limit": float,
+})
 SessionSummaryDecision = TypedDict("SessionSummaryDecision", {
-    "board": str, "chosen": str | None, "accurate": str | None, "close": list[str], "passed": list[str],
-    "missed": dict[str, list[Miss]], "open": list[str], "what": Fact, "why": Fact,
+    "board": str, "goal": dict[str, Any], "chosen": str | None, "file": str | None, "accurate": str | None,
+    "passed": list[str], "missed": dict[str, list[Miss]], "short": dict[str, list[SessionSummaryShortfall]],
+    "closest": str | None, "open": list[str], "stays": float | None, "beats": dict[str, float], "what": Fact,
+    "why": list[Fact],
+})
+SessionSummaryInterval = TypedDict("SessionSummaryInterval", {
+    "value": float | None, "low": float | None, "high": float | None,
+})
+SessionSummaryAccuracyIntervals = TypedDict("SessionSummaryAccuracyIntervals", {
+    "map50_95": SessionSummaryInterval, "map50": SessionSummaryInterval,
+})
+SessionSummarySplits = TypedDict("SessionSummarySplits", {
+    "val": SessionSummaryAccuracyIntervals, "test": SessionSummaryAccuracyIntervals,
+})
+SessionSummaryAccuracie = TypedDict("SessionSummaryAccuracie", {
+    "variant": str, "replicates": list[str], "file": str, "int8": SessionSummarySplits, "float": SessionSummarySplits,
 })
 SessionSummaryHeadline = TypedDict("SessionSummaryHeadline", {
     "fact": Fact, "caveat": Fact | None, "best": str | None, "map50_95": float | None, "lead": float | None,
-    "within_noise": list[str], "noise": float, "int8_map50_95": float | None, "board": str,
-    "vela_latency_ms": float | None, "done": int, "variants": int,
+    "not_told_apart": list[str], "int8_map50_95": float | None, "board": str, "vela_latency_ms": float | None,
+    "done": int, "variants": int,
 })
 SessionSummaryVariant = TypedDict("SessionSummaryVariant", {
     "variant": str, "status": str, "reason": dict[str, Any] | None,
@@ -197,9 +217,10 @@ SessionSummaryIncident = TypedDict("SessionSummaryIncident", {
     "time": str, "kind": str, "code": str, "parameters": dict[str, Any], "variant": str,
 })
 SessionSummary = TypedDict("SessionSummary", {
-    "schema_version": Literal[2], "session": str, "as_of": str | None, "boards": list[str],
-    "decision": SessionSummaryDecision, "headline": SessionSummaryHeadline, "settings": dict[str, Any],
-    "dataset": dict[str, Any] | None, "environment": dict[str, Any] | None, "variants": list[SessionSummaryVariant],
+    "schema_version": Literal[3], "session": str, "as_of": str | None, "boards": list[str], "replicates": int,
+    "decisions": list[SessionSummaryDecision], "differences": list[Fact], "accuracies": list[SessionSummaryAccuracie],
+    "headline": SessionSummaryHeadline, "settings": dict[str, Any], "dataset": dict[str, Any] | None,
+    "environment": dict[str, Any] | None, "variants": list[SessionSummaryVariant],
     "criteria": list[SessionSummaryCriteria], "incidents": list[SessionSummaryIncident], "warnings": list[Fact],
 })
 StatusMetrics = TypedDict("StatusMetrics", {"epoch": int, "map50": float | None, "map50_95": float | None})
@@ -227,13 +248,17 @@ SummaryPreflight = TypedDict("SummaryPreflight", {
 SummaryTraining = TypedDict("SummaryTraining", {
     "epochs": list[dict[str, Any]], "seconds": float, "epochs_seconds": float,
 })
+SummaryMeasured = TypedDict("SummaryMeasured", {
+    "ms": float | None, "arena_kib": float | None, "who": str, "when": str,
+})
 Summary = TypedDict("Summary", {
-    "schema_version": Literal[2], "session": str, "variant": str, "level": int | None, "activation": str | None,
-    "yaml": str, "status": Literal["done", "failed", "missing"], "stage": str, "reason": Fact | None,
-    "model": dict[str, Any] | None, "activations": dict[str, Any] | None, "boards": list[str],
+    "schema_version": Literal[3], "session": str, "variant": str, "first": str, "replicate": int, "level": int | None,
+    "activation": str | None, "yaml": str, "status": Literal["done", "failed", "missing"], "stage": str,
+    "reason": Fact | None, "model": dict[str, Any] | None, "activations": dict[str, Any] | None, "boards": list[str],
     "preflight": SummaryPreflight | None, "training": SummaryTraining | None, "history": dict[str, list[float | None]],
     "metrics": dict[str, Any] | None, "export": dict[str, Any] | None, "npu": dict[str, dict[str, Any]] | None,
-    "int8": dict[str, Any] | None, "incidents": list[Incident], "plots": dict[str, list[str]],
+    "measured": dict[str, SummaryMeasured], "int8": dict[str, Any] | None, "incidents": list[Incident],
+    "plots": dict[str, list[str]],
 })
 TrainingWeights = TypedDict("TrainingWeights", {"best": str, "last": str})
 TrainingPretrained = TypedDict("TrainingPretrained", {"path": str, "sha256": str, "matched": int, "total": int})

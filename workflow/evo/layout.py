@@ -111,6 +111,11 @@ class VariantLayout:
         return self.evaluate / "curves.json"
 
     @property
+    def matches(self) -> Path:
+        """What the evaluation found in each image, for the intervals."""
+        return self.evaluate / "matches.npz"
+
+    @property
     def plots(self) -> Path:
         return self.evaluate / "plots"
 
@@ -130,6 +135,11 @@ class VariantLayout:
     @property
     def metrics_int8(self) -> Path:
         return self.npu / "metrics_int8.json"
+
+    @property
+    def matches_int8(self) -> Path:
+        """What the evaluation of the int8 model found in each image."""
+        return self.npu / "matches_int8.npz"
 
     def board(self, name: str) -> BoardLayout:
         return BoardLayout(self.npu / name)

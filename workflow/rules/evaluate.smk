@@ -6,6 +6,7 @@ rule evaluate:
     output:
         metrics=OF.metrics,
         curves=OF.curves,
+        matches=OF.matches,
         plots=report(
             directory(OF.plots),
             patterns=["{split}/{plot}.png"],

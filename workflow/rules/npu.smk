@@ -75,7 +75,8 @@ rule evaluate_int8:
         training=OF.training,
         dataset=INPUTS.of_int8_evaluation,
     output:
-        OF.metrics_int8,
+        metrics=OF.metrics_int8,
+        matches=OF.matches_int8,
     log:
         log_of("evaluate_int8"),
     benchmark:

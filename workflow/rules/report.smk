@@ -33,6 +33,8 @@ rule compare_variants:
         summaries=each_variant(OF.summary),
         models=each_variant(OF.model),
         curves=each_variant(OF.curves),
+        matches=each_variant(OF.matches),
+        matches_int8=each_variant(OF.matches_int8),
         operators=each_variant(each_board(ON.operators)),
         environment=RESULTS.environment,
         fingerprint=RESULTS.fingerprint,

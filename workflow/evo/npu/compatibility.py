@@ -14,7 +14,7 @@ from ..config.boards import Board
 from ..files import sha256_file
 from .flatbuffer import ETHOS_U, Operator, read_operators
 from .vela import Compiled
-from .vela_report import same_type
+from .vela_report import bound_by, same_type
 
 KIB = 1024
 
@@ -51,6 +51,7 @@ def assess(source: Path, compiled: Compiled, board: Board) -> dict[str, Any]:
             "cycles": summary.cycles_total if blobs else None,
             "latency_ms": summary.latency_ms if blobs else None,
             "covers_all_operators": not cpu,
+            "bound_by": bound_by(compiled.rows) if blobs else None,
         },
         "memory": {
             # With the mode Sram_Only, the constants that Vela counts as on-chip flash are in the SRAM too.

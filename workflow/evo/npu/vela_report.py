@@ -164,6 +164,20 @@ def read_rows(path: Path) -> tuple[Row, ...]:
     return tuple(rows)
 
 
+def bound_by(rows: Sequence[Row]) -> dict[str, int]:
+    """Return the cycles of the rows on the NPU by what each row waits for the longest.
+
+    The parts of a row overlap, so that the largest of them decides: ``npu`` is arithmetic, the others are accesses to
+    ``sram``, ``dram`` and ``flash``, on the chip or off it.
+    """
+    found = dict.fromkeys(("npu", "sram", "dram", "flash"), 0)
+    for row in rows:
+        flash = row.on_chip_flash_cycles + row.off_chip_flash_cycles
+        parts = {"npu": row.npu_cycles, "sram": row.sram_cycles, "dram": row.dram_cycles, "flash": flash}
+        found[max(parts, key=parts.__getitem__)] += row.cycles
+    return found
+
+
 def left_on_cpu(rows: Sequence[Row], output: str) -> tuple[CpuOperator, ...]:
     """Return the rows on the CPU with the reasons that Vela printed."""
     warnings = [match.groupdict() for match in WARNING.finditer(output)]

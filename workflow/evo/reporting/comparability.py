@@ -11,7 +11,7 @@ from .summary import VariantSummary
 
 EQUAL: dict[str, Callable[[VariantSummary], Any]] = {
     "different_data": lambda v: v.training.data_hash,
-    "different_seeds": lambda v: v.training.arguments.get("seed"),
+    "different_seeds": lambda v: v.training.arguments.get("seed", 0) - v.replicate,
     "different_epochs": lambda v: v.training.arguments.get("epochs"),
     "different_image_sizes": lambda v: v.training.arguments.get("imgsz"),
     "different_optimizers": lambda v: v.training.arguments.get("optimizer"),
@@ -22,17 +22,18 @@ EQUAL: dict[str, Callable[[VariantSummary], Any]] = {
 """What has to be equal for finished variants to compare, by the code of the warning for a difference."""
 
 
-def warnings(variants: Iterable[VariantSummary], board: str) -> list[Fact]:
+def warnings(variants: Iterable[VariantSummary], boards: Iterable[str]) -> list[Fact]:
     """Return what differs between the finished variants of a session, and what each variant is too large for."""
     variants = list(variants)
     finished = [v for v in variants if v.done]
-    by_network: dict[str | None, list[str]] = {}
+    by_network: dict[str | None, dict[str, None]] = {}
     for variant in finished:
-        by_network.setdefault(variant.training.model_fingerprint, []).append(variant.name)
-    found = [fact("same_network", variants=names) for names in by_network.values() if len(names) > 1]
+        by_network.setdefault(variant.training.model_fingerprint, {})[variant.first] = None
+    found = [fact("same_network", variants=list(names)) for names in by_network.values() if len(names) > 1]
     found += [fact(code) for code, of in EQUAL.items() if len({str(of(v)) for v in finished}) > 1]
-    if len({v.trained(board).assumptions for v in finished}) > 1:
-        found.append(fact("different_compilations", board=board))
+    for board in boards:
+        if len({v.trained(board).assumptions for v in finished}) > 1:
+            found.append(fact("different_compilations", board=board))
     return [*found, *(obstacle for variant in variants for obstacle in _obstacles(variant))]
 
 

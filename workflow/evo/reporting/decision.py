@@ -3,108 +3,143 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..text.facts import Fact, fact
+from ..config.session import Goal
+from ..text.facts import Fact
+from .candidates import Candidate, Resamples, candidates
+from .goal import Shortfall, fixed_shortfalls, shortfalls
+from .reasons import Ranking, answer, reasons
 from .summary import VariantSummary
-
-NOISE = 0.03
-"""Smallest difference of map50_95 that ranks two trainings with one seed each: repeated trainings of one network on
-a small dataset, seeds apart, differed by about this much."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The variant to ship, or why there is none. Variants are given by name.
+    """The variant to ship on one board, or why there is none. Variants are given by the name of the first replicate.
 
     Attributes:
         board: the one that it is for.
-        chosen: the fastest of ``close`` by Vela's estimate; None where no complete variant passes all gates.
-        accurate: the one with the highest int8 accuracy among those that pass.
-        close: those that pass and are less than `NOISE` behind ``accurate``, which is among them.
-        passed: all complete variants that pass, the most accurate first.
-        missed: the complete ones that do not, each with the gates that it misses.
-        open: those that are not complete.
+        goal: what was asked for.
+        chosen: the best by the goal of those that pass all gates and keep all limits; None where none does.
+        file: the replicate whose file ships, the best on val.
+        accurate: the one with the highest int8 accuracy among those that pass and keep.
+        passed: all complete variants that pass and keep, the best by the goal first.
+        missed: the complete ones that do not pass, each with the gates that it misses.
+        short: the complete ones that pass and do not keep the limits of the goal, each with its shortfalls.
+        closest: of those in ``short``, the one that is nearest to its limits; None where another one is chosen.
+        open: variants that have no complete replicate.
+        stays: share of the resamples in which the same variant is chosen; None without evidence.
+        beats: probability that the chosen one is more accurate, by each other variant that passes and keeps.
         what: what to ship.
-        why: the reason.
+        why: the reasons, in order.
     """
 
     board: str
+    goal: Goal
     chosen: str | None
+    file: str | None
     accurate: str | None
-    close: list[str]
     passed: list[str]
     missed: dict[str, list[dict[str, Any]]]
+    short: dict[str, list[dict[str, Any]]]
+    closest: str | None
     open: list[str]
+    stays: float | None
+    beats: dict[str, float]
     what: Fact
-    why: Fact
+    why: list[Fact]
 
     def document(self) -> dict[str, Any]:
         """Return the decision for ``summary.json``."""
-        return {**vars(self), "what": self.what.document(), "why": self.why.document()}
+        return {
+            **vars(self),
+            "goal": {**asdict(self.goal), "board": self.board},
+            "what": self.what.document(),
+            "why": [found.document() for found in self.why],
+        }
 
 
-@dataclass(frozen=True)
-class _Contender:
-    name: str
-    int8: float
-    latency_ms: float | None
+def decide(variants: Iterable[VariantSummary], board: str, goal: Goal, resamples: Resamples) -> Decision:
+    """Return the decision for a board.
 
-    @property
-    def pace(self) -> tuple[float, float]:
-        """Sorts by latency, unknown last, and then by accuracy."""
-        return float("inf") if self.latency_ms is None else self.latency_ms, -self.int8
-
-
-def decide(variants: Iterable[VariantSummary], board: str) -> Decision:
-    """Return the decision for ``board``: int8 accuracy on val first, and within the noise of it the lowest latency."""
+    Args:
+        variants: of the session, replicates included.
+        board: the board.
+        goal: what is asked for; the board that it names does not matter here.
+        resamples: map50_95 in int8 on val; see `candidates`.
+    """
     variants = list(variants)
-    finished = [(value, v) for v in variants if v.done and (value := v.int8_val.map50_95) is not None]
-    missed = {v.name: misses for _, v in finished if (misses := v.missed(board))}
-    passed = sorted(
-        (_Contender(v.name, value, v.trained(board).whole_latency_ms) for value, v in finished if v.name not in missed),
-        key=lambda contender: -contender.int8,
+    complete = candidates(variants, resamples)
+    missed = {c.name: misses for c in complete if (misses := c.shipped.missed(board))}
+    passing = [c for c in complete if c.name not in missed]
+    short = {c.name: found for c in passing if (found := shortfalls(c, goal, board))}
+    ranked = _ranked((c for c in passing if c.name not in short), goal, board)
+    chosen = ranked[0] if ranked else None
+    stays = _stays(passing, chosen, goal, board)
+    ranking = Ranking(
+        board=board,
+        goal=goal,
+        ranked=tuple(ranked),
+        nearest=None if chosen else _nearest(passing, short),
+        missed=bool(missed),
+        stays=stays,
     )
-    close = [c for c in passed if round(passed[0].int8 - c.int8, 6) < NOISE]
-    chosen = min(close, key=lambda contender: contender.pace, default=None)
-    if chosen:
-        what, why = fact("ship", variant=chosen.name, board=board), _why(chosen, close, passed)
-    elif missed:
-        what, why = fact("ship_none_passes", board=board), fact("why_none_passes")
-    else:
-        what, why = fact("ship_none_yet", board=board), fact("why_none_yet")
     return Decision(
         board=board,
+        goal=goal,
         chosen=chosen.name if chosen else None,
-        accurate=passed[0].name if passed else None,
-        close=[c.name for c in close],
-        passed=[c.name for c in passed],
+        file=chosen.shipped.name if chosen else None,
+        accurate=max(ranked, key=lambda c: c.value).name if ranked else None,
+        passed=[c.name for c in ranked],
         missed=missed,
-        open=[v.name for v in variants if not v.done],
-        what=what,
-        why=why,
+        short={name: [one.document() for one in found] for name, found in short.items()},
+        closest=ranking.nearest[0].name if ranking.nearest else None,
+        open=sorted({v.first for v in variants} - {c.name for c in complete}, key=[v.first for v in variants].index),
+        stays=stays,
+        beats=ranking.beats,
+        what=answer(ranking),
+        why=reasons(ranking),
     )
 
 
-def _why(chosen: _Contender, close: list[_Contender], passed: list[_Contender]) -> Fact:
-    accurate = passed[0]
-    accuracy, latency = {"accuracy": chosen.int8}, {"latency": chosen.latency_ms}
-    others = [c.name for c in close if c is not chosen]
-    if len(passed) == 1:
-        return fact("why_only_one", **accuracy, **latency)
-    if len(close) == 1:
-        return fact("why_ahead", **accuracy, **latency, noise=NOISE, others=len(passed) - 1)
-    if chosen.latency_ms is None:
-        return fact("why_no_latency", **accuracy, noise=NOISE, others=others)
-    if chosen is accurate:
-        return fact("why_accurate_and_fast", **accuracy, **latency, noise=NOISE, others=others)
-    return fact(
-        "why_fast",
-        **accuracy,
-        **latency,
-        highest=accurate.int8,
-        best=accurate.name,
-        noise=NOISE,
-        close=len(close),
-    )
+def _ranked(eligible: Iterable[Candidate], goal: Goal, board: str) -> list[Candidate]:
+    """Return candidates, the best by the objective first; where they are equal in it, by the other figure."""
+
+    def pace(candidate: Candidate) -> float:
+        milliseconds = candidate.shipped.latency(board).ms
+        return float("inf") if milliseconds is None else milliseconds
+
+    def order(candidate: Candidate) -> tuple[float, float]:
+        accuracy = -round(candidate.value, 6)
+        return (accuracy, pace(candidate)) if goal.objective == "accuracy" else (pace(candidate), accuracy)
+
+    return sorted(eligible, key=order)
+
+
+def _nearest(
+    passing: Iterable[Candidate], short: dict[str, list[Shortfall]]
+) -> tuple[Candidate, list[Shortfall]] | None:
+    """Return the candidate whose largest shortfall is the smallest, with its shortfalls."""
+    found = [(c, short[c.name]) for c in passing if c.name in short]
+    return min(found, key=lambda entry: max(one.excess for one in entry[1]), default=None)
+
+
+def _stays(passing: list[Candidate], chosen: Candidate | None, goal: Goal, board: str) -> float | None:
+    """Return the share of the resamples in which ``chosen`` is chosen again; None where evidence is missing.
+
+    What has to do with accuracy is looked at anew in each resample, also whether a variant is accurate enough: the
+    lower end of its interval moves with its accuracy there. Gates, latency and memory are what they are.
+    """
+    import numpy as np
+
+    able = [c for c in _ranked(passing, goal, board) if not any(fixed_shortfalls(c, goal, board))]
+    if chosen is None or any(c.accuracy is None for c in able):
+        return None
+    accuracy = np.stack([c.accuracy.values for c in able if c.accuracy])  # (candidates, resamples)
+    lower = accuracy - np.array([[c.value - c.low] for c in able])
+    enough = lower >= goal.min_map50_95 if goal.min_map50_95 is not None else np.ones_like(accuracy, dtype=bool)
+    # the first one of those that are able in a resample, in the order of the objective
+    figure = np.where(enough, accuracy, -1.0) if goal.objective == "accuracy" else enough
+    picked = figure.argmax(axis=0)
+    return float(np.mean((picked == able.index(chosen)) & enough.any(axis=0)))

@@ -21,7 +21,7 @@ from .scenes import scenes
 from .summary import VariantSummary
 from .templating import TEMPLATES, environment_of
 from .timeline import Bar, marks, read_timeline
-from .views import views
+from .views import representatives, views
 
 STATIC = Path(__file__).resolve().parent / "static"
 
@@ -32,6 +32,7 @@ class Evidence:
 
     Attributes:
         variants: of the session.
+        shown: one replicate of each, see `representatives`.
         curves: ``curves.json`` by variant.
         operators: cycles per variant, board, part and type of operator.
         bars: the jobs of the session.
@@ -39,6 +40,7 @@ class Evidence:
     """
 
     variants: list[VariantSummary]
+    shown: list[VariantSummary]
     curves: dict[str, documents.Curves]
     operators: list[dict[str, Any]]
     bars: list[Bar]
@@ -57,10 +59,12 @@ def session_html(summary: Mapping[str, Any], root: Path, language: Language = EN
 
     root = Path(root)
     variants = [VariantSummary(document) for document in summary["variants"]]
+    shown = representatives(summary)
     evidence = Evidence(
         variants,
-        read_curves(root, variants),
-        read_operators(root, variants, summary["boards"]),
+        shown,
+        read_curves(root, shown),
+        read_operators(root, shown, summary["boards"]),
         read_timeline(root, variants),
         Palette.of(variants),
     )
@@ -104,9 +108,9 @@ def draw(summary: Mapping[str, Any], evidence: Evidence, language: Language) -> 
 
 def _drawn(summary: Mapping[str, Any], evidence: Evidence, language: Language) -> list[Chart | None]:
     variants, boards, palette = evidence.variants, summary["boards"], evidence.palette
-    measured = [v for v in variants if v.document["metrics"]]
+    measured = [v for v in evidence.shown if v.document["metrics"]]
     return [
-        tradeoff.pareto(variants, boards, summary["decision"]["accurate"], palette, language),
+        tradeoff.pareto(variants, boards, summary["accuracies"], palette, language),
         *training.training_curves([v for v in variants if v.document["history"]], palette, language),
         accuracy.classes(measured, language),
         accuracy.precision_recall(measured, palette, language),
@@ -139,7 +143,6 @@ def _body(
             languages={code: locale.name for code, locale in LANGUAGES.items()},
             drawn=drawn.get,
             curve_charts=[chart for name, chart in drawn.items() if name.startswith("curve-")],
-            chosen=next((row for row in laid_out["rows"] if row["variant"] == summary["decision"]["chosen"]), None),
             colours={v.name: evidence.palette.index(v) for v in evidence.variants},
             curves=evidence.curves,
             scenes=pictures,

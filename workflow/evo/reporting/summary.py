@@ -46,6 +46,7 @@ class Compiled:
         latency_ms: Vela's estimate, without the operators left to the CPU.
         whole_latency_ms: the same; None where operators are left to the CPU, whose time Vela does not estimate.
             Otherwise a variant would win by leaving its work to the CPU.
+        bound_by: cycles by what an operator waits for the longest, ``npu``, ``sram``, ``dram`` or ``flash``.
         assumptions: what the estimate rests on besides the model.
     """
 
@@ -56,6 +57,7 @@ class Compiled:
     npu_blobs: int | None = None
     cpu_operators: int | None = None
     cycles: int | None = None
+    bound_by: Mapping[str, int] | None = None
     latency_ms: float | None = None
     whole_latency_ms: float | None = None
     memory: Mapping[str, Mapping[str, Any] | None] = field(default_factory=lambda: dict.fromkeys(MEMORIES))
@@ -74,6 +76,7 @@ class Compiled:
             npu_blobs=document["npu_blobs"],
             cpu_operators=document["operators"]["cpu"],
             cycles=estimate["cycles"],
+            bound_by=estimate["bound_by"],
             latency_ms=estimate["latency_ms"],
             whole_latency_ms=estimate["latency_ms"] if estimate["covers_all_operators"] else None,
             memory=document["memory"],
@@ -84,6 +87,19 @@ class Compiled:
         """Return how much of a kind of memory, one of `MEMORIES`, is used."""
         memory = self.memory[kind]
         return memory["used_kib"] if memory else None
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Of one inference on a board, milliseconds: measured on the device where somebody did, or else Vela's estimate.
+
+    Attributes:
+        ms: None where it is not known, also where the estimate leaves operators on the CPU out.
+        measured: whether it is measured.
+    """
+
+    ms: float | None
+    measured: bool
 
 
 @dataclass(frozen=True)
@@ -132,6 +148,16 @@ class VariantSummary:
     @property
     def name(self) -> str:
         return self.document["variant"]
+
+    @property
+    def first(self) -> str:
+        """Name of the first replicate, its own where it is that."""
+        return self.document["first"]
+
+    @property
+    def replicate(self) -> int:
+        """Which of the trainings with different seeds it is, from 0."""
+        return self.document["replicate"]
 
     @property
     def done(self) -> bool:
@@ -220,6 +246,17 @@ class VariantSummary:
 
     def trained(self, board: str) -> Compiled:
         return Compiled.of((self.document["npu"] or {}).get(board))
+
+    def latency(self, board: str) -> Latency:
+        """Return the latency that decides."""
+        measured = self.measured(board)
+        if measured is not None and measured["ms"] is not None:
+            return Latency(measured["ms"], True)
+        return Latency(self.trained(board).whole_latency_ms, False)
+
+    def measured(self, board: str) -> Mapping[str, Any] | None:
+        """Return what somebody measured of its file on a board; None where nobody did."""
+        return self.document["measured"].get(board)
 
     def untrained(self, board: str) -> Compiled:
         """What the compiler made of the network before it was trained."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..text import misses, wording
-from ..text.facts import sentence
+from ..text.facts import fact, sentence
 from ..text.language import ENGLISH, Language
 from ..text.templates import environment, translate
 
@@ -43,11 +43,14 @@ def _filters(language: Language) -> dict[str, Callable[..., Any]]:
         "mib": wording.mebibytes,
         "placed": wording.placed,
         "used": wording.used,
+        "interval": wording.interval,
         "status": wording.status,
         "severity": wording.severity,
         "kind": wording.kind,
         "sentence": sentence,
         "verdict": misses.verdict,
+        "shortfalls": misses.shortfalls,
+        "bound": _bound,
         "winners": _winners,
     }
     return {
@@ -63,6 +66,11 @@ def _figure(value: Any, figure: str | None, language: Language = ENGLISH) -> Any
     if figure is not None:
         return wording.FIGURES[figure](value, language)
     return wording.DASH if value is None else value
+
+
+def _bound(found: tuple[str, float], language: Language = ENGLISH) -> str:
+    """Return what bounds most cycles, ``(kind, share)``, in words."""
+    return sentence(fact(f"bound_{found[0]}"), language)
 
 
 def _winners(criterion: Mapping[str, Any], language: Language = ENGLISH) -> str:

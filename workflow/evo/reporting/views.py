@@ -9,6 +9,7 @@ from ..config.variants import PARTS
 from ..text import wording
 from ..text.language import marked
 from . import columns
+from .boards import bound
 from .summary import VariantSummary
 
 NO_MEASUREMENT = {"schema_version", "findings", "expected", "disk_needed_gib"}
@@ -28,35 +29,93 @@ PROVENANCE: dict[str, Callable[[VariantSummary], str | None]] = {
 
 def views(summary: Mapping[str, Any]) -> dict[str, Any]:
     """Return what both reports of a session lay out the same way."""
-    board = summary["boards"][0]
+    board = summary["decisions"][0]["board"]
     variants = [VariantSummary(document) for document in summary["variants"]]
-    finished = [v for v in variants if v.done]
+    shown = representatives(summary)
+    finished = [v for v in shown if v.done]
     rows = [{"v": v.document, "misses": v.missed(board), **columns.figures(v, board)} for v in variants]
-    placed = placements(variants, summary["boards"])
+    placed = placements(shown, summary["boards"])
     environment = summary["environment"] or {}
     return {
         "board": board,
         "rows": rows,
+        "chosen": _chosen(summary, {v.name: v for v in variants}),
+        "verdicts": _verdicts(summary, {v.name: v for v in variants}),
+        "replicated": any(v.replicate for v in variants),
+        "accuracies": _accuracies(summary),
         "main": columns.columns(columns.MAIN, rows),
         "more": columns.columns(columns.MORE, rows),
         "placements": placed,
         # each board with what its estimates assume: once where all variants were compiled alike
         "presets": list(dict.fromkeys((row["board"], wording.preset(row["facts"])) for row in placed)),
         "left": [row for row in placed if row["facts"]["cpu_operators"]],
-        "quantised": [v.document for v in variants if v.document["int8"]],
-        "int8_classes": _int8_classes(variants),
+        "quantised": [v.document for v in shown if v.document["int8"]],
+        "int8_classes": _int8_classes(shown),
         "finished": [v.document for v in finished],
+        "trained": [v.document for v in variants if v.done],
         "hosts": list(dict.fromkeys(v.host for v in finished)),
         "open": [v.document for v in variants if not v.done],
         "tested": any((v.document["metrics"] or {}).get("test") for v in finished),
         "classes": _classes(finished),
-        "activations": _activations(variants),
-        "notes": _notes(variants),
+        "activations": _activations(shown),
+        "notes": _notes(shown),
         "provenance": _provenance(variants),
         "hashes": list(PROVENANCE),
         "environment": {key: value for key, value in environment.items() if key not in NO_MEASUREMENT},
         "remarks": [finding for finding in environment.get("findings", ()) if finding["code"] not in FORECASTS],
     }
+
+
+def representatives(summary: Mapping[str, Any]) -> list[VariantSummary]:
+    """Return one replicate of each variant, in order: the file that would ship, or the first while none is complete.
+
+    What is shown once per variant is of these: placement, classes, errors, predictions, activations.
+    """
+    files = {entry["variant"]: entry["file"] for entry in summary["accuracies"]}
+    variants = [VariantSummary(document) for document in summary["variants"]]
+    return [v for v in variants if v.name == files.get(v.first, v.first)]
+
+
+def _chosen(summary: Mapping[str, Any], variants: Mapping[str, VariantSummary]) -> dict[str, Any] | None:
+    """Return the figures of the file that ships on the board of the goal; None where none does."""
+    decision = summary["decisions"][0]
+    if decision["file"] is None:
+        return None
+    variant, board = variants[decision["file"]], decision["board"]
+    latency = variant.latency(board)
+    return {
+        **columns.figures(variant, board),
+        "misses": variant.missed(board),
+        "latency_ms": variant.trained(board).latency_ms if latency.ms is None else latency.ms,
+        "measured": latency.measured,
+        "accuracy": _accuracy_of(summary, decision["chosen"]),
+    }
+
+
+def _accuracy_of(summary: Mapping[str, Any], variant: str) -> Mapping[str, Any]:
+    """Return int8 map50_95 on val of a variant with its interval."""
+    found = next(entry for entry in summary["accuracies"] if entry["variant"] == variant)
+    return found["int8"]["val"]["map50_95"]
+
+
+def _verdicts(summary: Mapping[str, Any], variants: Mapping[str, VariantSummary]) -> list[dict[str, Any]]:
+    """Return the decision for each board with the figures of the file that ships there."""
+    rows = []
+    for decision in summary["decisions"]:
+        board, file = decision["board"], decision["file"]
+        row: dict[str, Any] = {"decision": decision, "board": board, "accuracy": None, "latency": None, "bound": None}
+        if file is not None:
+            row["accuracy"] = _accuracy_of(summary, decision["chosen"])
+            row["latency"] = variants[file].latency(board)
+            row["bound"] = bound(variants[file], board)
+        rows.append(row)
+    return rows
+
+
+def _accuracies(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the accuracies of each variant with the probability that the one that ships is more accurate."""
+    decision = summary["decisions"][0]
+    return [{**entry, "beaten": decision["beats"].get(entry["variant"])} for entry in summary["accuracies"]]
 
 
 def placements(variants: Iterable[VariantSummary], boards: Iterable[str]) -> list[dict[str, Any]]:

@@ -34,6 +34,8 @@ def collect_variant(session: Session, name: str) -> dict[str, Any]:
     return {
         "session": session.name,
         "variant": name,
+        "first": variant.first,
+        "replicate": variant.replicate,
         "level": variant.level,
         "activation": variant.activation,
         "yaml": _short(variant.yaml),
@@ -49,6 +51,7 @@ def collect_variant(session: Session, name: str) -> dict[str, Any]:
         "metrics": _without(found.get(("evaluate", None)), "schema_version", "made_of"),
         "export": _without(found.get(("export_int8", None)), "schema_version", "variant", "made_of"),
         "npu": {board: _without(facts, "schema_version") for board, facts in compiled.items() if facts} or None,
+        "measured": {},
         "int8": _without(found.get(("evaluate_int8", None)), "schema_version", "made_of"),
         "incidents": list(incidents),
         "plots": _plots(session, paths),

@@ -28,3 +28,10 @@ def verdict(misses: Iterable[Mapping[str, Any]] | None, language: Language = ENG
         return wording.DASH
     said = [sentence(missed(miss), language) for miss in misses]
     return language.gettext("missed: %(gates)s", gates="; ".join(said)) if said else language.gettext("passed")
+
+
+def shortfalls(found: Iterable[Mapping[str, Any]], language: Language = ENGLISH) -> str:
+    """Return the limits of a goal that a variant does not keep, and by how much."""
+    return "; ".join(
+        sentence(fact(f"short_{one['kind']}", found=one["found"], limit=one["limit"]), language) for one in found
+    )

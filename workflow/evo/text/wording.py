@@ -54,6 +54,15 @@ def latency(value: float | None, language: Language = ENGLISH) -> str:
     return DASH if value is None else f"{language.decimal(value, '#,##0.00')} ms"
 
 
+def interval(found: Mapping[str, Any], language: Language = ENGLISH) -> str:
+    """Return the 95 % interval of an accuracy, ``0.412 to 0.478``; a dash where there is none."""
+    if found["low"] is None or found["high"] is None:
+        return DASH
+    return language.gettext(
+        "%(low)s to %(high)s", low=metric(found["low"], language), high=metric(found["high"], language)
+    )
+
+
 def signed(value: float | None, language: Language = ENGLISH) -> str:
     """Return a difference of fractions with its sign; what rounds to nothing is ``+0.000``."""
     return DASH if value is None else language.decimal(round(value, 3) + 0, "+0.000;-0.000")

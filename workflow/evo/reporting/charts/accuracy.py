@@ -115,6 +115,7 @@ def precision_recall(variants: Iterable[VariantSummary], palette: Palette, langu
         rows.append(
             {
                 "variant": variant.name,
+                "first": variant.first,
                 "activation": variant.group,
                 "recall": curve["recall"],
                 "precision": curve["precision"],

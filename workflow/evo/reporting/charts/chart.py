@@ -12,7 +12,8 @@ SERIES_COLOURS = 10
 """The style sheet defines ``--series-0`` to ``--series-9``."""
 
 COLOURED = 8
-"""Largest number of variants with a colour each; of more, colours distinguish the activations."""
+"""Largest number of variants with a colour each, which their replicates share; of more, colours distinguish the
+activations."""
 
 TABULATED = 12
 """Variants up to which there is room for the name or the figure of each."""
@@ -64,21 +65,29 @@ class Chart:
 
 @dataclass(frozen=True)
 class Palette:
-    """What colours distinguish: the variants while there are few, their activations otherwise."""
+    """What colours distinguish: the variants while there are few, their activations otherwise.
+
+    Attributes:
+        field: of the rows of a chart: ``first``, the name of the first replicate, or ``activation``.
+        domain: its values.
+        replicated: whether there are replicates, so that names do not tell colours.
+    """
 
     field: str
     domain: list[str]
+    replicated: bool = False
 
     @classmethod
     def of(cls, variants: Iterable[VariantSummary]) -> Palette:
         variants = list(variants)
-        if len(variants) <= COLOURED:
-            return cls("variant", [v.name for v in variants])
+        firsts = list(dict.fromkeys(v.first for v in variants))
+        if len(firsts) <= COLOURED:
+            return cls("first", firsts, len(variants) > len(firsts))
         return cls("activation", list(dict.fromkeys(v.group for v in variants)))
 
     def index(self, variant: VariantSummary) -> int:
         """Return which of the series colours a variant has."""
-        value = variant.name if self.field == "variant" else variant.group
+        value = variant.first if self.field == "first" else variant.group
         return self.domain.index(value) % SERIES_COLOURS
 
     @property
@@ -96,7 +105,7 @@ class Palette:
     @property
     def legend(self) -> list[tuple[str, str]]:
         """Colour and name of each series; empty where the series are the variants."""
-        return [] if self.field == "variant" else legend(self.domain)
+        return [] if self.field == "first" and not self.replicated else legend(self.domain)
 
 
 def legend(names: Iterable[str]) -> list[tuple[str, str]]:

@@ -3,47 +3,62 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...text import wording
 from ...text.language import Language
 from ...text.misses import verdict
-from ..decision import NOISE
 from ..summary import VariantSummary
 from .chart import TABULATED, Chart, Palette, data, emphasis, finish, tip
 
 
 def pareto(
-    variants: list[VariantSummary], boards: list[str], accurate: str | None, palette: Palette, language: Language
+    variants: list[VariantSummary],
+    boards: list[str],
+    accuracies: Iterable[Mapping[str, Any]],
+    palette: Palette,
+    language: Language,
 ) -> Chart | None:
     """Accuracy in int8 against latency on each board, SRAM as size; None where there are no two variants to compare.
 
-    ``accurate`` names the most accurate variant of the decision, whose noise is drawn as a band.
+    Args:
+        variants: of the session.
+        boards: of the session.
+        accuracies: of ``summary.json``: one point each, at the mean over its replicates, with its interval.
+        palette: what colours distinguish.
+        language: of the texts.
     """
     import altair as alt
 
     _ = language.gettext
     rows: list[dict[str, Any]] = []
     limits: list[dict[str, Any]] = []
+    by_name, accuracies = {v.name: v for v in variants}, list(accuracies)
     for board in boards:
         points: list[dict[str, Any]] = []
-        for variant in variants:
-            compiled, accuracy = variant.trained(board), variant.int8_val.map50_95
-            if not variant.done or accuracy is None or compiled.latency_ms is None:
+        for entry in accuracies:
+            variant, accuracy = by_name[entry["file"]], entry["int8"]["val"]["map50_95"]
+            compiled, latency = variant.trained(board), variant.latency(board)
+            milliseconds = compiled.latency_ms if latency.ms is None else latency.ms
+            if accuracy["value"] is None or milliseconds is None:
                 continue
             points.append(
                 {
                     "variant": variant.name,
+                    "first": variant.first,
                     "level": str(wording.DASH if variant.document["level"] is None else variant.document["level"]),
                     "activation": variant.group,
                     "board": board,
-                    "latency": compiled.latency_ms,
-                    "accuracy": accuracy,
+                    "latency": milliseconds,
+                    "source": _("measured") if latency.measured else _("estimated by Vela"),
+                    "accuracy": accuracy["value"],
+                    "low": accuracy["low"],
+                    "high": accuracy["high"],
                     "float": variant.float_val.map50_95,
                     "sram": compiled.used_kib("sram"),
                     "flash": compiled.used_kib("flash"),
-                    "whole": compiled.whole_latency_ms is not None,
+                    "whole": latency.ms is not None,
                     "gates": verdict(variant.missed(board), language),
                 }
             )
@@ -62,7 +77,7 @@ def pareto(
     here = "datum.board == board"
     x = alt.X(
         "latency:Q",
-        title=_("Estimated latency, ms (Vela)"),
+        title=_("Latency, ms (estimated by Vela where not measured)"),
         scale=alt.Scale(zero=False, nice=False, padding=26),
         axis=alt.Axis(tickCount=8),
     )
@@ -99,23 +114,21 @@ def pareto(
             tip(alt, "level", _("Level")),
             tip(alt, "activation", _("Activation")),
             tip(alt, "accuracy", _("int8 mAP50-95, measured"), ".3f"),
+            tip(alt, "low", _("Interval, from"), ".3f"),
+            tip(alt, "high", _("to"), ".3f"),
             tip(alt, "float", _("float mAP50-95, measured"), ".3f"),
-            tip(alt, "latency", _("Latency in ms, estimated by Vela"), ".2f"),
+            tip(alt, "latency", _("Latency in ms"), ".2f"),
+            tip(alt, "source", _("Latency is")),
             tip(alt, "sram", _("SRAM in KiB, allocated"), ",.0f"),
             tip(alt, "flash", _("Flash in KiB, counted"), ",.0f"),
             tip(alt, "gates", _("Gates")),
         ],
     )
     layers = [front, marks] if all(any(row["front"] for row in rows if row["board"] == b) for b in boards) else [marks]
-    best = next((v.int8_val.map50_95 for v in variants if v.name == accurate), None)
-    if best is not None:
-        band = [{"low": best - NOISE, "high": best}]
-        noise = (
-            alt.Chart(data(band))
-            .mark_rect(opacity=0.13, color="var(--muted)")
-            .encode(y=alt.Y("low:Q", title=None), y2="high:Q")
-        )
-        layers.insert(0, noise)
+    if any(row["low"] is not None for row in rows):
+        intervals = base.transform_filter("datum.low != null").mark_rule(strokeWidth=1.4)
+        low, faint = alt.Y("low:Q", title=None), emphasis(0.55)
+        layers.insert(0, intervals.encode(x=x, y=low, y2="high:Q", color=palette.colour, opacity=faint))
     if len(rows) <= TABULATED * max(1, len(boards)):
         align, dx = alt.expr("datum.left ? 'left' : 'right'"), alt.expr("datum.left ? 8 : -8")
         named = base.mark_text(align=align, dx=dx, dy=-13, fontSize=12)
@@ -128,15 +141,17 @@ def pareto(
         "pareto",
         _("Accuracy against latency"),
         _(
-            "Scatter plot: further left is faster by Vela's estimate, further up is more accurate in int8. The dashed "
-            "line is the Pareto front: variants that no other beats in both."
+            "Scatter plot: further left is faster, further up is more accurate in int8, with its interval as a bar. "
+            "The dashed line is the Pareto front: variants that no other beats in both."
         ),
         finish(chart, 400, shown),
         [
             _("Variant"),
             _("Board"),
             _("int8 mAP50-95"),
-            _("Latency, estimated by Vela"),
+            _("Interval"),
+            _("Latency"),
+            _("Latency is"),
             _("SRAM"),
             _("On the Pareto front"),
         ],
@@ -145,7 +160,9 @@ def pareto(
                 r["variant"],
                 r["board"],
                 wording.metric(r["accuracy"], language),
+                wording.interval(r, language),
                 wording.latency(r["latency"], language),
+                r["source"],
                 wording.kibibytes(r["sram"], language),
                 _("yes") if r["front"] else _("no"),
             ]

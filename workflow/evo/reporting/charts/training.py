@@ -37,6 +37,7 @@ def training_curves(variants: Iterable[VariantSummary], palette: Palette, langua
             rows.append(
                 {
                     "variant": variant.name,
+                    "first": variant.first,
                     "activation": variant.group,
                     "best": best,
                     "epoch": history["epoch"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .sentence import says, says_of
+from .sentence import says
 
 CRITERIA = {
     "best_val_map50_95": says("Highest mAP50-95 on val"),
@@ -58,27 +58,16 @@ HEADLINE = {
     "estimated_latency_of_npu": says(
         "estimated latency %(latency)s on %(board)s (Vela), without the operators on the CPU", latency="latency"
     ),
-    "no_ranking": says_of(
-        "This is not a ranking: each variant was trained with one seed, and %(variants)s is less than %(noise)s "
-        "behind.",
-        "This is not a ranking: each variant was trained with one seed, and %(variants)s are less than %(noise)s "
-        "behind.",
-        "number",
-        noise="number",
-    ),
-    "no_ranking_of_tied": says(
-        "Each variant was trained with one seed: differences below %(noise)s are not a ranking.", noise="number"
-    ),
-    "ranking": says(
-        "With one seed per variant, differences below %(noise)s are not a ranking; this one is larger.", noise="number"
-    ),
+    "no_ranking": says("On these images that is not a ranking: %(variants)s cannot be told apart from it."),
 }
-"""The variant with the highest accuracy, and whether that is a ranking."""
+"""The variant with the highest accuracy of the float weights, and what is as good."""
 
 COMPARABILITY = {
     "same_network": says("%(variants)s are the same network."),
     "different_data": says("The variants were trained on different data: their results are not one experiment."),
-    "different_seeds": says("The variants were trained with different seeds: their results are not one experiment."),
+    "different_seeds": says(
+        "The first replicates of the variants were trained with different seeds: their results are not one experiment."
+    ),
     "different_epochs": says(
         "The variants were trained for different numbers of epochs: their results are not one experiment."
     ),

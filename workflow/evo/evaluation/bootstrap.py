@@ -1,0 +1,227 @@
+"""How sure an accuracy is: map50 and map50_95 over resamples of the images and of the trainings.
+
+The method, its sources and how well it does are in docs/statistics.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from .matches import IOUS, Matches
+
+RESAMPLES = 2000
+SEED = 0
+POINTS = 100
+"""Average precision is taken at recalls of 0, 0.01, …, 1, as COCO and Ultralytics do."""
+
+BLOCKS = 256
+"""Matches of a class are taken together in at most so many blocks of neighbours in confidence."""
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """An accuracy, and what it is on resamples.
+
+    Attributes:
+        estimate: on the images as they are, the mean over the trainings.
+        values: on each resample, the same resamples of images for every variant; (resamples,).
+    """
+
+    estimate: float
+    values: np.ndarray
+
+    @cached_property
+    def interval(self) -> tuple[float, float]:
+        """The bounds of the 95 % interval."""
+        return interval(self.values, self.estimate)
+
+
+def interval(values: np.ndarray, estimate: float) -> tuple[float, float]:
+    """Return the bounds of the bias-corrected 95 % percentile interval (Efron 1987, with no acceleration)."""
+    from statistics import NormalDist
+
+    normal = NormalDist()
+    below = (np.sum(values < estimate) + 0.5 * np.sum(values == estimate)) / len(values)
+    shift = 2 * normal.inv_cdf(float(np.clip(below, 1e-3, 1 - 1e-3)))
+    bounds = [normal.cdf(shift + normal.inv_cdf(tail)) for tail in ((1 - LEVEL) / 2, (1 + LEVEL) / 2)]
+    low, high = np.quantile(values, bounds)
+    return float(low), float(high)
+
+
+def beats(one: Resampled, other: Resampled) -> float:
+    """Return the share of the resamples in which ``one`` is more accurate than ``other``; of a tie, half."""
+    return float(np.mean(one.values > other.values) + 0.5 * np.mean(one.values == other.values))
+
+
+def difference_interval(one: Resampled, other: Resampled) -> tuple[float, float]:
+    """Return the bounds of the 95 % interval of how far ``one`` is ahead of ``other``."""
+    return interval(one.values - other.values, one.estimate - other.estimate)
+
+
+def resample(
+    evidence: Mapping[str, Sequence[Matches]], number: int = RESAMPLES
+) -> tuple[dict[str, Resampled], dict[str, Resampled]]:
+    """Return map50_95 and map50 of variants over resamples.
+
+    Args:
+        evidence: by variant, what the evaluation of each of its trainings kept of one split.
+        number: of resamples.
+
+    Returns:
+        Both by variant. Left out are variants without objects, and those evaluated on other images than most.
+    """
+    groups = _of_the_same_images(evidence)
+    if not groups:
+        return {}, {}
+    images = len(next(iter(groups.values()))[0].images)
+    weights = image_weights(images, number)
+    point, drawn = {}, {}
+    for name, trainings in groups.items():
+        exact = np.array([average_precision(one).mean(axis=0) for one in trainings])  # (trainings, IoUs)
+        values = np.array([_on_resamples(one, weights) for one in trainings])  # (trainings, 2, resamples)
+        point[name] = np.array([exact.mean(axis=1), exact[:, 0]]).T  # (trainings, 2)
+        drawn[name] = values
+    seeds = _seed_effects(point, number)
+    found: tuple[dict[str, Resampled], dict[str, Resampled]] = ({}, {})
+    for name, values in drawn.items():
+        estimate = point[name].mean(axis=0)
+        for metric in range(2):
+            moved = values[:, metric].mean(axis=0) + seeds[name][metric]
+            found[metric][name] = Resampled(float(estimate[metric]), moved)
+    return found
+
+
+def image_weights(images: int, number: int) -> np.ndarray:
+    """Return how often each image is in each resample: (images, resamples), the same for the same arguments."""
+    drawn = np.random.default_rng(SEED).integers(0, images, (number, images))
+    return np.array([np.bincount(row, minlength=images) for row in drawn], dtype=np.float32).T.copy()
+
+
+def _of_the_same_images(evidence: Mapping[str, Sequence[Matches]]) -> dict[str, list[Matches]]:
+    """Return the evidence of the variants whose images are those of most trainings, if these have objects."""
+    keys = {name: {_key(one) for one in trainings} for name, trainings in evidence.items()}
+    every = [key for found in keys.values() for key in found]
+    if not every:
+        return {}
+    most = max(every, key=every.count)
+    groups = {name: list(evidence[name]) for name, found in keys.items() if found == {most}}
+    return {name: trainings for name, trainings in groups.items() if trainings[0].truths.any()}
+
+
+def _key(matches: Matches) -> tuple[bytes, bytes]:
+    return matches.images.tobytes(), matches.truths.tobytes()
+
+
+def _seed_effects(point: Mapping[str, np.ndarray], number: int) -> dict[str, np.ndarray]:
+    """Return what another choice of trainings adds to the mean of a variant, by metric and resample.
+
+    Residuals of the trainings from the mean of their variant, scaled for the mean that is taken from them, are drawn
+    from all variants together: three trainings of one variant alone say little of their spread. As few as there are,
+    that spread is itself uncertain: the residuals are widened as Student's interval is wider than the normal one.
+    """
+    from scipy.stats import norm, t
+
+    several = [found for found in point.values() if len(found) > 1]
+    if not several:
+        return {name: np.zeros((2, 1)) for name in point}
+    residuals = [(found - found.mean(axis=0)) * np.sqrt(len(found) / (len(found) - 1)) for found in several]
+    tail, freedom = (1 + LEVEL) / 2, sum(len(found) - 1 for found in several)
+    pool = np.concatenate(residuals) * t.ppf(tail, freedom) / norm.ppf(tail)  # (trainings, 2)
+    effects = {}
+    for name, found in point.items():
+        # of its own generator, so that other variants in the session change nothing but the pool
+        generator = np.random.default_rng([SEED, *name.encode()])
+        effects[name] = pool[generator.integers(0, len(pool), (number, len(found)))].mean(axis=1).T
+    return effects
+
+
+def average_precision(matches: Matches) -> np.ndarray:
+    """Return the average precision by class that has objects, and IoU: (classes, 10), as Ultralytics computes it."""
+    weights = np.ones((len(matches.images), 1), dtype=np.float32)
+    rows = [_class_precision(one, weights) for one in _classes(matches, blocks=None)]
+    return np.array(rows)[:, :, 0] if rows else np.full((1, IOUS), np.nan)
+
+
+def _on_resamples(matches: Matches, weights: np.ndarray) -> np.ndarray:
+    """Return map50_95 and map50 on each resample: (2, resamples).
+
+    A class of which a resample has no object is left out of its mean, as Ultralytics does. Blocks of matches round a
+    little: the values are moved by what that changes on the images as they are.
+    """
+    rows, present = [], []
+    ones = np.ones((len(matches.images), 1), dtype=np.float32)
+    for exact, blocked in zip(_classes(matches, None), _classes(matches, BLOCKS), strict=True):
+        moved = _class_precision(exact, ones) - _class_precision(blocked, ones)  # (10, 1)
+        rows.append(_class_precision(blocked, weights) + moved)
+        present.append(exact.truths @ weights > 0)
+    precision, there = np.array(rows), np.array(present)[:, None]  # (classes, 10, resamples), (classes, 1, resamples)
+    means = np.where(there, precision, 0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
+    return np.array([means.mean(axis=0), means[0]])
+
+
+@dataclass(frozen=True, eq=False)
+class _Class:
+    """The detections of one class, the most confident first, in blocks that end with a match.
+
+    Attributes:
+        truths: objects by image.
+        found: detections by block and image, sparse; (blocks, images).
+        matched: the same of the matches at each IoU.
+    """
+
+    truths: np.ndarray
+    found: Any
+    matched: list[Any]
+
+
+def _classes(matches: Matches, blocks: int | None) -> Iterator[_Class]:
+    from scipy.sparse import csr_array
+
+    images = len(matches.images)
+    for kind in np.flatnonzero(matches.truths.sum(axis=0)):
+        mine = np.flatnonzero(matches.kind == kind)
+        mine = mine[np.argsort(-matches.confidence[mine], kind="stable")]
+        image, mask = matches.image[mine], matches.mask[mine]
+        ends = np.flatnonzero(mask)  # a block ends with a match
+        if blocks is not None and len(ends) > blocks:
+            ends = ends[np.linspace(0, len(ends) - 1, blocks + 1).round().astype(int)[1:]]
+        if not len(ends):
+            empty = csr_array((1, images), dtype=np.float32)
+            yield _Class(matches.truths[:, kind].astype(np.float32), empty, [empty] * IOUS)
+            continue
+        last = ends[-1] + 1
+        block = np.searchsorted(ends, np.arange(last))
+        shape = (len(ends), images)
+        rows = (block, image[:last])
+        found = csr_array((np.ones(last, dtype=np.float32), rows), shape=shape)
+        matched = [csr_array(((mask[:last] >> bit & 1).astype(np.float32), rows), shape=shape) for bit in range(IOUS)]
+        for one in (found, *matched):
+            one.eliminate_zeros()
+        yield _Class(matches.truths[:, kind].astype(np.float32), found, matched)
+
+
+def _class_precision(one: _Class, weights: np.ndarray) -> np.ndarray:
+    """Return the average precision of a class at each IoU in each resample: (10, resamples).
+
+    The envelope of the precision is a step function of the recall: between two matches it has the value at the second.
+    So the mean over the grid of recalls is a sum over the matches of that value times the grid points that it holds for.
+    """
+    detections = np.cumsum(one.found @ weights, axis=0)  # (blocks, resamples)
+    objects = np.maximum(one.truths @ weights, 1e-9)
+    result = np.empty((IOUS, weights.shape[1]))
+    for iou, counts in enumerate(one.matched):
+        true = np.cumsum(counts @ weights, axis=0)
+        precision = true / np.maximum(detections, 1e-9)
+        envelope = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
+        reached = np.ceil(np.minimum(POINTS * true / objects, POINTS) - 1e-4)  # grid points below the recall
+        steps = np.diff(reached, axis=0, prepend=0)
+        half = 0.5 * envelope[0] * (true[-1] > 0)  # the first point counts half
+        result[iou] = ((envelope * steps).sum(axis=0) - half) / POINTS
+    return result
