@@ -146,7 +146,7 @@ def _ours(
         calibration={"images": len(images), "seed": 0, "split": "train"},
         activations={"expected": {}, "found": {}},
     )
-    found = evaluate_int8(model, metadata, best, dataset, (options.split,), place)
+    found, _ = evaluate_int8(model, metadata, best, dataset, (options.split,), place)
     accuracy = {
         "float": found["float"][options.split]["map50_95"],
         "int8": found[options.split]["map50_95"],

@@ -51,7 +51,7 @@ def metadata(
             }
         )
     return {
-        "schema_version": 3,
+        "schema_version": 4,
         "variant": "level4_relu",
         "sha256": sha256,
         "names": list(names),
@@ -73,6 +73,7 @@ def metadata(
         "activations": {"expected": {"RELU": 57}, "found": {"RELU": 57}},
         "folded": {"leaky_relu": 0, "requantised": 0},
         "float_operators": [],
+        "cpu_fallback": {"arena_kib": None, "by": None},
     }
 
 
@@ -100,7 +101,7 @@ def metrics_int8(
     setting = {"imgsz": 64, "batch": 16, "device": "Test CPU, 2 interpreters", "versions": {"torch": "2.14.1"}}
     integers, floats = (split_metrics(value, names) for value in map50_95)
     return {
-        "evaluation": {"weights_sha256": model_sha256, **setting},
+        "evaluation": {"weights_sha256": model_sha256, **setting, "kernels": "reference"},
         "val": integers,
         "float": {"evaluation": {"weights_sha256": weights_sha256, **setting}, "val": floats},
         "difference": {"val": difference(integers, floats)},

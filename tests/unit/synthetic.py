@@ -379,6 +379,7 @@ def write_npu(
         "activations": activations,
         "folded": {"leaky_relu": activations["found"].get("LEAKY_RELU", 0), "requantised": 0},
         "float_operators": list(float_operators),
+        "cpu_fallback": {"arena_kib": 640.5, "by": "tflite-micro 1.0"},
     }
     write_json(layout.npu_metadata, "npu_metadata", metadata)
     for board in session.npu.boards:
@@ -388,7 +389,7 @@ def write_npu(
     references = {split: floating or metrics for split, metrics in splits.items()}
     setting = {"imgsz": 320, "batch": 16, "device": "Test CPU, 2 interpreters", "versions": {"ultralytics": "8.4.190"}}
     document = {
-        "evaluation": {"weights_sha256": model, **setting},
+        "evaluation": {"weights_sha256": model, **setting, "kernels": "reference"},
         **splits,
         "float": {"evaluation": {"weights_sha256": weights, **setting, "device": "Test CPU, 2 threads"}, **references},
         "difference": {split: difference(splits[split], references[split]) for split in splits},

@@ -96,6 +96,7 @@ Memory = TypedDict("Memory", {
 })
 Evaluation = TypedDict("Evaluation", {
     "weights_sha256": str, "imgsz": int, "batch": int, "device": str, "versions": dict[str, str],
+    "kernels": NotRequired[Literal["reference", "optimised"]],
 })
 AccuracyPerClass = TypedDict("AccuracyPerClass", {
     "map50": float | None, "map50_95": float | None, "precision": float | None, "recall": float | None, "images": int,
@@ -127,7 +128,7 @@ MetricsInt8Difference = TypedDict("MetricsInt8Difference", {
     "val": MetricsInt8Changes, "test": NotRequired[MetricsInt8Changes],
 })
 MetricsInt8 = TypedDict("MetricsInt8", {
-    "schema_version": Literal[1], "made_of": NotRequired[str], "evaluation": Evaluation, "val": Accuracy,
+    "schema_version": Literal[2], "made_of": NotRequired[str], "evaluation": Evaluation, "val": Accuracy,
     "test": NotRequired[Accuracy], "float": MetricsInt8Float, "difference": MetricsInt8Difference,
 })
 ModelPart = TypedDict("ModelPart", {"layers": int, "parameters": int})
@@ -168,11 +169,12 @@ NpuMetadataCalibration = TypedDict("NpuMetadataCalibration", {
     "images": int, "seed": int, "split": Literal["train"], "rounding_images": int,
 })
 NpuMetadataFolded = TypedDict("NpuMetadataFolded", {"leaky_relu": int, "requantised": int})
+NpuMetadataCpuFallback = TypedDict("NpuMetadataCpuFallback", {"arena_kib": float | None, "by": str | None})
 NpuMetadata = TypedDict("NpuMetadata", {
-    "schema_version": Literal[3], "made_of": NotRequired[str], "variant": str, "sha256": str, "names": list[str],
+    "schema_version": Literal[4], "made_of": NotRequired[str], "variant": str, "sha256": str, "names": list[str],
     "imgsz": int, "reg_max": int, "strides": list[int], "input": NpuMetadataInput, "outputs": list[NpuMetadataOutput],
     "calibration": NpuMetadataCalibration, "activations": NpuMetadataActivations, "folded": NpuMetadataFolded,
-    "float_operators": list[NpuMetadataFloatOperator],
+    "cpu_fallback": NpuMetadataCpuFallback, "float_operators": list[NpuMetadataFloatOperator],
 })
 Miss = TypedDict("Miss", {
     "board": str,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from workflow.evo.data.source import checked_hashes
 from workflow.evo.evaluation.detector import check_unchanged
+from workflow.evo.evaluation.matches import write_matches
 from workflow.evo.evaluation.validation import evaluate
 from workflow.evo.files import read_json, write_json
 from workflow.evo.host import ultralytics_env
@@ -20,7 +21,7 @@ def main() -> None:
     parser = variant_parser(
         "evaluate",
         "Evaluate best.pt of a variant on val, and on test when the dataset has it, as `yolo val` does. "
-        "Writes results/{session}/{variant}/evaluate/metrics.json, curves.json and plots/.",
+        "Writes results/{session}/{variant}/evaluate/metrics.json, curves.json, matches.npz and plots/.",
     )
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="torch threads on a CPU (default: 1)")
     arguments = parser.parse_args()
@@ -35,9 +36,10 @@ def main() -> None:
     ):
         # The leased GPU is the only visible one, whatever its number in the configuration.
         placement = {key: value for key, value in session.train.arguments.items() if not (gpu and key == "device")}
-        document, curves = evaluate(
+        document, curves, matches = evaluate(
             layout.best, session.layout.dataset_yaml, session.splits, placement, layout.evaluate
         )
+    write_matches(layout.matches, curves["weights_sha256"], matches)
     write_json(layout.curves, "curves", curves)
     write_json(layout.metrics, "metrics", {"made_of": evaluation_identity(session, data, "evaluate"), **document})
     log_line(f"evaluate: wrote {layout.metrics}")

@@ -15,6 +15,7 @@ from ..files import explain_os_errors, read_json, sha256_file, write_atomically
 from ..layout import VariantLayout
 from ..npu.flatbuffer import Tensor, io
 from ..text import wording
+from ..text.facts import fact
 from ..text.markdown import Markdown, escape
 from ..text.templates import environment
 from .header import header_values
@@ -87,6 +88,7 @@ def render_card(documents: Mapping[str, Any], metadata: Mapping[str, Any], compi
     return card.get_template("MODEL_CARD.md.j2").render(
         **documents,
         m=metadata,
+        kernels=fact(f"kernels_{documents['int8']['evaluation']['kernels']}"),
         compiled_sha256=compiled_sha256,
         splits=[split for split in ("val", "test") if split in documents["int8"]],
         highest_score=highest_score(metadata),

@@ -66,17 +66,18 @@ def difference_interval(one: Resampled, other: Resampled) -> tuple[float, float]
 
 
 def resample(
-    evidence: Mapping[str, Sequence[Matches]], number: int = RESAMPLES
+    evidence: Mapping[str, Sequence[Matches]], number: int | None = None
 ) -> tuple[dict[str, Resampled], dict[str, Resampled]]:
     """Return map50_95 and map50 of variants over resamples.
 
     Args:
         evidence: by variant, what the evaluation of each of its trainings kept of one split.
-        number: of resamples.
+        number: of resamples; `RESAMPLES` where it is not given.
 
     Returns:
         Both by variant. Left out are variants without objects, and those evaluated on other images than most.
     """
+    number = RESAMPLES if number is None else number
     groups = _of_the_same_images(evidence)
     if not groups:
         return {}, {}
@@ -211,7 +212,7 @@ def _class_precision(one: _Class, weights: np.ndarray) -> np.ndarray:
     """Return the average precision of a class at each IoU in each resample: (10, resamples).
 
     The envelope of the precision is a step function of the recall: between two matches it has the value at the second.
-    So the mean over the grid of recalls is a sum over the matches of that value times the grid points that it holds for.
+    So the mean over the grid of recalls is a sum over the matches: that value, times the grid points that it holds for.
     """
     detections = np.cumsum(one.found @ weights, axis=0)  # (blocks, resamples)
     objects = np.maximum(one.truths @ weights, 1e-9)

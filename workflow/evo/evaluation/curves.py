@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .metrics import CURVE_POINTS, class_labels
+from .recording import recording_validator
 
 SAMPLES = 6
 """Images of a split whose boxes are kept: the first ones, the same for every variant."""
@@ -19,14 +20,13 @@ CONFIDENCE = 0.25
 
 
 def recorder() -> type:
-    """Return Ultralytics' `DetectionValidator` with two more attributes, of detections with `CONFIDENCE` or more.
+    """Return a `recording_validator` with two more attributes, of detections with `CONFIDENCE` or more.
 
     ``confident`` is a confusion matrix, ``samples`` are the boxes of the first images.
     """
-    from ultralytics.models.yolo.detect import DetectionValidator
     from ultralytics.utils.metrics import ConfusionMatrix
 
-    class Recorder(DetectionValidator):
+    class Recorder(recording_validator()):  # type: ignore[misc]
         def init_metrics(self, model: Any) -> None:
             super().init_metrics(model)
             self.samples: list[dict[str, Any]] = []

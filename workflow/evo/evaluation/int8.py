@@ -15,8 +15,10 @@ from ..host.progress import track
 from ..text.facts import Fact, fact
 from .decode import decode
 from .detector import load_detector, use_names
-from .interpreter import Int8Model
+from .interpreter import REFERENCE, Int8Model
+from .matches import Matches
 from .metrics import split_metrics
+from .recording import recording_validator
 from .validation import BATCH, check_classes, processor, summary, validate
 
 if TYPE_CHECKING:
@@ -57,7 +59,8 @@ def evaluate_int8(
     splits: Iterable[str],
     folder: Path,
     threads: int = 1,
-) -> dict[str, Any]:
+    kernels: str = REFERENCE,
+) -> tuple[dict[str, Any], dict[str, Matches]]:
     """Evaluate the int8 model and the weights that it comes from on those of ``splits`` that the dataset has.
 
     The input of the int8 model is square and fixed, so both see whole letterboxed images (``rect=False``); everything
@@ -71,10 +74,11 @@ def evaluate_int8(
         dataset_yaml: the dataset as Ultralytics reads it.
         splits: ``val``, ``test``.
         folder: scratch folder of the validator.
-        threads: interpreters that run in parallel, at most one per image of a batch.
+        threads: interpreters that run in parallel.
+        kernels: of the interpreters, one of `KERNELS`.
 
     Returns:
-        A document of ``metrics_int8.schema.json``.
+        A document of ``metrics_int8.schema.json``, and what each image contributed in int8, by split.
 
     Raises:
         EvoError: model, metadata and weights do not belong together, or one of them cannot be evaluated.
@@ -94,22 +98,24 @@ def evaluate_int8(
             hint="delete it and run snakemake again",
         )
     document: dict[str, Any] = {"float": {}, "difference": {}}
-    with Int8Model(model, metadata, threads=min(threads, BATCH)) as interpreters:
+    matches: dict[str, Matches] = {}
+    with Int8Model(model, metadata, threads, kernels) as interpreters:
         device = f"{get_cpu_info()}, {interpreters.threads} interpreter{'s' if interpreters.threads > 1 else ''}"
-        document["evaluation"] = _setting(digest, imgsz, device, "ai-edge-litert")
+        document["evaluation"] = {**_setting(digest, imgsz, device, "ai-edge-litert"), "kernels": kernels}
         document["float"]["evaluation"] = _setting(sha256_file(best), imgsz, processor(), "torch")
         for split in (split for split in splits if split in dataset.splits):
             common = (dataset_yaml, split, imgsz, Path(folder))
             floating = load_detector(best)
             use_names(floating, dataset.names)
-            document["float"][split] = evaluate_square(floating, *common, f"evaluate_int8: {split}, float")
+            document["float"][split], _ = evaluate_square(floating, *common, f"evaluate_int8: {split}, float")
             stand_in = load_detector(best)
             stand_in.model = as_module(interpreters, metadata)
-            document[split] = evaluate_square(stand_in, *common, f"evaluate_int8: {split}, int8")
+            label = f"evaluate_int8: {split}, int8, {kernels} kernels"
+            document[split], matches[split] = evaluate_square(stand_in, *common, label, batch=max(BATCH, threads))
             document["difference"][split] = difference(document[split], document["float"][split])
             for kind, metrics in (("float", document["float"][split]), ("int8", document[split])):
                 print(f"evaluate_int8: {split}, {kind}: {summary(metrics)}", file=sys.stderr, flush=True)
-    return document
+    return document, matches
 
 
 def as_module(interpreters: Int8Model, metadata: Mapping[str, Any]) -> nn.Module:
@@ -189,12 +195,14 @@ def _setting(digest: str, imgsz: int, device: str, runtime: str) -> dict[str, An
 
 
 def evaluate_square(
-    detector: Any, dataset_yaml: Path, split: str, imgsz: int, folder: Path, label: str
-) -> dict[str, Any]:
+    detector: Any, dataset_yaml: Path, split: str, imgsz: int, folder: Path, label: str, batch: int = BATCH
+) -> tuple[dict[str, Any], Matches]:
     """Evaluate a ``YOLO`` on whole letterboxed images, on the CPU, with a progress line.
 
+    All images have one shape, so that the result does not depend on ``batch``.
+
     Returns:
-        The entry of one split of ``metrics.schema.json``.
+        The entry of one split of ``metrics.schema.json``, and what each image contributed.
     """
     steps: list[Iterator[int]] = []
 
@@ -206,6 +214,15 @@ def evaluate_square(
     detector.add_callback("on_val_start", start)
     detector.add_callback("on_val_batch_end", lambda _: next(steps[0], None))
     metrics, validator = validate(
-        detector, dataset_yaml, split, folder, imgsz=imgsz, rect=False, device="cpu", plots=False
+        detector,
+        dataset_yaml,
+        split,
+        folder,
+        validator=recording_validator(),
+        imgsz=imgsz,
+        rect=False,
+        device="cpu",
+        plots=False,
+        batch=batch,
     )
-    return split_metrics(metrics, validator.names, validator.seen)
+    return split_metrics(metrics, validator.names, validator.seen), validator.evidence.matches()

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 
 LOWEST, HIGHEST = -128, 127
 
+REFERENCE = "reference"
+
+KERNELS = {REFERENCE: "BUILTIN_REF", "optimised": "AUTO"}
+"""Kernels by their name in the configuration, and LiteRT's name of the resolver.
+
+The reference kernels are those whose output Arm demands of Vela and the NPU bit for bit, by Vela's README, and LiteRT
+Micro computes the same; whether a device does is not measured here. The optimised ones (XNNPACK where it has one) round
+otherwise.
+"""
+
 
 def quantise(values: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
     """Return ``values`` as int8, rounded half away from zero and clipped to -128 … 127.
@@ -40,22 +50,21 @@ def dequantise(values: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
 class Int8Model:
     """An int8 model with several interpreters of one thread each, for the images of a batch in parallel.
 
-    The kernels are LiteRT's own (XNNPACK where it has one): where they round differently from an NPU is not measured.
-
     Args:
         path: the ``.tflite`` file, before Vela.
         metadata: its ``metadata.json``.
-        threads: interpreters, at most one per processor and per image of a batch.
+        threads: interpreters, at most one per processor.
+        kernels: one of `KERNELS`.
 
     Raises:
         EvoError: the file is missing or damaged, or metadata.json describes another model.
     """
 
-    def __init__(self, path: Path, metadata: Mapping[str, Any], threads: int):
+    def __init__(self, path: Path, metadata: Mapping[str, Any], threads: int, kernels: str = REFERENCE):
         self.path, self.threads = Path(path), threads
         self._interpreters: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for _ in range(threads):
-            self._interpreters.put(_open(self.path))
+            self._interpreters.put(_open(self.path, kernels))
         interpreter = self._interpreters.get()
         inputs = [_Port(details) for details in interpreter.get_input_details()]
         if len(inputs) != 1:
@@ -146,13 +155,14 @@ class _Port:
         self.scale, self.zero_point = float(details["quantization"][0]), int(details["quantization"][1])
 
 
-def _open(path: Path) -> Any:
-    from ai_edge_litert.interpreter import Interpreter
+def _open(path: Path, kernels: str) -> Any:
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     if not path.is_file():
         raise EvoError("model not found", where=path.resolve(), hint="run the rule `export_int8` first")
     try:
-        interpreter = Interpreter(model_path=str(path), num_threads=1)
+        resolver = getattr(OpResolverType, KERNELS[kernels])
+        interpreter = Interpreter(model_path=str(path), num_threads=1, experimental_op_resolver_type=resolver)
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise EvoError(

@@ -16,6 +16,7 @@ from ..errors import EvoError
 from ..files import sha256_file
 from .curves import recorder, split_curves
 from .detector import load_detector, use_names
+from .matches import Matches
 from .metrics import split_metrics
 
 BATCH = 16
@@ -29,7 +30,7 @@ def evaluate(
     splits: Iterable[str],
     arguments: Mapping[str, Any],
     folder: Path,
-) -> tuple[dict[str, Any], dict[str, Any]]:
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Matches]]:
     """Evaluate ``best`` on those of ``splits`` that the dataset has; plots go to ``folder/plots/{split}/``.
 
     The figures are those of ``yolo val model=best.pt data=… split=…``: the image size is the checkpoint's, batch and
@@ -44,7 +45,7 @@ def evaluate(
         folder: nothing is written outside of it.
 
     Returns:
-        Documents of ``metrics.schema.json`` and of ``curves.schema.json``.
+        Documents of ``metrics.schema.json`` and of ``curves.schema.json``, and what each image contributed, by split.
 
     Raises:
         EvoError: the weights cannot be evaluated, or the GPU is out of memory.
@@ -54,14 +55,20 @@ def evaluate(
     check_classes(load_detector(best), dataset.names, best)
     placement = {key: arguments[key] for key in ("device", "workers") if arguments.get(key) is not None}
     document: dict[str, Any] = {}
+    matches: dict[str, Matches] = {}
     curves: dict[str, Any] = {"weights_sha256": sha256_file(best)}
     for split in (split for split in splits if split in dataset.splits):
         print(f"evaluate: {split} …", file=sys.stderr, flush=True)
         plots = Path(folder) / "plots" / split
-        document[split], curves[split], used = _evaluate_split(best, dataset, dataset_yaml, split, placement, plots)
-        document["evaluation"] = {"weights_sha256": curves["weights_sha256"], **used}
+        validator, metrics = _evaluate_split(best, dataset, dataset_yaml, split, placement, plots)
+        document[split] = split_metrics(metrics, validator.names, validator.seen)
+        curves[split] = split_curves(
+            metrics, validator.confident.matrix, validator.names, validator.samples, Path(dataset_yaml).parent
+        )
+        matches[split] = validator.evidence.matches()
+        document["evaluation"] = {"weights_sha256": curves["weights_sha256"], **_used(validator)}
         print(f"evaluate: {split}: {summary(document[split])}", file=sys.stderr, flush=True)
-    return document, curves
+    return document, curves, matches
 
 
 def summary(metrics: Mapping[str, Any]) -> str:
@@ -87,10 +94,9 @@ def check_classes(detector: Any, names: Sequence[str], best: Path) -> None:
 
 def _evaluate_split(
     best: Path, dataset: Dataset, dataset_yaml: Path, split: str, placement: Mapping[str, Any], plots: Path
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Return the metrics of one split, its curves, and what was used to measure them."""
+) -> tuple[Any, Any]:
+    """Return the validator after the evaluation of one split, and its metrics."""
     import torch
-    import ultralytics
 
     detector = load_detector(best)
     use_names(detector, dataset.names)
@@ -106,17 +112,21 @@ def _evaluate_split(
             where=best,
             hint="free some, or set train.device: cpu",
         ) from error
+    return validator, metrics
+
+
+def _used(validator: Any) -> dict[str, Any]:
+    """Return what a split was measured with."""
+    import torch
+    import ultralytics
+
     device = validator.device
-    used = {
+    return {
         "imgsz": int(validator.args.imgsz),
         "batch": int(validator.args.batch),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
         "versions": {"torch": torch.__version__, "ultralytics": ultralytics.__version__},
     }
-    curves = split_curves(
-        metrics, validator.confident.matrix, validator.names, validator.samples, Path(dataset_yaml).parent
-    )
-    return split_metrics(metrics, validator.names, validator.seen), curves, used
 
 
 def validate(detector: Any, dataset_yaml: Path, split: str, folder: Path, **arguments: Any) -> tuple[Any, Any]:
@@ -138,10 +148,9 @@ def validate(detector: Any, dataset_yaml: Path, split: str, folder: Path, **argu
         metrics = detector.val(
             data=str(Path(dataset_yaml).resolve()),
             split=split,
-            batch=BATCH,
             save_dir=str(Path(folder).resolve()),
             save_json=False,
-            **arguments,
+            **{"batch": BATCH, **arguments},
         )
     (validator,) = seen
     return metrics, validator

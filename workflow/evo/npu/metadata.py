@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import sha256_file
+from .cpu_fallback import cpu_fallback
 from .export import Exported
 from .flatbuffer import Tensor, io
 
@@ -67,6 +68,7 @@ def describe(
         "activations": activations,
         "folded": {"leaky_relu": exported.fold.folded, "requantised": exported.fold.requantised},
         "float_operators": exported.float_operators(),
+        "cpu_fallback": cpu_fallback(path),
     }
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from ..evaluation.bootstrap import Resampled
-from ..layout import SessionLayout
+from ..errors import EvoError
+from ..evaluation.bootstrap import Resampled, resample
+from ..evaluation.matches import Matches, read_matches
+from ..layout import VariantLayout
+from ..text.facts import Fact, fact
 from .candidates import Resamples, interval_document
 from .summary import VariantSummary
 
@@ -63,6 +67,38 @@ def _accuracy(variant: VariantSummary, kind: str, split: str) -> Any:
     return getattr(variant, {"int8": "int8_", "float": ""}[kind] + split)
 
 
-def read_accuracies(session: SessionLayout, variants: Sequence[VariantSummary]) -> Accuracies:
-    """Return the accuracies of the complete variants, resampled from the evidence that there is of them."""
-    return Accuracies()
+def read_accuracies(root: Path, variants: Iterable[VariantSummary]) -> tuple[Accuracies, list[Fact]]:
+    """Return the accuracies of the complete variants, resampled from the evidence that there is of them.
+
+    Args:
+        root: the session's folder.
+        variants: of the session.
+
+    Returns:
+        The accuracies, and what is wrong with evidence that cannot be read.
+    """
+    problems: list[Fact] = []
+    evidence: dict[tuple[str, str], dict[str, list[Matches]]] = {}
+    for variant in variants:
+        for kind, (path, weights) in _evidence(root, variant).items():
+            try:
+                splits = read_matches(path, weights) if variant.done and weights else None
+            except EvoError as error:
+                problems.append(fact("quoted", text=str(error)))
+                continue
+            for split, matches in (splits or {}).items():
+                evidence.setdefault((kind, split), {}).setdefault(variant.first, []).append(matches)
+    found = {}
+    for (kind, split), groups in evidence.items():
+        for metric, resamples in zip(METRICS, resample(groups), strict=True):
+            found[kind, split, metric] = resamples
+    return Accuracies(found), problems
+
+
+def _evidence(root: Path, variant: VariantSummary) -> dict[str, tuple[Path, str | None]]:
+    """Return the file of evidence of each kind, and the SHA-256 of the weights that it has to be of."""
+    layout = VariantLayout(root, variant.name)
+    return {
+        "int8": (layout.matches_int8, variant.int8_sha256 if variant.document["int8"] else None),
+        "float": (layout.matches, variant.evaluated_weights),
+    }

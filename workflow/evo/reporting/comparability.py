@@ -17,6 +17,7 @@ EQUAL: dict[str, Callable[[VariantSummary], Any]] = {
     "different_optimizers": lambda v: v.training.arguments.get("optimizer"),
     "different_nominal_batches": lambda v: v.training.arguments.get("nbs"),
     "different_hosts": lambda v: v.host,
+    "different_kernels": lambda v: v.kernels,
     "different_calibrations": lambda v: v.calibration,
 }
 """What has to be equal for finished variants to compare, by the code of the warning for a difference."""

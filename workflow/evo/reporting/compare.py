@@ -32,7 +32,7 @@ def compare(session: Session, summaries: Iterable[Mapping[str, Any]] = ()) -> di
     variants = [VariantSummary(document) for document in documents]
     dataset, dataset_problem = read_if_there(session.layout.fingerprint, "fingerprint")
     environment, environment_problem = read_if_there(session.layout.environment, "environment")
-    accuracies = read_accuracies(session.layout, variants)
+    accuracies, damaged = read_accuracies(session.root, variants)
     decided = decisions(variants, session.npu.boards, session.goal, accuracies.of("int8"))
     board = session.goal.board
     problems = [fact("quoted", text=problem) for problem in (dataset_problem, environment_problem) if problem]
@@ -52,5 +52,5 @@ def compare(session: Session, summaries: Iterable[Mapping[str, Any]] = ()) -> di
         "variants": documents,
         "criteria": criteria(variants, board),
         "incidents": [{"variant": v.name, **incident} for v in variants for incident in v.document["incidents"]],
-        "warnings": [found.document() for found in [*problems, *warnings(variants, session.npu.boards)]],
+        "warnings": [found.document() for found in [*problems, *damaged, *warnings(variants, session.npu.boards)]],
     }

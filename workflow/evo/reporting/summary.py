@@ -241,6 +241,11 @@ class VariantSummary:
         return self.document["export"]["calibration"] if self.document["export"] else None
 
     @property
+    def kernels(self) -> str | None:
+        """Kernels that the int8 accuracy was measured with."""
+        return self.document["int8"]["evaluation"]["kernels"] if self.document["int8"] else None
+
+    @property
     def int8_sha256(self) -> str | None:
         return self.document["export"]["sha256"] if self.document["export"] else None
 

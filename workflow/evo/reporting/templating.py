@@ -51,6 +51,7 @@ def _filters(language: Language) -> dict[str, Callable[..., Any]]:
         "verdict": misses.verdict,
         "shortfalls": misses.shortfalls,
         "bound": _bound,
+        "kernels": _kernels,
         "winners": _winners,
     }
     return {
@@ -71,6 +72,11 @@ def _figure(value: Any, figure: str | None, language: Language = ENGLISH) -> Any
 def _bound(found: tuple[str, float], language: Language = ENGLISH) -> str:
     """Return what bounds most cycles, ``(kind, share)``, in words."""
     return sentence(fact(f"bound_{found[0]}"), language)
+
+
+def _kernels(name: str, language: Language = ENGLISH) -> str:
+    """Return what it means that an int8 accuracy is that of these kernels."""
+    return sentence(fact(f"kernels_{name}"), language)
 
 
 def _winners(criterion: Mapping[str, Any], language: Language = ENGLISH) -> str:

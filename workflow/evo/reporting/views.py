@@ -50,6 +50,7 @@ def views(summary: Mapping[str, Any]) -> dict[str, Any]:
         "presets": list(dict.fromkeys((row["board"], wording.preset(row["facts"])) for row in placed)),
         "left": [row for row in placed if row["facts"]["cpu_operators"]],
         "quantised": [v.document for v in shown if v.document["int8"]],
+        "kernels": list(dict.fromkeys(v.kernels for v in shown if v.kernels)),
         "int8_classes": _int8_classes(shown),
         "finished": [v.document for v in finished],
         "trained": [v.document for v in variants if v.done],

@@ -217,7 +217,7 @@ STAGES = (
         schema="metrics_int8",
         label="int8",
         letter="i",
-        params="evaluate.splits, an evaluated split, the class names or the code of the evaluation changed",
+        params="evaluate.splits, an evaluated split, the class names, npu.kernels or the code of the evaluation changed",
     ),
     Stage(
         "bundle_deploy",

@@ -47,7 +47,8 @@ def export_identity(session: Session, data: DatasetHashes) -> str:
 
 def evaluation_identity(session: Session, data: DatasetHashes, rule: str) -> str:
     """Return a hash of what the results of ``evaluate`` or ``evaluate_int8`` depend on besides the weights."""
-    return sha256_json({"data": data.of(session.splits), "code": code_of(rule)})
+    kernels = {"kernels": session.npu.kernels} if rule == "evaluate_int8" else {}
+    return sha256_json({"data": data.of(session.splits), "code": code_of(rule), **kernels})
 
 
 def is_made_of(path: Path, identity: str, key: str = "made_of") -> bool:
@@ -62,10 +63,11 @@ def is_made_of(path: Path, identity: str, key: str = "made_of") -> bool:
 def report_identity(session: Session) -> dict[str, Any]:
     """Return what the reports depend on besides the results and their code: boards, gates and the language."""
     settings = asdict(session.npu)
-    del settings["time_limit"], settings["calibration_images"]
+    del settings["time_limit"], settings["calibration_images"], settings["kernels"], settings["measurements"]
     catalogue = catalogue_file(session.language)
     return {
         **settings,
+        "ship": asdict(session.goal),
         "language": session.language,
         "texts": sha256_file(catalogue) if catalogue.is_file() else None,
     }

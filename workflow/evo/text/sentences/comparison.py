@@ -65,9 +65,7 @@ HEADLINE = {
 COMPARABILITY = {
     "same_network": says("%(variants)s are the same network."),
     "different_data": says("The variants were trained on different data: their results are not one experiment."),
-    "different_seeds": says(
-        "The first replicates of the variants were trained with different seeds: their results are not one experiment."
-    ),
+    "different_seeds": says("The variants were trained with different seeds: their results are not one experiment."),
     "different_epochs": says(
         "The variants were trained for different numbers of epochs: their results are not one experiment."
     ),
@@ -85,6 +83,9 @@ COMPARABILITY = {
     ),
     "different_calibrations": says(
         "The variants were calibrated on different samples: their int8 accuracies are not comparable."
+    ),
+    "different_kernels": says(
+        "The variants were evaluated in int8 with different kernels: their int8 accuracies are not comparable."
     ),
     "different_compilations": says(
         "The variants were compiled with different settings for %(board)s: Vela's estimates are not comparable."

@@ -9,6 +9,15 @@ SENTENCES = {
     "float_read_before_quantised": says("its result is read before it is quantised, so it cannot be folded"),
     "float_conversion": says("it converts for an operator in floating point"),
     "float_no_integer_form": says("the quantiser has no integer form of it"),
+    # What the int8 accuracy is measured with, by `workflow.evo.evaluation.interpreter.KERNELS`.
+    "kernels_reference": says(
+        "Accuracy in int8 is that of LiteRT's reference kernels, which by Vela's README the output of the compiler is "
+        "tested against bit for bit; that a device computes the same was not measured here."
+    ),
+    "kernels_optimised": says(
+        "Accuracy in int8 is that of LiteRT's optimised kernels, which are faster and round differently from the "
+        "reference kernels that the compiler is tested against (npu.kernels)."
+    ),
     # Gates that a board misses, `missed_` and the kind of the miss (`workflow.evo.npu.gates`).
     "missed_operators": says(
         "%(found)s of the operators on the NPU, required: %(limit)s %%", found="percent", limit="number"
