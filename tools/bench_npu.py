@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--split", default="val", help="split to evaluate (default: %(default)s)")
     parser.add_argument("--imgsz", type=int, default=256, help="default: %(default)s")
     parser.add_argument("--epochs", type=int, default=12, help="default: %(default)s")
-    parser.add_argument("--board", default="ethos-u55-128", choices=board_names(), help="default: %(default)s")
+    parser.add_argument("--board", default="preset-u55-128", choices=board_names(), help="default: %(default)s")
     parser.add_argument(
         "--model",
         action="append",

@@ -29,7 +29,7 @@ SEED_NOISE = 0.03  # of map50_95 on this small test split, one seed against anot
 
 INT8_LOSS = {"level4_relu": 0.005, "level4_leaky": 0.010}
 LATENCY_SHARE = {"level4_relu": 0.40, "level4_leaky": 0.46}  # LeakyReLU is looked up, ReLU costs nothing on this NPU
-BOARD = "ethos-u55-256"
+BOARD = "preset-u55-256"
 
 TRAIN_PLAINLY = """
 import json, sys

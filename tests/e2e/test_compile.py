@@ -70,13 +70,13 @@ def test_a_detector_runs_on_every_board_as_a_whole(model, tmp_path, name):
 
 
 def test_compiling_again_gives_the_same_bytes(model, tmp_path):
-    board = load_board("ethos-u55-256")
+    board = load_board("preset-u55-256")
     first, second = (compile_model(model, board, tmp_path / name, 120).path for name in ("a", "b"))
     assert sha256_file(first) == sha256_file(second)
 
 
 def test_an_island_on_the_cpu_is_reported_by_name_and_reason(tmp_path):
-    source, board = vela_models.with_island(tmp_path / "island.tflite"), load_board("ethos-u55-256")
+    source, board = vela_models.with_island(tmp_path / "island.tflite"), load_board("preset-u55-256")
     document = assess(source, compile_model(source, board, tmp_path / "out", 120), board)
     assert (document["ops_percent"], document["npu_blobs"]) == (pytest.approx(40), 2)
     assert document["macs_percent"] == 100.0
@@ -94,9 +94,9 @@ def test_an_island_on_the_cpu_is_reported_by_name_and_reason(tmp_path):
 @pytest.fixture
 def place(tmp_path, model) -> Path:
     """A working directory whose session has an exported model, and a second board file of one's own."""
-    own = {**yaml.safe_load((BOARDS / "ethos-u55-256.yaml").read_text()), "sram_kib": 1, "platform": "my board"}
+    own = {**yaml.safe_load((BOARDS / "preset-u55-256.yaml").read_text()), "sram_kib": 1, "platform": "my board"}
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(own))
-    config = {**TINY, "grid": {"levels": [4], "activations": ["leaky"]}, "npu": {"boards": ["ethos-u55-256"]}}
+    config = {**TINY, "grid": {"levels": [4], "activations": ["leaky"]}, "npu": {"boards": ["preset-u55-256"]}}
     (tmp_path / "session.yaml").write_text(yaml.safe_dump(config))
     target = tmp_path / "results" / "tiny" / VARIANT / "npu" / "model_int8.tflite"
     target.parent.mkdir(parents=True)
@@ -110,9 +110,9 @@ def script(place: Path, board: str, variant: str = VARIANT) -> subprocess.Comple
 
 
 def test_the_script_writes_its_three_files(place):
-    done = script(place, "ethos-u55-256")
+    done = script(place, "preset-u55-256")
     assert done.returncode == 0, done.stderr
-    folder = place / "results" / "tiny" / VARIANT / "npu" / "ethos-u55-256"
+    folder = place / "results" / "tiny" / VARIANT / "npu" / "preset-u55-256"
     assert sorted(path.name for path in folder.iterdir()) == [
         "compatibility.json", "model_int8_vela.tflite", "operators.csv",
     ]  # fmt: skip
@@ -121,7 +121,9 @@ def test_the_script_writes_its_three_files(place):
     with (folder / "operators.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert sum(int(row["estimated_cycles"]) for row in rows) == document["estimate"]["cycles"]
-    assert f"{VARIANT}: ethos-u55-256: 100.0 % of {document['operators']['source']} operators on the NPU" in done.stderr
+    assert (
+        f"{VARIANT}: preset-u55-256: 100.0 % of {document['operators']['source']} operators on the NPU" in done.stderr
+    )
     assert "by the estimate of Vela" in done.stderr
     assert "warning" not in done.stderr
 
@@ -137,8 +139,8 @@ def test_a_board_of_ones_own_that_is_too_small_is_a_warning(place):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("ethos-u55-265",), "error: board: unknown board 'ethos-u55-265' — did you mean 'ethos-u55-256'?"),
-        (("ethos-u55-256", "level4_relu"), "error: session tiny: unknown variant 'level4_relu'"),
+        (("ethos-u55-265",), "error: board: unknown board 'ethos-u55-265' — did you mean 'preset-u55-256'?"),
+        (("preset-u55-256", "level4_relu"), "error: session tiny: unknown variant 'level4_relu'"),
     ],
 )
 def test_a_wrong_name_is_one_line_and_exit_code_2(place, arguments, expected):
@@ -151,7 +153,7 @@ def test_a_wrong_name_is_one_line_and_exit_code_2(place, arguments, expected):
 def test_a_damaged_model_is_one_line_and_exit_code_1(place):
     model = place / "results" / "tiny" / VARIANT / "npu" / "model_int8.tflite"
     model.write_bytes(model.read_bytes()[:100_000])
-    done = script(place, "ethos-u55-256")
+    done = script(place, "preset-u55-256")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(f"error: {model}: Vela ")
-    assert not (model.parent / "ethos-u55-256").exists()
+    assert not (model.parent / "preset-u55-256").exists()

@@ -29,7 +29,7 @@ from workflow.evo.host import ultralytics_env
 from workflow.evo.models.definition import load_definition
 from workflow.evo.npu.export import feature_maps
 
-BOARD = "ethos-u55-256"
+BOARD = "preset-u55-256"
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -97,7 +97,7 @@ def test_a_session_that_is_only_checked_shows_its_networks_and_proofs_but_no_win
     assert 'id="criteria"' not in html
     assert "the file says 80 classes, the dataset 3" in html
     assert "ReLU 27" in markdown
-    assert "| level2_relu | ethos-u55-256 | untrained | 179 of 179, 100.0 % |" in markdown
+    assert "| level2_relu | preset-u55-256 | untrained | 179 of 179, 100.0 % |" in markdown
     assert 'id="int8"' not in html
     assert_tables_are_whole(markdown)
 
@@ -268,7 +268,7 @@ def test_one_variant_alone_is_not_ranked(tmp_path):
     html, markdown = render(session, curves=True)
     page = Page(html)
     assert (
-        "level2_relu reaches mAP50-95 0.400 on val (0.395 in int8 and estimated latency 4.27 ms on ethos-u55-256 "
+        "level2_relu reaches mAP50-95 0.400 on val (0.395 in int8 and estimated latency 4.27 ms on preset-u55-256 "
         "(Vela)); no other variant is evaluated, so there is no ranking." in page.text
     )
     assert "It is the only complete variant that passes the gates" in page.text

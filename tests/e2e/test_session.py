@@ -15,7 +15,7 @@ from tests.conftest import ROOT, Workspace, environment, error_lines, run_script
 from tests.witness import Witness
 from workflow.evo.files import read_json
 
-BOARD = "ethos-u55-256"
+BOARD = "preset-u55-256"
 
 
 @pytest.fixture(scope="module")
@@ -171,14 +171,14 @@ def test_what_changes_no_weights_and_no_page_plans_nothing(done):
 
 
 @pytest.mark.parametrize(
-    "changes", [["npu={boards: [ethos-u85-256]}", "train={lr0: 0.02}"], ["digits={seed: 1}"]], ids=["recipe", "data"]
+    "changes", [["npu={boards: [preset-u85-256]}", "train={lr0: 0.02}"], ["digits={seed: 1}"]], ids=["recipe", "data"]
 )
 def test_another_recipe_and_other_data_plan_every_training(done, changes):
     assert trained(done, "--config", *changes) == {"level2_relu", "mine"}
 
 
 def test_another_board_compiles_and_trains_nothing(done):
-    planned = done.planned("--config", "npu={boards: [ethos-u85-256]}")
+    planned = done.planned("--config", "npu={boards: [preset-u85-256]}")
     assert len(planned["compile_npu"]) == 2 and not {"train", "preflight_npu"} & set(planned)
 
 
@@ -198,7 +198,7 @@ def test_a_missed_gate_fails_the_check_and_refuses_the_training(done):
     train = run_script("train", "--config", done.config, "strict.yaml", "--variant", "mine", folder=done.folder)
     assert train.returncode == 2
     (error,) = error_lines(train.stderr)
-    assert "npu: mine misses a gate: ethos-u55-256: " in error
+    assert "npu: mine misses a gate: preset-u55-256: " in error
     assert done.snakemake("check").returncode == 0
 
 

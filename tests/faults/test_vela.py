@@ -14,7 +14,7 @@ from workflow.evo.errors import EvoError, UserError
 from workflow.evo.npu.compatibility import assess
 from workflow.evo.npu.vela import compile_model
 
-BOARD = load_board("ethos-u55-256")
+BOARD = load_board("preset-u55-256")
 TIMEOUT_S = 60
 
 
@@ -25,7 +25,7 @@ def model(tmp_path) -> Path:
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    return tmp_path / "ethos-u55-256"
+    return tmp_path / "preset-u55-256"
 
 
 def failure(model: Path, folder: Path, kind: type[EvoError] = EvoError, board=BOARD) -> str:
@@ -41,7 +41,7 @@ def test_a_truncated_model_is_one_line_and_nothing_is_left_behind(model, folder)
     content = model.read_bytes()
     model.write_bytes(content[: len(content) // 2])
     message = failure(model, folder)
-    assert message.startswith(f"{model}: Vela crashed for ethos-u55-256 (SIGSEGV) — the model is probably damaged")
+    assert message.startswith(f"{model}: Vela crashed for preset-u55-256 (SIGSEGV) — the model is probably damaged")
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_truncated_model_is_one_line_and_nothing_is_left_behind(model, folder)
 def test_a_file_that_is_no_model_gives_velas_own_words(model, folder, content, said, capfd):
     model.write_bytes(content)
     message = failure(model, folder)
-    assert message.startswith(f"{model}: Vela failed for ethos-u55-256 with exit code 1 (")
+    assert message.startswith(f"{model}: Vela failed for preset-u55-256 with exit code 1 (")
     assert said in message
     assert "vela: Traceback" in capfd.readouterr().err
 
@@ -58,7 +58,7 @@ def test_a_file_that_is_no_model_gives_velas_own_words(model, folder, content, s
 def test_a_memory_mode_that_the_system_cannot_have_is_refused(model, folder):
     board = replace(BOARD, memory_mode="Dedicated_Sram_384KB")
     message = failure(model, folder, UserError, board)
-    assert message.startswith("board ethos-u55-256: Vela refuses the settings of the board (")
+    assert message.startswith("board preset-u55-256: Vela refuses the settings of the board (")
     assert "arena_mem_area=OffChipFlash" in message
 
 

@@ -21,7 +21,7 @@ from workflow.evo.text.facts import fact
 from workflow.evo.text.language import Language
 
 KOREAN = Language("ko")
-BOARD = "ethos-u55-256"
+BOARD = "preset-u55-256"
 HALVED = fact(
     "batch_halved",
     what=fact("memory_out"),

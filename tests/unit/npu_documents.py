@@ -111,7 +111,7 @@ def metrics_int8(
 def compatibility(source_sha256: str, compiled_sha256: str, **changes: Any) -> dict[str, Any]:
     """Return a compatibility.json without its ``schema_version``; ``changes`` replace keys."""
     return {
-        "board": "ethos-u55-256",
+        "board": "preset-u55-256",
         "accelerator": "ethos-u55-256",
         "ops_percent": 100.0,
         "macs_percent": 100.0,
@@ -127,6 +127,7 @@ def compatibility(source_sha256: str, compiled_sha256: str, **changes: Any) -> d
             "cycles": 2_451_917,
             "latency_ms": 4.903834,
             "covers_all_operators": True,
+            "assumed": [],
             "bound_by": {"npu": 2_000_000, "sram": 451_917, "dram": 0, "flash": 0},
         },
         "memory": {

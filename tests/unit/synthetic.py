@@ -17,7 +17,7 @@ from workflow.evo.text.facts import fact
 CLASSES = ("red cell", "white cell", "platelet")
 ACTIVATIONS = {"relu": "ReLU", "leaky": "LeakyReLU(0.1)", "silu": "SiLU", None: "SiLU"}
 OPERATORS = {"ReLU": "relu", "LeakyReLU(0.1)": "leaky_relu", "SiLU": "silu"}
-NPU = NpuSettings(("ethos-u55-256",), "fail", None, None, 128, "reference", None, 600)
+NPU = NpuSettings(("preset-u55-256",), "fail", None, None, 128, "reference", None, 600)
 SITES = {"backbone": 27, "neck": 18, "detect": 12}
 
 
@@ -288,6 +288,7 @@ def compatibility(
             "cycles": None if nothing else cycles,
             "latency_ms": None if nothing else cycles / 500e3,
             "covers_all_operators": not left,
+            "assumed": [],
             "bound_by": None if nothing else {**dict.fromkeys(("npu", "sram", "dram", "flash"), 0), bound: cycles},
         },
         "memory": {

@@ -19,7 +19,7 @@ from workflow.evo.errors import EvoError, UserError
 from workflow.evo.evaluation.interpreter import quantise
 from workflow.evo.files import sha256_file, write_json
 
-BOARD = "ethos-u55-256"
+BOARD = "preset-u55-256"
 HOSTILE = (
     'quote " and \\ backslash',
     'line\nbreak\r\n#error "out"',

@@ -153,7 +153,7 @@ def test_text_for_a_number_in_a_file_is_refused():
         ({"grid": {"level": [2]}}, "unknown key 'grid.level', did you mean 'levels'?"),
         ({"digits": {"sise": 96}}, "unknown key 'digits.sise', did you mean 'size'?"),
         ({1: 2}, "unknown key '1', valid: session, data"),
-        ({"npu": {"boards": ["ethos-u55-265"]}}, "did you mean 'ethos-u55-256'?"),
+        ({"npu": {"boards": ["ethos-u55-265"]}}, "did you mean 'preset-u55-256'?"),
         ({"npu": {"calibration_images": 1}}, "'npu.calibration_images'"),
         ({"npu": {"gate": "fial"}}, "did you mean 'fail'?"),
         ({"data": "nowhere/data.yaml"}, "nowhere/data.yaml"),
@@ -369,8 +369,8 @@ def test_the_goal_is_for_a_board_of_the_session():
     assert load_session({}).goal.board == load_session({}).npu.boards[0]
     assert not load_session({}).goal.stated
     assert load_session({"ship": {"objective": "latency"}}).goal.stated
-    with pytest.raises(UserError, match=r"ship\.board.*board 'ethos-u65-512' is not in npu\.boards"):
-        load_session({"ship": {"board": "ethos-u65-512"}})
+    with pytest.raises(UserError, match=r"ship\.board.*board 'preset-u65-512' is not in npu\.boards"):
+        load_session({"ship": {"board": "preset-u65-512"}})
 
 
 def test_measurements_are_a_file_that_exists(tmp_path, monkeypatch):

@@ -28,8 +28,8 @@ def board(ops=100.0, latency=10.0, **memory):
 
 def check(facts):
     return {
-        "boards": {"ethos-u55-256": facts},
-        "failed": {"ethos-u65-256": fact("quoted", text="Vela crashed").document()},
+        "boards": {"preset-u55-256": facts},
+        "failed": {"preset-u65-256": fact("quoted", text="Vela crashed").document()},
     }
 
 
@@ -59,8 +59,8 @@ def test_each_level_has_the_target_of_the_first_session(level, activation, targe
     variant = Variant("v", Path("x.yaml"), level, activation)
     assert missed(variant, board(ops=target)) == []
     found = missed(variant, board(ops=target - 0.1))
-    assert found == [{"board": "ethos-u55-256", "kind": "operators", "found": target - 0.1, "limit": target}]
-    assert said(found) == [f"ethos-u55-256: {target - 0.1:.1f} % of the operators on the NPU, required: {target} %"]
+    assert found == [{"board": "preset-u55-256", "kind": "operators", "found": target - 0.1, "limit": target}]
+    assert said(found) == [f"preset-u55-256: {target - 0.1:.1f} % of the operators on the NPU, required: {target} %"]
 
 
 def test_the_reference_and_further_models_have_a_limit_only_when_one_is_set():
@@ -71,7 +71,7 @@ def test_the_reference_and_further_models_have_a_limit_only_when_one_is_set():
 
 def test_latency_is_named_as_an_estimate():
     assert said(missed(facts=board(latency=10.01), max_latency_ms=10.0)) == [
-        "ethos-u55-256: estimated latency 10.01 ms (Vela), limit: 10 ms"
+        "preset-u55-256: estimated latency 10.01 ms (Vela), limit: 10 ms"
     ]
     assert missed(facts=board(latency=10.0), max_latency_ms=10.0) == []
 
@@ -79,7 +79,7 @@ def test_latency_is_named_as_an_estimate():
 @pytest.mark.parametrize(("kind", "name"), [("sram", "SRAM"), ("flash", "flash"), ("dram", "DRAM")])
 def test_memory_that_does_not_fit_is_named_with_both_figures(kind, name):
     facts = board(**{kind: {"used_kib": 11107.0, "budget_kib": 1126.0, "fits": False}})
-    assert said(missed(facts=facts)) == [f"ethos-u55-256: 11,107 KiB of {name}, the board has 1,126 KiB"]
+    assert said(missed(facts=facts)) == [f"preset-u55-256: 11,107 KiB of {name}, the board has 1,126 KiB"]
     facts = board(**{kind: {"budget_kib": None, "fits": None}})
     assert missed(facts=facts) == []
 
@@ -92,29 +92,29 @@ def test_warn_only_reports():
 
 def test_a_missed_gate_refuses_the_variant_in_one_line():
     verdict = gate(LEAKY, NPU, check(board(ops=10.0, latency=None)))
-    with pytest.raises(UserError, match=r"npu: level4_leaky misses 2 gates: ethos-u55-256: 10\.0 % of the operators"):
+    with pytest.raises(UserError, match=r"npu: level4_leaky misses 2 gates: preset-u55-256: 10\.0 % of the operators"):
         refuse_missed(LEAKY, verdict)
 
 
 def test_only_the_configured_boards_count():
-    assert missed(boards=("ethos-u55-256",)) == []
-    assert missed(boards=("ethos-u55-256", "ethos-u65-256")) == [
+    assert missed(boards=("preset-u55-256",)) == []
+    assert missed(boards=("preset-u55-256", "preset-u65-256")) == [
         {
-            "board": "ethos-u65-256",
+            "board": "preset-u65-256",
             "kind": "failed",
             "found": {"code": "quoted", "parameters": {"text": "Vela crashed"}},
             "limit": None,
         }
     ]
-    assert said(missed(boards=("ethos-u85-256",))) == ["ethos-u85-256: not compiled yet"]
+    assert said(missed(boards=("preset-u85-256",))) == ["preset-u85-256: not compiled yet"]
 
 
 def test_the_misses_of_one_board_are_its_own_and_unknown_before_the_check():
-    verdict = {"gate": gate(LEAKY, replace(NPU, boards=("ethos-u55-256", "ethos-u65-256")), check(board(ops=10.0)))}
-    assert [miss["kind"] for miss in missed_on(verdict, "ethos-u55-256")] == ["operators"]
-    assert [miss["kind"] for miss in missed_on(verdict, "ethos-u65-256")] == ["failed"]
-    assert missed_on(verdict, "ethos-u85-256") == []
-    assert missed_on(None, "ethos-u55-256") is None
+    verdict = {"gate": gate(LEAKY, replace(NPU, boards=("preset-u55-256", "preset-u65-256")), check(board(ops=10.0)))}
+    assert [miss["kind"] for miss in missed_on(verdict, "preset-u55-256")] == ["operators"]
+    assert [miss["kind"] for miss in missed_on(verdict, "preset-u65-256")] == ["failed"]
+    assert missed_on(verdict, "preset-u85-256") == []
+    assert missed_on(None, "preset-u55-256") is None
 
 
 def test_the_calls_of_a_network_say_which_operators_its_int8_model_has():

@@ -144,5 +144,5 @@ def test_a_memory_that_cannot_be_written_costs_time_only(tmp_path, settled):
 def test_a_board_is_read_once_however_many_variants_there_are():
     board_identity.cache_clear()
     for _ in range(3):
-        board_identity("ethos-u55-256")
+        board_identity("preset-u55-256")
     assert board_identity.cache_info().misses == 1

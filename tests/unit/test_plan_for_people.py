@@ -50,11 +50,11 @@ results/demo/environment.json
     resources: tmpdir=/tmp, gpu=1
 [Tue Nov 24 13:32:40 2026]
 rule compile_npu:
-    output: results/demo/level2_relu/npu/ethos-u55-256/model_int8_vela.tflite
+    output: results/demo/level2_relu/npu/preset-u55-256/model_int8_vela.tflite
     jobid: 5
     reason: Params have changed since last execution: Union of exclusive params before and now across all output: \
 before: {'clock_mhz': 500.0; 1} now: {'clock_mhz': 400.0}
-    wildcards: variant=level2_relu, board=ethos-u55-256
+    wildcards: variant=level2_relu, board=preset-u55-256
 [Tue Nov 24 13:32:40 2026]
 localrule compare_variants:
     output: results/demo/report.html
@@ -125,7 +125,7 @@ def test_a_recorded_dry_run_is_read_with_variants_boards_and_reasons():
     assert train.outputs[1] == "results/demo/level2_relu/train/last.pt"
     assert train.missing == ["best.pt"]
     assert train.causes["Input files updated by another job"] == "results/demo/environment.json"
-    assert compile_npu.board == "ethos-u55-256"
+    assert compile_npu.board == "preset-u55-256"
     assert list(compile_npu.causes) == ["Params have changed since last execution"]
     assert (compare.rule, compare.variant) == ("compare_variants", None)
 

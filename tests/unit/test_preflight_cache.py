@@ -84,7 +84,7 @@ def test_a_board_that_did_not_compile_is_tried_again(tmp_path, document):
     keep(
         tmp_path,
         "KEY",
-        {**document, "failed": {"ethos-u55-256": {"code": "quoted", "parameters": {"text": "no time left"}}}},
+        {**document, "failed": {"preset-u55-256": {"code": "quoted", "parameters": {"text": "no time left"}}}},
     )
     assert find(tmp_path, "KEY", NAME) is None
 

@@ -69,7 +69,7 @@ def test_the_timeline_has_jobs_pauses_and_incidents(session):
     benchmark(session, "check_dataset", 20, begin - 100)
     benchmark(session, "validate_model/level2_relu", 10, begin - 60)
     benchmark(session, "train/level2_relu", 600, begin + 5525)
-    benchmark(session, "compile_npu/level2_relu.ethos-u55-256", 5, begin + 5530)
+    benchmark(session, "compile_npu/level2_relu.preset-u55-256", 5, begin + 5530)
     variants = variants_of(session)
     bars = read_timeline(session.layout.root, variants)
     assert [(bar.row, bar.stage, bar.start - begin, bar.end - begin) for bar in bars] == [

@@ -29,8 +29,8 @@ from workflow.evo.text.facts import sentence
 from workflow.evo.text.wording import kibibytes, latency, percent, placed, signed, used
 
 NAME = "level3_leaky"
-BOARD = "ethos-u55-256"
-SECOND = "ethos-u65-512"
+BOARD = "preset-u55-256"
+SECOND = "preset-u65-512"
 CPU = [
     {"name": "model/softmax|x", "type": "SOFTMAX", "reason": "has no `axis`"},
     {"name": "model/gather", "type": "GATHER", "reason": None},
@@ -93,7 +93,7 @@ def test_what_vela_estimates_stands_apart_and_is_called_an_estimate(session):
     counted, _, estimated = text.partition("| Estimated by Vela, not measured | Trained | Untrained |")
     assert "Cycles" not in counted and "4.27 ms" not in counted
     assert "| Cycles | 2,134,502 | 2,134,502 |\n| Latency | 4.27 ms | 4.27 ms |" in estimated
-    assert "ethos-u55-256, Ethos_U55_High_End_Embedded, Shared_Sram, 500 MHz, Vela 5.2.0" in estimated
+    assert "preset-u55-256, Ethos_U55_High_End_Embedded, Shared_Sram, 500 MHz, Vela 5.2.0" in estimated
 
 
 def test_no_report_says_that_nothing_is_estimated(session):
@@ -132,11 +132,11 @@ def test_a_variant_that_is_only_checked_shows_the_untrained_network(session):
 
 def test_other_boards_of_the_preflight_are_listed_for_a_choice(session):
     write_done(session, NAME, 0.4)
-    write_preflight(session, NAME, boards=[BOARD, "ethos-u85-256"])
+    write_preflight(session, NAME, boards=[BOARD, "preset-u85-256"])
     text = report(session)
     assert "### Other boards, untrained" in text
-    assert "| ethos-u85-256 | 179 of 179, 100.0 % |" in text
-    assert "### ethos-u85-256" not in text
+    assert "| preset-u85-256 | 179 of 179, 100.0 % |" in text
+    assert "### preset-u85-256" not in text
     assert_tables_are_whole(text)
 
 
@@ -165,7 +165,7 @@ def test_an_estimate_without_the_cpu_is_said_to_be_and_wins_nothing(session):
     rewrite(session, boards={BOARD: {"cpu": CPU, "cycles": 1000}})
     summary = compare(session)
     assert sentence(summary["headline"]["fact"]).endswith(
-        "estimated latency 0.00 ms on ethos-u55-256 (Vela), without the operators on the CPU."
+        "estimated latency 0.00 ms on preset-u55-256 (Vela), without the operators on the CPU."
     )
     assert NAME not in criteria(session)["vela_latency_ms"]["variants"]
 
@@ -200,7 +200,7 @@ def test_two_boards_have_two_tables_and_the_first_one_decides(two_boards):
     summary = compare(two_boards)
     assert summary["boards"] == [BOARD, SECOND]
     found = criteria(two_boards)["vela_latency_ms"]
-    assert sentence(found["title"]) == "Lowest estimated latency on ethos-u55-256 (Vela)"
+    assert sentence(found["title"]) == "Lowest estimated latency on preset-u55-256 (Vela)"
     assert (found["variants"], found["value"], found["figure"]) == (["level2_leaky"], 1.6, "latency")
     assert {row["board"] for row in rows(two_boards).values() if row["status"] == "done"} == {BOARD}
     html, markdown = render(two_boards)
@@ -295,7 +295,7 @@ def test_estimates_and_calibrations_of_different_settings_do_not_compare(session
     layout.npu_metadata.write_text(layout.npu_metadata.read_text().replace('"images": 128', '"images": 64'))
     assert said(compare(session)["warnings"]) == [
         "The variants were calibrated on different samples: their int8 accuracies are not comparable.",
-        "The variants were compiled with different settings for ethos-u55-256: Vela's estimates are not comparable.",
+        "The variants were compiled with different settings for preset-u55-256: Vela's estimates are not comparable.",
     ]
 
 

@@ -18,8 +18,8 @@ from workflow.evo.results.stages import BY_RULE, STAGES, VARIANT
 from workflow.evo.text.facts import sentence
 
 NAME = "level3_leaky"
-BOARD = "ethos-u55-256"
-SECOND = "ethos-u65-512"
+BOARD = "preset-u55-256"
+SECOND = "preset-u65-512"
 
 
 @pytest.fixture

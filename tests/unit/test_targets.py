@@ -55,10 +55,10 @@ def test_a_target_of_another_session_is_refused_by_the_name_of_this_one():
 def test_a_board_that_the_session_does_not_have_is_refused_and_the_nearest_named():
     target = "results/s/level2_relu/npu/ethos-u55-257/deploy"
     assert refusal(target) == (
-        f"{target}: no board 'ethos-u55-257' in this session — did you mean 'ethos-u55-256'? Boards are named in "
+        f"{target}: no board 'ethos-u55-257' in this session — did you mean 'preset-u55-256'? Boards are named in "
         "'npu.boards'"
     )
-    assert unknown_targets(session(), ["results/s/level2_relu/npu/ethos-u55-256/deploy"], targets_of) is None
+    assert unknown_targets(session(), ["results/s/level2_relu/npu/preset-u55-256/deploy"], targets_of) is None
 
 
 def test_one_wrong_target_among_good_ones_is_found():

@@ -27,7 +27,7 @@ from workflow.evo.files import read_json, write_json
 from workflow.evo.reporting import page as report_page
 from workflow.evo.reporting.compare import compare
 
-BOARDS = ("ethos-u55-256", "ethos-u65-512")
+BOARDS = ("preset-u55-256", "preset-u65-512")
 SESSIONS = 20
 
 TEXTS = sys.modules[report_page.Language.__module__]

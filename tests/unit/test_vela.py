@@ -21,7 +21,7 @@ from workflow.evo.npu.compatibility import assess
 from workflow.evo.npu.vela import Compiled, compile_model, write_operators_csv
 from workflow.evo.npu.vela_report import CpuOperator, Row, Summary
 
-BOARD = load_board("ethos-u55-256")
+BOARD = load_board("preset-u55-256")
 ROOT = Path(__file__).resolve().parents[2]
 
 SUMMARY = {
@@ -68,7 +68,7 @@ def model(tmp_path) -> Path:
 @pytest.fixture
 def folder(tmp_path) -> Path:
     """The destination, with a file of an earlier run."""
-    folder = tmp_path / "npu" / "ethos-u55-256"
+    folder = tmp_path / "npu" / "preset-u55-256"
     folder.mkdir(parents=True)
     (folder / "model_int8_vela.tflite").write_bytes(b"earlier")
     return folder
@@ -93,7 +93,7 @@ def fake(tmp_path, monkeypatch):
             f'mkdir -p "$out"\n{body}\n'
         )
         script.chmod(0o755)
-        monkeypatch.setattr(vela, "find_vela", lambda: script)
+        monkeypatch.setattr(vela, "find_vela", lambda board=None: script)
         return script
 
     return install
@@ -183,7 +183,7 @@ def test_a_vela_that_hangs_is_stopped_with_its_children(fake, model, folder, tmp
     fake(f'sleep 60 & echo $! > "{tmp_path}/child"; wait')
     message = failure(model, folder, timeout_s=0.3)
     assert message == (
-        f"{model}: Vela was still compiling for ethos-u55-256 after 0.3 s and was stopped "
+        f"{model}: Vela was still compiling for preset-u55-256 after 0.3 s and was stopped "
         "— allow it more with npu.time_limit"
     )
     assert gone(int((tmp_path / "child").read_text()))
@@ -210,7 +210,7 @@ def test_vela_does_not_outlive_this_program(fake, model, folder, tmp_path):
         "import sys\nfrom pathlib import Path\n"
         "from workflow.evo.config import boards\nfrom workflow.evo.npu import vela\n"
         "vela.find_vela = lambda: Path(sys.argv[1])\n"
-        "vela.compile_model(Path(sys.argv[2]), boards.load_board('ethos-u55-256'), Path(sys.argv[3]), 60)\n"
+        "vela.compile_model(Path(sys.argv[2]), boards.load_board('preset-u55-256'), Path(sys.argv[3]), 60)\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code, script, model, folder], cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}
@@ -226,7 +226,7 @@ def test_vela_does_not_outlive_this_program(fake, model, folder, tmp_path):
 def test_a_segmentation_fault_is_named_and_points_at_the_model(fake, model, folder, body):
     fake(body)
     assert failure(model, folder) == (
-        f"{model}: Vela crashed for ethos-u55-256 (SIGSEGV) "
+        f"{model}: Vela crashed for preset-u55-256 (SIGSEGV) "
         "— the model is probably damaged: delete it and run snakemake again"
     )
 
@@ -234,7 +234,7 @@ def test_a_segmentation_fault_is_named_and_points_at_the_model(fake, model, fold
 def test_a_killed_vela_points_at_memory(fake, model, folder):
     fake("kill -KILL $$")
     assert failure(model, folder) == (
-        f"{model}: Vela crashed for ethos-u55-256 (SIGKILL) — the system may be short of memory"
+        f"{model}: Vela crashed for preset-u55-256 (SIGKILL) — the system may be short of memory"
     )
 
 
@@ -252,7 +252,7 @@ exit 1"""
 def test_exit_code_1_gives_the_end_of_the_traceback_and_logs_the_rest(fake, model, folder, capfd):
     fake(TRACEBACK)
     assert failure(model, folder) == (
-        f"{model}: Vela failed for ethos-u55-256 with exit code 1 (RuntimeError: Compilation failed: "
+        f"{model}: Vela failed for preset-u55-256 with exit code 1 (RuntimeError: Compilation failed: "
         "DEPTHWISE_CONV_2D 'deep' - OFM depth must be right Failed to parse) — the log has the end of its output"
     )
     assert 'vela:   File "vela.py", line 137, in process' in capfd.readouterr().err
@@ -274,7 +274,7 @@ def test_exit_code_1_without_a_word(fake, model, folder):
 def test_settings_that_vela_refuses_are_the_users_to_mend(fake, model, folder, said, code):
     fake(f"echo usage; echo '{said}'; exit {code}")
     assert failure(model, folder, UserError) == (
-        f"board ethos-u55-256: Vela refuses the settings of the board ({said})"
+        f"board preset-u55-256: Vela refuses the settings of the board ({said})"
     )
 
 
@@ -308,7 +308,7 @@ def test_an_incomplete_output_is_refused_although_vela_exits_with_0(fake, model,
 def test_another_clock_than_the_boards_is_refused(fake, model, folder):
     fake(WELL)
     assert failure(model, folder, UserError, board=replace(BOARD, clock_mhz=400)) == (
-        "board ethos-u55-256: 'clock_mhz' is 400, but Vela computes Ethos_U55_High_End_Embedded with 500 MHz "
+        "board preset-u55-256: 'clock_mhz' is 400, but Vela computes Ethos_U55_High_End_Embedded with 500 MHz "
         "— write clock_mhz: 500"
     )
 
@@ -331,7 +331,7 @@ def test_a_vela_that_cannot_start_says_so(monkeypatch, model, folder, tmp_path):
     script = tmp_path / "vela"
     script.write_text("#!/nowhere/python\n")
     script.chmod(0o755)
-    monkeypatch.setattr(vela, "find_vela", lambda: script)
+    monkeypatch.setattr(vela, "find_vela", lambda board=None: script)
     message = failure(model, folder)
     assert message.startswith(f"{script}: Vela does not start (FileNotFoundError: ")
     assert message.endswith(" — run `make setup`")
@@ -375,7 +375,7 @@ def test_a_model_that_runs_on_the_npu_as_a_whole(model, tmp_path):
     assert document["estimate"] == {
         "by": "Vela 9.9.9", "clock_mhz": 500.0, "system_config": "Ethos_U55_High_End_Embedded",
         "memory_mode": "Shared_Sram", "cycles": 6250000, "latency_ms": 12.5, "covers_all_operators": True,
-        "bound_by": {"npu": 0, "sram": 0, "dram": 0, "flash": 0},
+        "bound_by": {"npu": 0, "sram": 0, "dram": 0, "flash": 0}, "assumed": [],
     }  # fmt: skip
     assert document["memory"] == {
         "sram": {"used_kib": 454.25, "budget_kib": 4096, "fits": True},

@@ -92,7 +92,12 @@ def _touch(place: Place) -> None:
 
 def _new_board(place: Place) -> None:
     folder = place.checkout() / "config" / "boards"
-    shutil.copy(folder / "ethos-u55-256.yaml", folder / "ethos-u55-new.yaml")
+    shutil.copy(folder / "preset-u55-256.yaml", folder / "ethos-u55-new.yaml")
+
+
+def _measured(place: Place) -> None:
+    place.file("silicon.csv").write_text("board,variant,ms,who,when\npreset-u55-256,mine,9.5,me,2026-11-30\n")
+    place.change(npu={"measurements": "silicon.csv"})
 
 
 def _move_dataset(place: Place) -> None:
@@ -201,8 +206,15 @@ EDITS = (
     Edit("train.pretrained: from random to a file", _train(pretrained="start.pt"), {*TRAINING, *CHECKS}),
     Edit("track", _change(track=["tensorboard"]), NOTHING),
     Edit("evaluate.splits: without test", _change(evaluate={"splits": ["val"]}), EVALUATION),
-    Edit("npu.boards: another", _change(npu={"boards": ["ethos-u85-256"]}), COMPILATION),
-    Edit("npu.boards: one more", _change(npu={"boards": ["ethos-u55-256", "ethos-u85-256"]}), COMPILATION),
+    Edit("npu.boards: another", _change(npu={"boards": ["preset-u85-256"]}), {*PREFLIGHT, *COMPILATION}),
+    Edit(
+        "npu.boards: one more",
+        _change(npu={"boards": ["preset-u55-256", "preset-u85-256"]}),
+        {*PREFLIGHT, *COMPILATION},
+    ),
+    Edit("npu.kernels", _change(npu={"kernels": "optimised"}), {"evaluate_int8", *BUNDLE}),
+    Edit("npu.measurements", _measured, REPORTS),
+    Edit("ship", _change(ship={"objective": "latency", "min_map50_95": 0.3}), REPORTS),
     Edit("npu.gate", _change(npu={"gate": "warn"}), REPORTS),
     Edit("npu.max_latency_ms", _change(npu={"max_latency_ms": 0.001}), REPORTS),
     Edit("npu.min_ops_percent", _change(npu={"min_ops_percent": 100}), REPORTS),
@@ -241,15 +253,15 @@ EDITS = (
         "mine",
     ),
     # Boards and software
-    Edit("a new board file, in use nowhere", _new_board, PREFLIGHT),
+    Edit("a new board file, in use nowhere", _new_board, NOTHING),
     Edit(
         "the clock of the board in use",
-        _checkout("config/boards/ethos-u55-256.yaml", "clock_mhz: 500", "clock_mhz: 400"),
+        _checkout("config/boards/preset-u55-256.yaml", "clock_mhz: 500", "clock_mhz: 400"),
         {*PREFLIGHT, *COMPILATION},
     ),
     Edit(
         "the source of a figure in a board file",
-        _checkout("config/boards/ethos-u55-256.yaml", "source:", "# ours\nsource:"),
+        _checkout("config/boards/preset-u55-256.yaml", "source:", "# ours\nsource:"),
         NOTHING,
     ),
     Edit("another Vela", _installed(ethos_u_vela="9.9.9"), {*PREFLIGHT, *COMPILATION}),
@@ -310,9 +322,12 @@ EDITS = (
     Edit("metadata.json deleted", _delete("mine", "npu", "metadata.json"), NOTHING, "mine"),
     Edit("metrics_int8.json deleted", _delete("mine", "npu", "metrics_int8.json"), {"evaluate_int8", *BUNDLE}, "mine"),
     Edit(
-        "compatibility.json deleted", _delete("mine", "npu", "ethos-u55-256", "compatibility.json"), COMPILATION, "mine"
+        "compatibility.json deleted",
+        _delete("mine", "npu", "preset-u55-256", "compatibility.json"),
+        COMPILATION,
+        "mine",
     ),
-    Edit("the bundle deleted", _delete("mine", "npu", "ethos-u55-256", "deploy"), BUNDLE, "mine"),
+    Edit("the bundle deleted", _delete("mine", "npu", "preset-u55-256", "deploy"), BUNDLE, "mine"),
     Edit("a training report deleted", _delete("mine_training_report.md"), REPORTS, "mine"),
     Edit("report.html deleted", _delete("report.html"), SESSION),
     Edit(

@@ -15,7 +15,6 @@ import yaml
 from tests.conftest import ROOT, TINY, Workspace, environment, quick_snakemake
 from tests.unit import synthetic
 from tests.unit.dataset_folder import save_dataset
-from workflow.evo.config.boards import board_names
 from workflow.evo.config.loading import load_session_files
 from workflow.evo.config.train_arguments import with_defaults
 from workflow.evo.data.source import session_hashes
@@ -114,7 +113,7 @@ def finish(folder: Path, checkout: Path = ROOT) -> Path:
     config = {key: value for key, value in TINY.items() if key != "digits"}
     config |= {"data": "photos/data.yaml", "grid": {"levels": [2], "activations": ["relu"]}}
     config |= {"models": {"mine": {"yaml": "mine.yaml"}}, "evaluate": {"splits": ["val", "test"]}}
-    config |= {"npu": {"boards": ["ethos-u55-256"]}, "report": {"language": "en"}}
+    config |= {"npu": {"boards": ["preset-u55-256"]}, "report": {"language": "en"}}
     (folder / "session.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     for job in plan(folder, checkout):
         for output in map(folder.joinpath, job.outputs):
@@ -153,7 +152,7 @@ def _write_documents() -> None:
             model_fingerprint=document["model"],
             data_hash=data.training,
         )
-        synthetic.write_preflight(session, variant.name, boards=board_names())
+        synthetic.write_preflight(session, variant.name, boards=session.npu.boards)
         layout = session.layout.variant(variant.name)
         for path, made_of in (
             (layout.metrics, evaluation_identity(session, data, "evaluate")),

@@ -55,7 +55,8 @@ def test_every_key_of_the_configuration_is_in_the_table():
         if name in {"evaluate", "npu", "report"} and f"{name}.{key}" not in named
     ]
     assert missing == []
-    assert [name for name in schema["properties"] if name not in named and name not in {"data", "digits"}] == []
+    elsewhere = {"data", "digits", "replicates"}
+    assert [name for name in schema["properties"] if name not in named and name not in elsewhere] == []
 
 
 def test_what_is_asked_for_once_more_by_force_is_published_and_not_trained(place):
@@ -93,3 +94,13 @@ def test_what_version_0_1_0_trained_is_not_trained_again(place, monkeypatch):
     assert rules(place.plan()) == set()
     place.change(train={"lr0": 0.02})
     assert "train" in rules(place.plan())
+
+
+def test_more_replicates_train_only_what_is_new(place):
+    touch(place.workspace.folder)
+    place.change(replicates=3)
+    jobs = place.plan()
+    trained = sorted(job.variant for job in jobs if job.rule == "train")
+    assert trained == sorted(f"{name}_s{index}" for name in VARIANTS for index in (1, 2))
+    assert {job.rule for job in jobs if job.variant in VARIANTS} == set()
+    assert {job.rule for job in jobs if job.variant is None} <= {"compare_variants", "all"}

@@ -149,14 +149,14 @@ def test_a_finished_session_has_nothing_to_run_and_is_left_as_it_is(finished):
 def test_deleted_weights_train_again_and_a_further_board_does_not(copy):
     copy.path("level2_relu", "train", "best.pt").unlink()
     before = contents(copy.path())
-    done = plan(copy, "--set", "npu={boards: [ethos-u55-256, ethos-u65-256]}")
+    done = plan(copy, "--set", "npu={boards: [preset-u55-256, preset-u65-256]}")
     found = rows(done.stdout)
     assert found["level2_relu"][2] == "will run, 2 epochs"
     assert "best.pt deleted after the session had ended" in found["level2_relu"][-1]
     assert found["level2_relu"][6] == f"≈ {2 * SECONDS:.1f} s"
     assert "Time of level2_relu: measured in its own earlier run" in done.stdout
     assert found["level4_relu"][1:6] == ["done", "done", "done", "will run (2)", "will run"]
-    assert "compile_npu for ethos-u65-256: " in found["level4_relu"][-1]
+    assert "compile_npu for preset-u65-256: " in found["level4_relu"][-1]
     assert contents(copy.path()) == before
 
 

@@ -72,7 +72,7 @@ def test_a_rule_has_the_outputs_wildcards_logs_and_gpu_token_of_its_stage(rules,
 @pytest.mark.parametrize("stage", [s for s in STAGES if s.scope != SESSION and s.fails_variant], ids=lambda s: s.rule)
 def test_a_report_waits_for_every_stage_whose_failure_it_shows(rules, stage):
     session = SessionLayout(Path("results/v3"))
-    output = stage.output(session, "{variant}", "ethos-u55-256")
+    output = stage.output(session, "{variant}", "preset-u55-256")
     assert (str(output) in rules["render_report"]["inputs"]) is not stage.before_training_only
 
 

@@ -18,7 +18,7 @@ CompatibilityEstimateBoundBy = TypedDict("CompatibilityEstimateBoundBy", {
     "npu": int, "sram": int, "dram": int, "flash": int,
 })
 CompatibilityEstimate = TypedDict("CompatibilityEstimate", {
-    "by": str, "clock_mhz": float, "system_config": str, "memory_mode": str, "cycles": int | None,
+    "by": str, "clock_mhz": float, "system_config": str, "memory_mode": str, "assumed": list[str], "cycles": int | None,
     "latency_ms": float | None, "covers_all_operators": bool, "bound_by": CompatibilityEstimateBoundBy | None,
 })
 CompatibilityUse = TypedDict("CompatibilityUse", {
@@ -259,8 +259,8 @@ Summary = TypedDict("Summary", {
     "reason": Fact | None, "model": dict[str, Any] | None, "activations": dict[str, Any] | None, "boards": list[str],
     "preflight": SummaryPreflight | None, "training": SummaryTraining | None, "history": dict[str, list[float | None]],
     "metrics": dict[str, Any] | None, "export": dict[str, Any] | None, "npu": dict[str, dict[str, Any]] | None,
-    "measured": dict[str, SummaryMeasured], "int8": dict[str, Any] | None, "incidents": list[Incident],
-    "plots": dict[str, list[str]],
+    "measured": dict[str, SummaryMeasured], "measurement_notes": list[Fact], "int8": dict[str, Any] | None,
+    "incidents": list[Incident], "plots": dict[str, list[str]],
 })
 TrainingWeights = TypedDict("TrainingWeights", {"best": str, "last": str})
 TrainingPretrained = TypedDict("TrainingPretrained", {"path": str, "sha256": str, "matched": int, "total": int})

@@ -19,7 +19,7 @@ from workflow.evo.session import lifecycle
 from workflow.evo.session.capacity import capacity
 from workflow.evo.session.code import code_of
 from workflow.evo.session.identities import identities, record
-from workflow.evo.session.inputs import Inputs
+from workflow.evo.session.inputs import Inputs, check_measurements
 from workflow.evo.session.placement import refuse_misplaced
 from workflow.evo.session.targets import unknown_targets
 from workflow.evo.session.triggers import board_identity, preflight_identity, report_identity
@@ -52,6 +52,7 @@ BOARDS = SESSION.npu.boards
 if not workflow.remote_exec:  # the session that submitted this job has looked
     or_refuse(refuse_misplaced, SESSION)
 or_refuse(require_trackers, SESSION.track)
+or_refuse(check_measurements, SESSION)
 or_refuse(unknown_targets, SESSION, sys.argv[1:], targets_of)
 
 # Every path of a rule: of the session, of one variant, and of that variant on one board.

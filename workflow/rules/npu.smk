@@ -12,7 +12,7 @@ rule preflight_npu:
         "../../environment.yml"
     params:
         imgsz=SESSION.train.imgsz,
-        compiler=preflight_identity(),
+        compiler=preflight_identity(SESSION),
         code=code_of("preflight_npu"),
     shell:
         "logged {log} python -m workflow.scripts.preflight_npu --config $CONFIG --variant {wildcards.variant}"

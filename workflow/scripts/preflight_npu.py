@@ -1,10 +1,10 @@
-"""Compile one untrained variant for every board."""
+"""Compile one untrained variant for the boards of the session."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from workflow.evo.config.boards import board_names, load_board
+from workflow.evo.config.boards import load_board
 from workflow.evo.data.source import CACHE as WORKING_CACHE
 from workflow.evo.data.source import dataset_names
 from workflow.evo.files import read_json, write_json
@@ -23,7 +23,7 @@ CACHE = WORKING_CACHE / "preflights"
 def main() -> None:
     session, variant = parse_variant(
         "preflight_npu",
-        "Export and compile the untrained variant for every board of config/boards/: which operators the NPU runs, "
+        "Export and compile the untrained variant for the boards of the session: which operators the NPU runs, "
         "cycles and latency by Vela's estimate, and memory. Writes results/{session}/{variant}/check/npu.json. A "
         "variant that misses a gate of the configuration is refused by `check` and `train`.",
     )
@@ -31,7 +31,7 @@ def main() -> None:
     nc = len(dataset_names(session))
     definition, resolved = graph.load(variant.yaml, nc)
     executed = read_json(layout.activations, "activations")["executed"]
-    boards = [load_board(name) for name in board_names()]
+    boards = [load_board(name) for name in session.npu.boards]
     imgsz, limit = session.train.imgsz, session.npu.time_limit
     key = preflight_cache.key(graph.fingerprint(resolved), imgsz, executed, boards, limit, code_of("preflight_npu"))
     document = preflight_cache.find(CACHE, key, variant.name)

@@ -46,8 +46,9 @@ def assess(source: Path, compiled: Compiled, board: Board) -> dict[str, Any]:
         "estimate": {
             "by": f"Vela {compiled.version}",
             "clock_mhz": summary.clock_mhz,
-            "system_config": board.system_config,
-            "memory_mode": board.memory_mode,
+            "system_config": board.system_name,
+            "memory_mode": board.mode_name,
+            "assumed": list(board.assumed),
             "cycles": summary.cycles_total if blobs else None,
             "latency_ms": summary.latency_ms if blobs else None,
             "covers_all_operators": not cpu,

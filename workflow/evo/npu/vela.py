@@ -79,16 +79,23 @@ def compile_model(model: Path, board: Board, folder: Path, timeout_s: float) -> 
     model = Path(model).resolve()
     if not model.is_file():
         raise EvoError("model not found", where=model, hint="run the rule `export_int8` first")
-    vela = find_vela()
+    vela = find_vela(board)
     version = vela_version(vela)
+    if board.vela and board.vela["version"] != version:
+        raise UserError(
+            f"the board needs Vela {board.vela['version']}, {vela} is {version}",
+            where=f"board {board.name}",
+            hint="install that version and name it as the board's vela.path",
+        )
     with tempfile.TemporaryDirectory(prefix="evo-vela-") as name:
         scratch = Path(name)
         # Vela names its files after the model; a fixed name keeps commas out of its CSV and does not change the output.
         (scratch / "model.tflite").symlink_to(model)
         command = [
             str(vela),
-            *("--accelerator-config", board.accelerator, "--config", CONFIG),
-            *("--system-config", board.system_config, "--memory-mode", board.memory_mode),
+            *("--accelerator-config", board.accelerator),
+            *(word for file in _config_files(board, scratch) for word in ("--config", file)),
+            *("--system-config", board.system_name, "--memory-mode", board.mode_name),
             *("--output-dir", str(scratch / "out"), "--verbose-performance", str(scratch / "model.tflite")),
         ]
         code, output = _run(command, scratch, timeout_s)
@@ -108,7 +115,7 @@ def compile_model(model: Path, board: Board, folder: Path, timeout_s: float) -> 
             ) from error
         if summary.clock_mhz != board.clock_mhz:
             raise UserError(
-                f"'clock_mhz' is {board.clock_mhz:g}, but Vela computes {board.system_config} with "
+                f"'clock_mhz' is {board.clock_mhz:g}, but Vela computes {board.system_name} with "
                 f"{summary.clock_mhz:g} MHz",
                 where=f"board {board.name}",
                 hint=f"write clock_mhz: {summary.clock_mhz:g}",
@@ -118,12 +125,32 @@ def compile_model(model: Path, board: Board, folder: Path, timeout_s: float) -> 
     return Compiled(target, version, summary, rows, left_on_cpu(rows, output))
 
 
-def find_vela() -> Path:
-    """Return the ``vela`` of the running interpreter's environment, or else the one on the path.
+def _config_files(board: Board, scratch: Path) -> list[str]:
+    """Return the ini files that have the board's system configuration and memory mode."""
+    named = isinstance(board.system_config, str) or isinstance(board.memory_mode, str)
+    files = [str(board.vela_config)] if board.vela_config else [CONFIG] if named else []
+    sections = board.own_sections()
+    if sections and board.vela_config:  # a section inherits only from its own file
+        files, sections = [], f"{board.vela_config.read_text(encoding='utf-8')}\n{sections}"
+    if sections:
+        own = scratch / "board.ini"
+        own.write_text(sections, encoding="utf-8")
+        files.append(str(own))
+    return files
+
+
+def find_vela(board: Board | None = None) -> Path:
+    """Return the ``vela`` of a board, or of the running interpreter's environment, or else the one on the path.
 
     Raises:
-        EvoError: it is not installed.
+        UserError: the board names one that is not there.
+        EvoError: none is installed.
     """
+    if board and board.vela and "path" in board.vela:
+        named = Path(board.vela["path"])
+        if not named.is_file():
+            raise UserError(f"Vela not found: {named}", where=f"board {board.name}", hint="correct its vela.path")
+        return named
     own = Path(sys.executable).parent / "vela"
     found = str(own) if own.is_file() else shutil.which("vela")
     if found is None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..text.facts import Fact, fact
+from ..npu.measurements import silicon_ratio
+from ..text.facts import Fact, fact, of_document
 from ..text.misses import missed_gate
 from .summary import VariantSummary
 
@@ -35,7 +36,19 @@ def warnings(variants: Iterable[VariantSummary], boards: Iterable[str]) -> list[
     for board in boards:
         if len({v.trained(board).assumptions for v in finished}) > 1:
             found.append(fact("different_compilations", board=board))
-    return [*found, *(obstacle for variant in variants for obstacle in _obstacles(variant))]
+    found += [of_document(note) for v in variants for note in v.document["measurement_notes"]]
+    return [*found, *_ratios(finished, boards), *(obstacle for variant in variants for obstacle in _obstacles(variant))]
+
+
+def _ratios(variants: Iterable[VariantSummary], boards: Iterable[str]) -> list[Fact]:
+    """Return, for each board that somebody measured files on, how much slower it is than estimated."""
+    variants, found = list(variants), []
+    for board in boards:
+        both = [(v.latency(board), v.trained(board).whole_latency_ms) for v in variants]
+        pairs = [(latency.ms, estimate) for latency, estimate in both if latency.measured and latency.ms and estimate]
+        if ratio := silicon_ratio(pairs):
+            found.append(fact("silicon_ratio", board=board, ratio=round(ratio[0], 2), number=ratio[1]))
+    return found
 
 
 def _obstacles(variant: VariantSummary) -> list[Fact]:

@@ -10,6 +10,8 @@ from ..config.session import Session
 from ..config.variants import ROOT, Variant
 from ..layout import VariantLayout
 from ..npu.gates import gate
+from ..npu.measurements import Measurement, of_variant, read_measurements
+from ..text.facts import Fact
 from .journal import Journal, with_fact
 from .read import read_results, training_history
 from .stages import BEFORE_TRAINING, shared_stages, variant_stages
@@ -30,6 +32,7 @@ def collect_variant(session: Session, name: str) -> dict[str, Any]:
     found = {result.key: result.document for result in results if result.key not in stale}
     compiled = {board: found.get(("compile_npu", board)) for board in session.npu.boards}
     training = found.get(("train", None))
+    measured, notes = _measured(session, name, compiled)
     incidents = map(with_fact, training["incidents"]) if training else Journal(paths.checkpoints).incidents()
     return {
         "session": session.name,
@@ -51,7 +54,8 @@ def collect_variant(session: Session, name: str) -> dict[str, Any]:
         "metrics": _without(found.get(("evaluate", None)), "schema_version", "made_of"),
         "export": _without(found.get(("export_int8", None)), "schema_version", "variant", "made_of"),
         "npu": {board: _without(facts, "schema_version") for board, facts in compiled.items() if facts} or None,
-        "measured": {},
+        "measured": {board: one.document() for board, one in measured.items()},
+        "measurement_notes": [note.document() for note in notes],
         "int8": _without(found.get(("evaluate_int8", None)), "schema_version", "made_of"),
         "incidents": list(incidents),
         "plots": _plots(session, paths),
@@ -84,6 +88,15 @@ def _training(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
     total = round(sum(epoch["seconds"] for epoch in document["epochs"]), 3)
     kept = _without(document, "schema_version", "variant", "incidents", "conditions")
     return {**(kept or {}), "epochs_seconds": total}
+
+
+def _measured(session: Session, name: str, compiled: Mapping[str, Any]) -> tuple[dict[str, Measurement], list[Fact]]:
+    """Return what somebody measured of a variant's present files, by board, and what of other files."""
+    if session.npu.measurements is None:
+        return {}, []
+    table = read_measurements(session.npu.measurements)
+    files = {board: facts["sha256"].values() for board, facts in compiled.items() if facts}
+    return of_variant(table, name, files)
 
 
 def _without(document: Mapping[str, Any] | None, *keys: str) -> dict[str, Any] | None:

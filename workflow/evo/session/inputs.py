@@ -12,9 +12,20 @@ from typing import Any
 
 from ..config.session import Session
 from ..layout import VariantLayout
+from ..npu.measurements import read_measurements
 from ..training.recipe import is_published
 from .identities import Identities
 from .triggers import evaluation_identity, export_identity, is_made_of
+
+
+def check_measurements(session: Session) -> None:
+    """Refuse a table of measurements with a row that cannot be read, before any job starts.
+
+    Raises:
+        UserError: naming file, row and what is wrong with it.
+    """
+    if session.npu.measurements is not None:
+        read_measurements(session.npu.measurements)
 
 
 class Inputs:

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..config.boards import board_names, load_board
+from ..config.boards import load_board
 from ..config.session import Session
 from ..data.hashes import DatasetHashes
 from ..files import sha256_file, sha256_json
@@ -20,18 +20,19 @@ from .code import code_of
 @cache
 def board_identity(name: str) -> dict[str, Any]:
     """Return what a compilation depends on besides the model: the board's settings and the compiler's version."""
-    board = asdict(load_board(name))
-    del board["platform"], board["source"]  # words
-    return {**board, "vela": version("ethos-u-vela")}
+    board = load_board(name)
+    found = asdict(board)
+    del found["platform"], found["source"], found["assumed"]  # words
+    found["vela_config"] = sha256_file(board.vela_config) if board.vela_config else None
+    return {**found, "vela": board.vela["version"] if board.vela else version("ethos-u-vela")}
 
 
-@cache
-def preflight_identity() -> dict[str, Any]:
-    """Return what `preflight_npu` depends on besides the network and its input size: every board, and the exporters.
+def preflight_identity(session: Session) -> dict[str, Any]:
+    """Return what `preflight_npu` depends on besides the network and its input size: the boards, and the exporters.
 
-    It is the same for every choice of boards and gates in a configuration, which are checked against what it found.
+    Gates are not part of it: they are checked against what it found.
     """
-    return {"boards": [board_identity(name) for name in board_names()], **_exporters()}
+    return {"boards": [board_identity(name) for name in sorted(session.npu.boards)], **_exporters()}
 
 
 def _exporters() -> dict[str, str]:
@@ -63,11 +64,13 @@ def is_made_of(path: Path, identity: str, key: str = "made_of") -> bool:
 def report_identity(session: Session) -> dict[str, Any]:
     """Return what the reports depend on besides the results and their code: boards, gates and the language."""
     settings = asdict(session.npu)
-    del settings["time_limit"], settings["calibration_images"], settings["kernels"], settings["measurements"]
+    del settings["time_limit"], settings["calibration_images"], settings["kernels"]
+    table = settings.pop("measurements")
     catalogue = catalogue_file(session.language)
     return {
         **settings,
         "ship": asdict(session.goal),
+        "measurements": sha256_file(table) if table else None,
         "language": session.language,
         "texts": sha256_file(catalogue) if catalogue.is_file() else None,
     }

@@ -11,12 +11,20 @@ SENTENCES = {
     "float_no_integer_form": says("the quantiser has no integer form of it"),
     # What the int8 accuracy is measured with, by `workflow.evo.evaluation.interpreter.KERNELS`.
     "kernels_reference": says(
-        "Accuracy in int8 is that of LiteRT's reference kernels, which by Vela's README the output of the compiler is "
-        "tested against bit for bit; that a device computes the same was not measured here."
+        "Accuracy in int8 is that of LiteRT's reference kernels, which the output of the compiler is tested against "
+        "bit for bit, as its README says; that a device computes the same was not measured here."
     ),
     "kernels_optimised": says(
         "Accuracy in int8 is that of LiteRT's optimised kernels, which are faster and round differently from the "
         "reference kernels that the compiler is tested against (npu.kernels)."
+    ),
+    "measurement_of_another_file": says(
+        "Line %(row)s of the measurements is of another file of %(variant)s on %(board)s than the present one: it is "
+        "not used."
+    ),
+    "silicon_ratio": says(
+        "On %(board)s the device took %(ratio)s times as long as Vela estimates, by %(number)s measured files.",
+        ratio="number",
     ),
     # Gates that a board misses, `missed_` and the kind of the miss (`workflow.evo.npu.gates`).
     "missed_operators": says(
