@@ -25,8 +25,8 @@ def main() -> None:
     start = time.process_time()
     bootstrap.resample(evidence, arguments.resamples)
     print(
-        f"{time.process_time() - start:.1f} CPU s for {arguments.variants} variants, {arguments.resamples:,} resamples, "
-        f"{arguments.images:,} images ({CLASSES} classes, {OBJECTS:g} objects and {FALSE:g} false detections an image, "
+        f"{time.process_time() - start:.1f} CPU s for {arguments.variants} variants, {arguments.resamples:,} resamples "
+        f"of {arguments.images:,} images ({CLASSES} classes, {OBJECTS:g} objects, {FALSE:g} false detections an image, "
         f"{kept:.1f} detections kept)"
     )
 
