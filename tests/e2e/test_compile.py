@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import subprocess
+from configparser import ConfigParser
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from tests.conftest import ROOT, TINY, environment, run_script
 from tests.quick_python import quick_python
 from tests.unit import vela_models
 from workflow.evo.config.boards import BOARDS, board_names, load_board
+from workflow.evo.errors import UserError
 from workflow.evo.files import read_json, sha256_file, write_json
 from workflow.evo.npu.compatibility import assess
 from workflow.evo.npu.flatbuffer import read_operators
@@ -64,9 +68,39 @@ def test_a_detector_runs_on_every_board_as_a_whole(model, tmp_path, name):
     assert estimate["latency_ms"] == pytest.approx(estimate["cycles"] / (board.clock_mhz * 1e3))
     assert document["macs"]["source"] == pytest.approx(summary.macs, rel=0.01), "Vela adds element-wise work"
     memory = document["memory"]
-    assert memory["sram"]["fits"] is True
+    assert memory["sram"]["fits"] is (True if board.sram_kib is not None else None)
     assert (memory["dram"]["used_kib"] > 0) is (board.dram_kib is not None)
     assert memory["flash"]["used_kib"] == compiled.path.stat().st_size / 1024
+
+
+def test_the_same_values_are_the_same_whatever_a_board_or_a_vendor_calls_them(model, tmp_path):
+    """Vela takes the width of the buses from the name of a system configuration."""
+    preset = load_board("preset-u55-256")
+    (ini,) = Path(find_spec("ethosu").submodule_search_locations[0]).glob("config_files/Arm/vela.ini")
+    vendor = tmp_path / "vendor.ini"
+    vendor.write_text(ini.read_text().replace(f"System_Config.{preset.system_config}", "System_Config.VENDORS"))
+    parser = ConfigParser()
+    parser.optionxform = str
+    parser.read(ini)
+    values = dict(parser[f"System_Config.{preset.system_config}"])
+    numbers = {key: value if key.endswith("_port") else float(value) for key, value in values.items()}
+    others = (
+        replace(preset, system_config="VENDORS", vela_config=vendor),
+        replace(preset, name="mine", system_config=numbers, memory_mode=dict(parser["Memory_Mode.Shared_Sram"])),
+        replace(preset, name="half-mine", system_config=numbers),
+    )
+    cycles = compile_model(model, preset, tmp_path / "preset", 120).summary.cycles_total
+    for index, board in enumerate(others):
+        assert compile_model(model, board, tmp_path / str(index), 120).summary.cycles_total == cycles
+
+
+def test_another_compiler_than_the_board_needs_is_refused(model, tmp_path):
+    board = replace(load_board("preset-u55-256"), vela={"version": "9.9.9"})
+    with pytest.raises(UserError, match=r"board preset-u55-256: the board needs Vela 9\.9\.9, .*vela is 5\."):
+        compile_model(model, board, tmp_path, 120)
+    missing = replace(board, vela={"version": "9.9.9", "path": str(tmp_path / "vela")})
+    with pytest.raises(UserError, match="Vela not found"):
+        compile_model(model, missing, tmp_path, 120)
 
 
 def test_compiling_again_gives_the_same_bytes(model, tmp_path):

@@ -15,6 +15,7 @@ import yaml
 from tests.e2e.squares import CPU, MODEL, NAMES, SIZE, draw
 from tests.quick_python import quick_python
 from workflow.evo.errors import EvoError
+from workflow.evo.evaluation.bootstrap import average_precision
 from workflow.evo.evaluation.detector import check_unchanged, load_detector
 from workflow.evo.evaluation.validation import evaluate
 from workflow.evo.files import dump_json, sha256_file
@@ -45,7 +46,7 @@ def evaluated(trained, tmp_path_factory):
 
 
 def test_what_can_be_drawn_fits_the_figures(evaluated):
-    (metrics, drawn), _ = evaluated
+    (metrics, drawn, _), _ = evaluated
     dump_json("curves", drawn)
     assert drawn["weights_sha256"] == metrics["evaluation"]["weights_sha256"]
     for split, images in (("val", 16), ("test", 16)):
@@ -64,9 +65,20 @@ def valid(document):
     return json.loads(dump_json("metrics", document))
 
 
+def test_the_evidence_of_each_image_gives_the_same_figures(evaluated):
+    (document, _, matches), _ = evaluated
+    for split in ("val", "test"):
+        precision = average_precision(matches[split])
+        figures = document[split]
+        assert precision.mean() == pytest.approx(figures["map50_95"], abs=1e-6)
+        assert precision[:, 0].mean() == pytest.approx(figures["map50"], abs=1e-6)
+        assert len(matches[split].images) == figures["images"]
+        assert matches[split].truths.sum() == figures["instances"]
+
+
 def test_figures_are_those_of_yolo_val(trained, evaluated, tmp_path):
     best, dataset = trained
-    (document, _), _ = evaluated
+    (document, *_), _ = evaluated
     code = (
         "import sys, json; from ultralytics import YOLO;"
         f"found = [YOLO({str(best)!r}).val(data={str(dataset)!r}, split=split, device='cpu', plots=False,"
@@ -86,7 +98,7 @@ def test_figures_are_those_of_yolo_val(trained, evaluated, tmp_path):
 
 
 def test_document_names_file_size_device_and_counts(trained, evaluated):
-    (document, _), _ = evaluated
+    (document, *_), _ = evaluated
     assert document["evaluation"]["weights_sha256"] == sha256_file(trained[0])
     assert (document["evaluation"]["imgsz"], document["evaluation"]["batch"]) == (SIZE, 16)
     assert "thread" in document["evaluation"]["device"]
@@ -202,7 +214,7 @@ def test_a_class_that_was_renamed_since_the_training_has_its_new_name_and_the_sa
     document["names"][1] = "ring"
     renamed = dataset.with_name("renamed.yaml")
     renamed.write_text(yaml.safe_dump(document))
-    metrics, drawn = evaluate(best, renamed, ("val",), CPU, tmp_path)
+    metrics, drawn, _ = evaluate(best, renamed, ("val",), CPU, tmp_path)
     before = evaluated[0][0]["val"]["per_class"]
     assert list(metrics["val"]["per_class"]) == ["disc (class 0)", "ring", "disc (class 2)", NAMES[3]]
     assert list(metrics["val"]["per_class"].values()) == list(before.values())

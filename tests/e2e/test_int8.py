@@ -196,7 +196,7 @@ def test_the_stand_in_without_quantisation_scores_exactly_as_the_float_network(t
     stand_in.model = as_module(floats, metadata)
     arguments = (dataset, "val", SIZE, tmp_path, "test")
     ours, theirs = (
-        evaluate_square(detector, *arguments) for detector in (stand_in, load_detector(trained / "best.pt"))
+        evaluate_square(detector, *arguments)[0] for detector in (stand_in, load_detector(trained / "best.pt"))
     )
     for document in (ours, theirs):
         document.pop("speed_ms")
@@ -208,7 +208,7 @@ def test_the_stand_in_without_quantisation_scores_exactly_as_the_float_network(t
 def evaluated(trained, dataset, tmp_path_factory):
     folder = tmp_path_factory.mktemp("evaluate_int8")
     arguments = (trained / "model_int8.tflite", metadata_of(trained), trained / "best.pt", dataset, ("val", "test"))
-    return evaluate_int8(*arguments, folder)
+    return evaluate_int8(*arguments, folder)[0]
 
 
 def test_the_metadata_says_how_the_weights_were_rounded(trained):

@@ -48,6 +48,7 @@ def views(summary: Mapping[str, Any]) -> dict[str, Any]:
         "placements": placed,
         # each board with what its estimates assume: once where all variants were compiled alike
         "presets": list(dict.fromkeys((row["board"], wording.preset(row["facts"])) for row in placed)),
+        "assumed": {row["board"]: row["facts"]["estimate"]["assumed"] for row in placed},
         "left": [row for row in placed if row["facts"]["cpu_operators"]],
         "quantised": [v.document for v in shown if v.document["int8"]],
         "kernels": list(dict.fromkeys(v.kernels for v in shown if v.kernels)),
