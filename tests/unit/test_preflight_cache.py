@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tests.unit.synthetic import make_session, write_preflight
-from workflow.evo.config.boards import board_names, load_board
+from workflow.evo.config.boards import load_board
 from workflow.evo.files import read_json
 from workflow.evo.npu import preflight_cache
-from workflow.evo.npu.preflight_cache import find, keep, key
+from workflow.evo.npu.preflight_cache import find, keep, key, merged
 
 NAME = "level4_relu"
+BOARD = "preset-u55-256"
 GIVEN = {
     "network": "a" * 64,
     "imgsz": 128,
     "executed": {"backbone": {"ReLU": 27}},
-    "boards": tuple(load_board(name) for name in board_names()),
+    "board": load_board(BOARD),
     "time_limit": 600,
     "code": "b" * 64,
 }
@@ -33,7 +36,7 @@ def document(tmp_path):
 
 
 def test_the_same_preflight_is_found_byte_for_byte_for_any_variant_of_that_network(tmp_path, document):
-    keep(tmp_path / "cache", key(**GIVEN), document)
+    keep(tmp_path / "cache", key(**GIVEN), BOARD, document)
     assert json.dumps(find(tmp_path / "cache", key(**GIVEN), NAME)) == json.dumps(document)
     assert find(tmp_path / "cache", key(**GIVEN), "mine") == {**document, "variant": "mine"}
 
@@ -44,7 +47,7 @@ def test_the_same_preflight_is_found_byte_for_byte_for_any_variant_of_that_netwo
         {"network": "c" * 64},
         {"imgsz": 160},
         {"executed": {"backbone": {"ReLU": 26}}},
-        {"boards": GIVEN["boards"][:1]},
+        {"board": replace(GIVEN["board"], vela_config=Path(__file__))},
         {"time_limit": 1},
         {"code": "c" * 64},
     ],
@@ -69,35 +72,48 @@ def test_another_version_of_a_compiler_makes_another_one(monkeypatch, package):
     "damage", ["", "{", "[]", "null", '{"preflight": "KEY", "document": {"nc": 1}}', "[" * 100_000]
 )
 def test_a_damaged_preflight_is_made_again(tmp_path, document, damage):
-    keep(tmp_path, "KEY", document)
+    keep(tmp_path, "KEY", BOARD, document)
     (tmp_path / "KEY.json").write_text(damage)
     assert find(tmp_path, "KEY", NAME) is None
 
 
 def test_a_preflight_under_the_name_of_another_is_not_taken(tmp_path, document):
-    keep(tmp_path, "KEY", document)
+    keep(tmp_path, "KEY", BOARD, document)
     (tmp_path / "KEY.json").rename(tmp_path / "OTHER.json")
     assert find(tmp_path, "OTHER", NAME) is None
 
 
 def test_a_board_that_did_not_compile_is_tried_again(tmp_path, document):
-    keep(
-        tmp_path,
-        "KEY",
-        {**document, "failed": {"preset-u55-256": {"code": "quoted", "parameters": {"text": "no time left"}}}},
-    )
+    keep(tmp_path, "KEY", "preset-u65-512", document)
     assert find(tmp_path, "KEY", NAME) is None
+
+
+def test_boards_are_kept_each_by_itself_and_put_together_in_the_order_of_the_session(tmp_path, document):
+    failed = {"code": "quoted", "parameters": {"text": "no time left"}}
+    further = {
+        **document,
+        "boards": {"other": {**document["boards"][BOARD], "board": "other"}},
+        "failed": {"third": failed},
+    }
+    keep(tmp_path, "one", BOARD, document)
+    keep(tmp_path, "two", "other", further)
+    found = [find(tmp_path, name, NAME) for name in ("one", "two")]
+    assert [list(one["boards"]) for one in found] == [[BOARD], ["other"]]
+    whole = merged([found[1], found[0], further], ["third", BOARD, "other"])
+    assert list(whole["boards"]) == [BOARD, "other"]
+    assert whole["failed"] == {"third": failed}
+    assert whole["operators"] == document["operators"]
 
 
 def test_the_oldest_preflights_go_first(tmp_path, document, monkeypatch):
     monkeypatch.setattr(preflight_cache, "LIMIT", 2)
     for number in range(4):
-        keep(tmp_path, f"KEY{number}", document)
+        keep(tmp_path, f"KEY{number}", BOARD, document)
         os.utime(tmp_path / f"KEY{number}.json", (number, number))
     assert sorted(path.name for path in tmp_path.glob("KEY*")) == ["KEY2.json", "KEY3.json"]
 
 
 def test_a_folder_that_cannot_be_written_costs_time_only(tmp_path, document):
     (tmp_path / "file").write_text("")
-    keep(tmp_path / "file" / "cache", "KEY", document)
+    keep(tmp_path / "file" / "cache", "KEY", BOARD, document)
     assert find(tmp_path / "file" / "cache", "KEY", NAME) is None

@@ -284,7 +284,7 @@ EDITS = (
     Edit("a comment in code of the reports", _code("reporting/render.py", "# ours"), NOTHING),
     Edit("code of the reports", _code("reporting/render.py"), REPORTS),
     Edit("code of the gates", _code("npu/gates.py"), REPORTS),
-    Edit("code of the sentences", _code("text/sentences/npu.py"), REPORTS),
+    Edit("code of the sentences", _code("text/sentences/npu.py"), BUNDLE),
     Edit("code of the check of a dataset", _code("data/labels.py"), DATA),
     Edit("code of an export", _code("npu/export.py"), {*PREFLIGHT, *EXPORT}),
     Edit("code of an evaluation", _code("evaluation/validation.py"), EVALUATION),

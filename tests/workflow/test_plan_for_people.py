@@ -155,7 +155,7 @@ def test_deleted_weights_train_again_and_a_further_board_does_not(copy):
     assert "best.pt deleted after the session had ended" in found["level2_relu"][-1]
     assert found["level2_relu"][6] == f"≈ {2 * SECONDS:.1f} s"
     assert "Time of level2_relu: measured in its own earlier run" in done.stdout
-    assert found["level4_relu"][1:6] == ["done", "done", "done", "will run (2)", "will run"]
+    assert found["level4_relu"][1:6] == ["will run", "done", "done", "will run (2)", "will run"]
     assert "compile_npu for preset-u65-256: " in found["level4_relu"][-1]
     assert contents(copy.path()) == before
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from workflow.evo.config.boards import load_board
+from workflow.evo.config.boards import Board, load_board
 from workflow.evo.data.source import CACHE as WORKING_CACHE
 from workflow.evo.data.source import dataset_names
+from workflow.evo.errors import EvoError
 from workflow.evo.files import read_json, write_json
 from workflow.evo.host import ultralytics_env
 from workflow.evo.host.entry_point import entry_point
@@ -33,18 +34,29 @@ def main() -> None:
     executed = read_json(layout.activations, "activations")["executed"]
     boards = [load_board(name) for name in session.npu.boards]
     imgsz, limit = session.train.imgsz, session.npu.time_limit
-    key = preflight_cache.key(graph.fingerprint(resolved), imgsz, executed, boards, limit, code_of("preflight_npu"))
-    document = preflight_cache.find(CACHE, key, variant.name)
-    if document is None:
+    network, code = graph.fingerprint(resolved), code_of("preflight_npu")
+
+    def key(board: Board) -> str:
+        return preflight_cache.key(network, imgsz, executed, board, limit, code)
+
+    documents = {board.name: preflight_cache.find(CACHE, key(board), variant.name) for board in boards}
+    known = [document for document in documents.values() if document is not None]
+    for name, document in documents.items():
+        if document is not None:
+            log_line(f"preflight_npu: {variant.name}: {name}: the same network was compiled before")
+    if missing := [board for board in boards if documents[board.name] is None]:
         with ultralytics_env.offline():
             from workflow.evo.npu.preflight import preflight
 
-            document = {"variant": variant.name, **preflight(definition, nc, imgsz, executed, boards, limit)}
-        preflight_cache.keep(CACHE, key, document)
-    else:
-        log_line(f"preflight_npu: {variant.name}: the same network was compiled before, {CACHE / key}.json")
-    for name, board in document["boards"].items():
-        log_line(f"preflight_npu: {variant.name}: {describe(name, board)}")
+            fresh = {"variant": variant.name, **preflight(definition, nc, imgsz, executed, missing, limit)}
+        for board in missing:
+            preflight_cache.keep(CACHE, key(board), board.name, fresh)
+        known.append(fresh)
+    document = preflight_cache.merged(known, session.npu.boards)
+    if not document["boards"]:
+        raise EvoError(sentence(next(iter(document["failed"].values()))), where=variant.name)
+    for name, facts in document["boards"].items():
+        log_line(f"preflight_npu: {variant.name}: {describe(name, facts)}")
     for name, reason in document["failed"].items():
         log_line(f"preflight_npu: warning: {variant.name}: {name}: {sentence(reason)}")
     write_json(layout.npu_check, "npu", document)

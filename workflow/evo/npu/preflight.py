@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config.boards import Board
-from ..errors import EvoError
+from ..errors import EvoError, UserError
 from ..models.build import build
 from ..models.definition import Definition
 from ..text.facts import fact
@@ -52,7 +52,8 @@ def preflight(
         The document of ``npu.json`` without ``schema_version`` and ``variant``.
 
     Raises:
-        EvoError: the network cannot be exported, has other activations than the checked one, or compiles for no board.
+        UserError: Vela does not accept the settings of a board, or is not the version that the board names.
+        EvoError: the network cannot be exported, or has other activations than the checked one.
     """
     with tempfile.TemporaryDirectory(prefix="evo-preflight-") as folder:
         model = Path(folder) / "untrained.tflite"
@@ -63,10 +64,10 @@ def preflight(
             try:
                 compiled = compile_model(model, board, Path(folder) / board.name, time_limit)
                 compiled_for[board.name] = assess(model, compiled, board)
+            except UserError:
+                raise
             except EvoError as error:
                 failures[board.name] = error
-        if not compiled_for:
-            raise next(iter(failures.values()))
         return {
             "nc": nc,
             "imgsz": imgsz,

@@ -1,7 +1,7 @@
-"""Cache of preflights in this working directory: the same network gives the same document.
+"""Cache of preflights in this working directory: the same network on the same board gives the same figures.
 
-One file per preflight, replaced as a whole, so that concurrent jobs do not disturb one another. A damaged one is made
-again.
+One file per network and board, so that a further board compiles for that one alone. Each is replaced as a whole, so
+that concurrent jobs do not disturb one another. A damaged one is made again.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 from ..config.boards import Board
 from ..config.train_arguments import ultralytics_version
 from ..errors import EvoError
-from ..files import sha256_json, violates, write_atomically
+from ..files import sha256_file, sha256_json, violates, write_atomically
 from ..remembered import version
 
 LIMIT = 1000
@@ -30,17 +30,17 @@ def key(
     network: str,
     imgsz: int,
     executed: Mapping[str, Mapping[str, int]],
-    boards: Iterable[Board],
+    board: Board,
     time_limit: float,
     code: str,
 ) -> str:
-    """Return the key of a preflight: a hash of all that its document depends on.
+    """Return the key of a preflight for one board: a hash of all that its document depends on.
 
     Args:
         network: fingerprint of the network, classes included.
         imgsz: edge of the square input in pixels.
         executed: activation calls per part of the checked network.
-        boards: the boards to compile for.
+        board: the board to compile for.
         time_limit: seconds for one run of the compiler.
         code: hash of the code of this library that makes it.
     """
@@ -49,7 +49,7 @@ def key(
             "network": network,
             "imgsz": imgsz,
             "executed": executed,
-            "boards": [asdict(board) for board in boards],
+            "board": {**asdict(board), "vela_config": board.vela_config and sha256_file(board.vela_config)},
             "time_limit": time_limit,
             "code": code,
             "versions": {**{name: version(name) for name in PACKAGES}, "ultralytics": ultralytics_version()},
@@ -77,11 +77,24 @@ def find(folder: Path, preflight: str, variant: str) -> dict[str, Any] | None:
     return {"variant": variant, **found}
 
 
-def keep(folder: Path, preflight: str, document: Mapping[str, Any]) -> None:
-    """Keep the document of a preflight, if every board compiled: a failure is tried again."""
-    if document["failed"]:
+def merged(documents: Sequence[Mapping[str, Any]], boards: Iterable[str]) -> dict[str, Any]:
+    """Return the documents of one network on different boards as one, with its boards in the order of ``boards``."""
+    found = {name: value for one in documents for name, value in one["boards"].items()}
+    failed = {name: value for one in documents for name, value in one["failed"].items()}
+    names = list(boards)
+    return {
+        **documents[0],
+        "boards": {name: found[name] for name in names if name in found},
+        "failed": {name: failed[name] for name in names if name in failed},
+    }
+
+
+def keep(folder: Path, preflight: str, board: str, document: Mapping[str, Any]) -> None:
+    """Keep what a document says of one board, if that compiled: a failure is tried again."""
+    if board not in document["boards"]:
         return
     kept = {name: value for name, value in document.items() if name not in {"schema_version", "variant"}}
+    kept |= {"boards": {board: document["boards"][board]}, "failed": {}}
     with contextlib.suppress(EvoError, OSError):
         text = json.dumps({"preflight": preflight, "document": kept}, ensure_ascii=False)
         write_atomically(folder / f"{preflight}.json", text, durable=False)
