@@ -24,6 +24,7 @@ def test_every_chart_is_valid_vega_lite_and_has_a_table_or_stands_beside_one(tmp
     variants, boards = [VariantSummary(document) for document in summary["variants"]], summary["boards"]
     evidence = page.Evidence(
         variants,
+        variants,
         read_curves(root, variants),
         [
             {"variant": "level2_relu", "board": boards[0], "part": "neck", "type": "Conv2D", "cycles": 7},

@@ -271,7 +271,7 @@ def test_one_variant_alone_is_not_ranked(tmp_path):
         "level2_relu reaches mAP50-95 0.400 on val (0.395 in int8 and estimated latency 4.27 ms on preset-u55-256 "
         "(Vela)); no other variant is evaluated, so there is no ranking." in page.text
     )
-    assert "It is the only complete variant that passes the gates" in page.text
+    assert "ship level2_relu: no other complete variant qualifies." in page.text
     assert "criteria" not in page.ids
     assert "1 of 1" in page.text
     assert_tables_are_whole(markdown)
