@@ -5,7 +5,7 @@ The method, its sources and how well it does are in docs/statistics.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -22,6 +22,9 @@ POINTS = 100
 BLOCKS = 256
 """Matches of a class are taken together in at most so many blocks of neighbours in confidence."""
 
+GROUPS = 1000
+"""Of the jackknife: more images are left out in groups."""
+
 LEVEL = 0.95
 
 
@@ -31,7 +34,8 @@ class Resampled:
 
     Attributes:
         estimate: on the images as they are, the mean over the trainings.
-        values: on each resample, the same resamples of images for every variant; (resamples,).
+        values: on each resample, the same resamples of images for every variant, without the bias of resampling and
+            as widely spread as few images and trainings leave it; (resamples,).
     """
 
     estimate: float
@@ -39,19 +43,14 @@ class Resampled:
 
     @cached_property
     def interval(self) -> tuple[float, float]:
-        """The bounds of the 95 % interval."""
-        return interval(self.values, self.estimate)
+        """The bounds of the 95 % interval, within 0 and 1."""
+        low, high = interval(self.values)
+        return max(low, 0.0), min(high, 1.0)
 
 
-def interval(values: np.ndarray, estimate: float) -> tuple[float, float]:
-    """Return the bounds of the bias-corrected 95 % percentile interval (Efron 1987, with no acceleration)."""
-    from statistics import NormalDist
-
-    normal = NormalDist()
-    below = (np.sum(values < estimate) + 0.5 * np.sum(values == estimate)) / len(values)
-    shift = 2 * normal.inv_cdf(float(np.clip(below, 1e-3, 1 - 1e-3)))
-    bounds = [normal.cdf(shift + normal.inv_cdf(tail)) for tail in ((1 - LEVEL) / 2, (1 + LEVEL) / 2)]
-    low, high = np.quantile(values, bounds)
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """Return the bounds that hold 95 % of resampled values."""
+    low, high = np.quantile(values, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     return float(low), float(high)
 
 
@@ -62,7 +61,7 @@ def beats(one: Resampled, other: Resampled) -> float:
 
 def difference_interval(one: Resampled, other: Resampled) -> tuple[float, float]:
     """Return the bounds of the 95 % interval of how far ``one`` is ahead of ``other``."""
-    return interval(one.values - other.values, one.estimate - other.estimate)
+    return interval(one.values - other.values)
 
 
 def resample(
@@ -82,21 +81,63 @@ def resample(
     if not groups:
         return {}, {}
     images = len(next(iter(groups.values()))[0].images)
-    weights = image_weights(images, number)
-    point, drawn = {}, {}
+    weights = np.hstack([image_weights(images, number), _left_out(images)])
+    point, moved = {}, {}
     for name, trainings in groups.items():
         exact = np.array([average_precision(one).mean(axis=0) for one in trainings])  # (trainings, IoUs)
-        values = np.array([_on_resamples(one, weights) for one in trainings])  # (trainings, 2, resamples)
         point[name] = np.array([exact.mean(axis=1), exact[:, 0]]).T  # (trainings, 2)
-        drawn[name] = values
-    seeds = _seed_effects(point, number)
+        moved[name] = np.mean([_on_resamples(one, weights) for one in trainings], axis=0)  # (2, resamples and groups)
+    spread, freedom = _seed_spread(point.values())
     found: tuple[dict[str, Resampled], dict[str, Resampled]] = ({}, {})
-    for name, values in drawn.items():
-        estimate = point[name].mean(axis=0)
+    for name, values in moved.items():
+        noise = np.random.default_rng([SEED, *name.encode()]).standard_normal(number)
         for metric in range(2):
-            moved = values[:, metric].mean(axis=0) + seeds[name][metric]
-            found[metric][name] = Resampled(float(estimate[metric]), moved)
+            estimate = float(point[name][:, metric].mean())
+            variance = spread[metric] ** 2 / len(point[name])
+            drawn, without = values[metric, :number], values[metric, number:]
+            found[metric][name] = Resampled(estimate, _calibrated(estimate, drawn, without, variance, freedom, noise))
     return found
+
+
+def _calibrated(
+    estimate: float, drawn: np.ndarray, without: np.ndarray, variance: float, freedom: int, noise: np.ndarray
+) -> np.ndarray:
+    """Return resampled values without the bias of resampling, with the spread that holds for few images and trainings.
+
+    A bootstrap of few images takes their variance for the true one and is too narrow: its deviations are scaled to the
+    standard error of the jackknife. What seeds add is normal. Both spreads are only estimated, so all is widened as
+    Student's interval is wider than the normal one, with the degrees of freedom of Welch and Satterthwaite.
+
+    Args:
+        estimate: on the images as they are.
+        drawn: on the resamples of the images, (resamples,).
+        without: with one group of images left out at a time, (groups,).
+        variance: of a mean over as many trainings, due to seeds.
+        freedom: its degrees of freedom.
+        noise: standard normal, (resamples,).
+    """
+    from scipy.stats import norm, t
+
+    centre, spread, squares = drawn.mean(), drawn.std(), np.square(without - without.mean())
+    if not spread or not squares.any():
+        return 2 * estimate - centre + (drawn - centre) + np.sqrt(variance) * noise
+    error = np.sqrt((len(without) - 1) / len(without) * squares.sum())
+    kurtosis = np.square(squares).mean() / squares.mean() ** 2
+    known = max(2 * len(without) / max(kurtosis - 1, 1e-9), 1.0)  # degrees of freedom of the error
+    unknown = error**4 / known + (variance**2 / freedom if variance else 0.0)
+    tail = (1 + LEVEL) / 2
+    wider = t.ppf(tail, (error**2 + variance) ** 2 / unknown) / norm.ppf(tail)
+    return 2 * estimate - centre + wider * ((drawn - centre) * error / spread + np.sqrt(variance) * noise)
+
+
+def _left_out(images: int) -> np.ndarray:
+    """Return weights that leave out one group of images at a time: (images, groups).
+
+    A group is one image, or one of `GROUPS` random groups of about the same size.
+    """
+    groups = min(images, GROUPS)
+    member = np.random.default_rng([SEED, images]).permutation(images) % groups
+    return (member[:, None] != np.arange(groups)).astype(np.float32)
 
 
 def image_weights(images: int, number: int) -> np.ndarray:
@@ -120,27 +161,15 @@ def _key(matches: Matches) -> tuple[bytes, bytes]:
     return matches.images.tobytes(), matches.truths.tobytes()
 
 
-def _seed_effects(point: Mapping[str, np.ndarray], number: int) -> dict[str, np.ndarray]:
-    """Return what another choice of trainings adds to the mean of a variant, by metric and resample.
+def _seed_spread(points: Iterable[np.ndarray]) -> tuple[np.ndarray, int]:
+    """Return the standard deviation between the trainings of a variant, by metric, and its degrees of freedom.
 
-    Residuals of the trainings from the mean of their variant, scaled for the mean that is taken from them, are drawn
-    from all variants together: three trainings of one variant alone say little of their spread. As few as there are,
-    that spread is itself uncertain: the residuals are widened as Student's interval is wider than the normal one.
+    It is taken from all variants together: three trainings of one alone say little. 0 where no variant has several.
     """
-    from scipy.stats import norm, t
-
-    several = [found for found in point.values() if len(found) > 1]
-    if not several:
-        return {name: np.zeros((2, 1)) for name in point}
-    residuals = [(found - found.mean(axis=0)) * np.sqrt(len(found) / (len(found) - 1)) for found in several]
-    tail, freedom = (1 + LEVEL) / 2, sum(len(found) - 1 for found in several)
-    pool = np.concatenate(residuals) * t.ppf(tail, freedom) / norm.ppf(tail)  # (trainings, 2)
-    effects = {}
-    for name, found in point.items():
-        # of its own generator, so that other variants in the session change nothing but the pool
-        generator = np.random.default_rng([SEED, *name.encode()])
-        effects[name] = pool[generator.integers(0, len(pool), (number, len(found)))].mean(axis=1).T
-    return effects
+    several = [found for found in points if len(found) > 1]
+    freedom = sum(len(found) - 1 for found in several)
+    squares = sum((np.square(found - found.mean(axis=0)).sum(axis=0) for found in several), np.zeros(2))
+    return np.sqrt(squares / max(freedom, 1)), freedom
 
 
 def average_precision(matches: Matches) -> np.ndarray:
