@@ -13,7 +13,9 @@ from workflow.evo.config.variants import ROOT
 from workflow.evo.errors import UserError
 from workflow.evo.files import read_json
 from workflow.evo.npu.measurements import of_variant, read_measurements, silicon_ratio
+from workflow.evo.reporting.columns import MAIN, columns, figures
 from workflow.evo.reporting.compare import compare
+from workflow.evo.reporting.summary import VariantSummary
 from workflow.evo.text.facts import sentence
 
 BOARD = NPU.boards[0]
@@ -95,6 +97,8 @@ def test_measured_figures_stand_beside_the_estimate_decide_and_give_the_ratio(tm
     assert summary["variants"][0]["measured"] == {
         BOARD: {"ms": 9.5, "arena_kib": None, "who": "me", "when": "2026-11-30"}
     }
+    shown = [column.key for column in columns(MAIN, [figures(VariantSummary(v), BOARD) for v in summary["variants"]])]
+    assert shown.index("measured_latency_ms") == shown.index("vela_latency_ms") + 1
     assert summary["decisions"][0]["passed"] == ["level2_leaky", "level3_relu", "level2_relu"]
     assert "3.50 ms as measured on the device" in sentence(summary["decisions"][0]["why"][0])
     estimate = read_json(session.layout.variant("level2_relu").board(BOARD).compatibility, "compatibility")

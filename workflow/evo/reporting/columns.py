@@ -102,6 +102,15 @@ COLUMNS = (
         bars=True,
         estimate=True,
     ),
+    Column(
+        "measured_latency_ms",
+        lambda v, board: (v.measured(board) or {}).get("ms"),
+        MAIN,
+        marked("Measured"),
+        "latency",
+        optional=True,
+    ),
+    Column("measured_arena_kib", lambda v, board: (v.measured(board) or {}).get("arena_kib")),
     Column("sram_kib", lambda v, board: v.trained(board).used_kib("sram"), MAIN, "SRAM", "kibibytes", bars=True),
     Column(
         "flash_kib", lambda v, board: v.trained(board).used_kib("flash"), MAIN, marked("Flash"), "kibibytes", bars=True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .sentence import says
+from .sentence import says, says_of
 
 SENTENCES = {
     # Why an operator works in float, in ``metadata.json``.
@@ -22,8 +22,10 @@ SENTENCES = {
         "Line %(row)s of the measurements is of another file of %(variant)s on %(board)s than the present one: it is "
         "not used."
     ),
-    "silicon_ratio": says(
+    "silicon_ratio": says_of(
+        "On %(board)s the device took %(ratio)s times as long as Vela estimates, by one measured file.",
         "On %(board)s the device took %(ratio)s times as long as Vela estimates, by %(number)s measured files.",
+        "number",
         ratio="number",
     ),
     # Gates that a board misses, `missed_` and the kind of the miss (`workflow.evo.npu.gates`).
