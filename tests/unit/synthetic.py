@@ -192,7 +192,7 @@ def write_training(session: Session, name: str, **changes: Any) -> dict[str, Any
     document = {
         "variant": name,
         "recipe": digest("recipe", name),
-        "arguments": {**session.train.arguments, "optimizer": "MuSGD"},
+        "arguments": {**session.training_of(session.variant(name)).arguments, "optimizer": "MuSGD"},
         "model_fingerprint": digest("network", name),
         "data_hash": digest("data"),
         "weights": {"best": digest("best", name), "last": digest("last", name)},
