@@ -153,7 +153,7 @@ class Structure(HTMLParser):
         self.elements.append((tag, found.get("class"), found.get("data-variant")))
 
 
-@pytest.mark.parametrize("seed", range(SESSIONS))
+@pytest.mark.parametrize("seed", range(0, SESSIONS, 2))
 def test_with_every_text_backwards_all_is_decided_as_before(tmp_path, monkeypatch, seed):
     session = any_session(tmp_path, seed)
     decided, shown = compare(session), page(session, "en")
