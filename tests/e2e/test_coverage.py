@@ -7,8 +7,7 @@ import pytest
 
 from tests.unit.test_bootstrap import some
 from tools.coverage import covered
-from workflow.evo.evaluation import bootstrap
-from workflow.evo.evaluation.bootstrap import average_precision, image_weights
+from workflow.evo.evaluation.bootstrap import average_precision, image_weights, on_resamples
 from workflow.evo.evaluation.matches import IOUS, Matches
 
 
@@ -34,7 +33,7 @@ def test_the_average_precision_is_that_of_ultralytics():
 def test_a_resample_is_the_dataset_with_images_repeated_and_left_out():
     matches = some()
     weights = image_weights(len(matches.images), 6)
-    values = bootstrap._on_resamples(matches, weights)
+    values = on_resamples(matches, weights)[1]
     for index in range(6):
         expected = by_ultralytics(matches, weights[:, index])
         assert values[:, index] == pytest.approx([expected.mean(), expected[:, 0].mean()], abs=1e-6)

@@ -7,7 +7,14 @@ import pytest
 
 from tools.coverage import Scenes, detections
 from workflow.evo.evaluation import bootstrap
-from workflow.evo.evaluation.bootstrap import average_precision, beats, difference_interval, image_weights, resample
+from workflow.evo.evaluation.bootstrap import (
+    average_precision,
+    beats,
+    difference_interval,
+    image_weights,
+    on_resamples,
+    resample,
+)
 from workflow.evo.evaluation.matches import IOUS, Matches
 
 
@@ -42,7 +49,7 @@ def test_the_average_precision_is_as_defined():
 def test_a_resample_is_the_dataset_with_images_repeated_and_left_out():
     matches = some()
     weights = image_weights(len(matches.images), 3)
-    values = bootstrap._on_resamples(matches, weights)
+    values = on_resamples(matches, weights)[1]
     for index in range(3):
         expected = by_definition(matches, weights[:, index])
         assert values[:, index] == pytest.approx([expected.mean(), expected[:, 0].mean()], abs=1e-6)
@@ -51,9 +58,9 @@ def test_a_resample_is_the_dataset_with_images_repeated_and_left_out():
 def test_blocks_of_matches_change_little(monkeypatch):
     matches = some(500)
     weights = image_weights(500, 8)
-    blocked = bootstrap._on_resamples(matches, weights)
+    blocked = on_resamples(matches, weights)[1]
     monkeypatch.setattr(bootstrap, "BLOCKS", 10**6)
-    exact = bootstrap._on_resamples(matches, weights)
+    exact = on_resamples(matches, weights)[1]
     assert not np.array_equal(exact, blocked)
     assert blocked == pytest.approx(exact, abs=0.002)
 
@@ -64,7 +71,7 @@ def test_a_class_without_objects_in_a_resample_is_left_out_of_its_mean():
     every = np.uint16(2**IOUS - 1)
     found = Matches(np.array(["a", "b", "c"]), truths, image, kind, np.array([0.9, 0.8], np.float32), np.full(2, every))
     weights = np.array([[1, 1, 1], [2, 1, 0]], np.float32).T
-    both, without = bootstrap._on_resamples(found, weights)[0]
+    both, without = on_resamples(found, weights)[1][0]
     assert without == pytest.approx(0.995), "the first class alone, all of it found"
     assert both == pytest.approx(0.995 / 2)
 

@@ -5,7 +5,7 @@ The method, its sources and how well it does are in docs/statistics.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -84,9 +84,9 @@ def resample(
     weights = np.hstack([image_weights(images, number), _left_out(images)])
     point, moved = {}, {}
     for name, trainings in groups.items():
-        exact = np.array([average_precision(one).mean(axis=0) for one in trainings])  # (trainings, IoUs)
-        point[name] = np.array([exact.mean(axis=1), exact[:, 0]]).T  # (trainings, 2)
-        moved[name] = np.mean([_on_resamples(one, weights) for one in trainings], axis=0)  # (2, resamples and groups)
+        both = [on_resamples(one, weights) for one in trainings]
+        point[name] = np.array([exact for exact, _ in both])  # (trainings, 2)
+        moved[name] = np.mean([values for _, values in both], axis=0)  # (2, resamples and groups)
     spread, freedom = _seed_spread(point.values())
     found: tuple[dict[str, Resampled], dict[str, Resampled]] = ({}, {})
     for name, values in moved.items():
@@ -174,26 +174,44 @@ def _seed_spread(points: Iterable[np.ndarray]) -> tuple[np.ndarray, int]:
 
 def average_precision(matches: Matches) -> np.ndarray:
     """Return the average precision by class that has objects, and IoU: (classes, 10), as Ultralytics computes it."""
-    weights = np.ones((len(matches.images), 1), dtype=np.float32)
-    rows = [_class_precision(one, weights) for one in _classes(matches, blocks=None)]
+    rows = [_precision(_of_class(matches, kind), _once(matches)) for kind in _kinds(matches)]
     return np.array(rows)[:, :, 0] if rows else np.full((1, IOUS), np.nan)
 
 
-def _on_resamples(matches: Matches, weights: np.ndarray) -> np.ndarray:
-    """Return map50_95 and map50 on each resample: (2, resamples).
+def on_resamples(matches: Matches, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return map50_95 and map50 on the images as they are, (2,), and on each resample, (2, resamples).
 
-    A class of which a resample has no object is left out of its mean, as Ultralytics does. Blocks of matches round a
-    little: the values are moved by what that changes on the images as they are.
+    A class of which a resample has no object is left out of its mean, as Ultralytics does. Of many matches, neighbours
+    in confidence are taken together: the values are moved by what that changes on the images as they are.
+
+    Args:
+        matches: of one training in one split, with objects.
+        weights: how often each image is in each resample, (images, resamples).
     """
-    rows, present = [], []
-    ones = np.ones((len(matches.images), 1), dtype=np.float32)
-    for exact, blocked in zip(_classes(matches, None), _classes(matches, BLOCKS), strict=True):
-        moved = _class_precision(exact, ones) - _class_precision(blocked, ones)  # (10, 1)
-        rows.append(_class_precision(blocked, weights) + moved)
-        present.append(exact.truths @ weights > 0)
+    once, exact, rows, present = _once(matches), [], [], []
+    for kind in _kinds(matches):
+        one = _of_class(matches, kind)
+        exact.append(_precision(one, once))
+        moved = 0.0
+        if one.blocks > BLOCKS:
+            one = _of_class(matches, kind, BLOCKS)
+            moved = exact[-1] - _precision(one, once)  # (10, 1)
+        rows.append(_precision(one, weights) + moved)
+        present.append(one.truths @ weights > 0)
     precision, there = np.array(rows), np.array(present)[:, None]  # (classes, 10, resamples), (classes, 1, resamples)
     means = np.where(there, precision, 0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
-    return np.array([means.mean(axis=0), means[0]])
+    point = np.mean(exact, axis=0)[:, 0]
+    return np.array([point.mean(), point[0]]), np.array([means.mean(axis=0), means[0]])
+
+
+def _kinds(matches: Matches) -> np.ndarray:
+    """Return the classes that have objects."""
+    return np.flatnonzero(matches.truths.sum(axis=0))
+
+
+def _once(matches: Matches) -> np.ndarray:
+    """Return the weights of the images as they are."""
+    return np.ones((len(matches.images), 1), dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,52 +220,45 @@ class _Class:
 
     Attributes:
         truths: objects by image.
-        found: detections by block and image, sparse; (blocks, images).
-        matched: the same of the matches at each IoU.
+        blocks: number of blocks.
+        counts: by image, sparse: the detections of each block, then its matches at each IoU; (11 x blocks, images).
     """
 
     truths: np.ndarray
-    found: Any
-    matched: list[Any]
+    blocks: int
+    counts: Any
 
 
-def _classes(matches: Matches, blocks: int | None) -> Iterator[_Class]:
+def _of_class(matches: Matches, kind: int, limit: int | None = None) -> _Class:
+    """Return the detections of a class in a block for each match, or in ``limit`` blocks."""
     from scipy.sparse import csr_array
 
-    images = len(matches.images)
-    for kind in np.flatnonzero(matches.truths.sum(axis=0)):
-        mine = np.flatnonzero(matches.kind == kind)
-        mine = mine[np.argsort(-matches.confidence[mine], kind="stable")]
-        image, mask = matches.image[mine], matches.mask[mine]
-        ends = np.flatnonzero(mask)  # a block ends with a match
-        if blocks is not None and len(ends) > blocks:
-            ends = ends[np.linspace(0, len(ends) - 1, blocks + 1).round().astype(int)[1:]]
-        if not len(ends):
-            empty = csr_array((1, images), dtype=np.float32)
-            yield _Class(matches.truths[:, kind].astype(np.float32), empty, [empty] * IOUS)
-            continue
-        last = ends[-1] + 1
-        block = np.searchsorted(ends, np.arange(last))
-        shape = (len(ends), images)
-        rows = (block, image[:last])
-        found = csr_array((np.ones(last, dtype=np.float32), rows), shape=shape)
-        matched = [csr_array(((mask[:last] >> bit & 1).astype(np.float32), rows), shape=shape) for bit in range(IOUS)]
-        for one in (found, *matched):
-            one.eliminate_zeros()
-        yield _Class(matches.truths[:, kind].astype(np.float32), found, matched)
+    mine = np.flatnonzero(matches.kind == kind)
+    mine = mine[np.argsort(-matches.confidence[mine], kind="stable")]
+    ends = np.flatnonzero(matches.mask[mine])
+    if limit is not None:
+        ends = ends[np.linspace(0, len(ends) - 1, limit + 1).round().astype(int)[1:]]
+    mine = mine[: ends[-1] + 1] if len(ends) else mine[:0]
+    blocks = max(len(ends), 1)
+    block, image = np.searchsorted(ends, np.arange(len(mine))), matches.image[mine]
+    matched, iou = np.nonzero(matches.mask[mine, None] >> np.arange(IOUS) & 1)
+    rows = np.concatenate([block, (iou + 1) * blocks + block[matched]])
+    columns = np.concatenate([image, image[matched]])
+    shape = ((1 + IOUS) * blocks, len(matches.images))
+    counts = csr_array((np.ones(len(rows), dtype=np.float32), (rows, columns)), shape=shape)
+    return _Class(matches.truths[:, kind].astype(np.float32), blocks, counts)
 
 
-def _class_precision(one: _Class, weights: np.ndarray) -> np.ndarray:
+def _precision(one: _Class, weights: np.ndarray) -> np.ndarray:
     """Return the average precision of a class at each IoU in each resample: (10, resamples).
 
     The envelope of the precision is a step function of the recall: between two matches it has the value at the second.
     So the mean over the grid of recalls is a sum over the matches: that value, times the grid points that it holds for.
     """
-    detections = np.cumsum(one.found @ weights, axis=0)  # (blocks, resamples)
     objects = np.maximum(one.truths @ weights, 1e-9)
+    detections, *matched = (one.counts @ weights).reshape(1 + IOUS, one.blocks, -1).cumsum(axis=1)
     result = np.empty((IOUS, weights.shape[1]))
-    for iou, counts in enumerate(one.matched):
-        true = np.cumsum(counts @ weights, axis=0)
+    for iou, true in enumerate(matched):  # (blocks, resamples)
         precision = true / np.maximum(detections, 1e-9)
         envelope = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
         reached = np.ceil(np.minimum(POINTS * true / objects, POINTS) - 1e-4)  # grid points below the recall

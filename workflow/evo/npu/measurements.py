@@ -70,7 +70,7 @@ def read_measurements(path: Path) -> tuple[Measurement, ...]:
         if len(data) > MAX_BYTES:
             raise UserError(f"larger than {MAX_BYTES:,} bytes", where=path)
         reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
-        rows = list(reader)
+        rows = [(reader.line_num, row) for row in reader]
     except OSError as error:
         raise UserError(f"cannot be read ({error.strerror})", where=path) from error
     except (UnicodeDecodeError, csv.Error) as error:
@@ -80,7 +80,7 @@ def read_measurements(path: Path) -> tuple[Measurement, ...]:
         raise UserError(f"no column {quoted(missing[0])}", where=path, hint=f"the columns are {', '.join(COLUMNS)}")
     if unknown := [name for name in columns if name not in COLUMNS]:
         raise UserError(f"unknown column {quoted(unknown[0])}", where=path, hint=did_you_mean(unknown[0], COLUMNS))
-    return tuple(_row(path, line, row) for line, row in enumerate(rows, start=2))
+    return tuple(_row(path, line, row) for line, row in rows)
 
 
 def _row(path: Path, line: int, row: Mapping[str, str | None]) -> Measurement:
