@@ -202,6 +202,32 @@ def test_each_board_has_a_decision_of_its_own_and_the_difference_is_explained(tm
     )
 
 
+def test_a_choice_that_differs_by_a_limit_names_the_limit(tmp_path):
+    boards = ("first", "second")
+    session = make_session(tmp_path, npu=replace(NPU, boards=boards), goal={"max_latency_ms": 5.0})
+    for name, accuracy in (("level2_relu", 0.5), ("level2_leaky", 0.4)):
+        write_done(session, name, accuracy)
+    summary = compare(session)
+    relu, leaky = summary["variants"][:2]
+    for variant, cycles in ((relu, (9_000_000, 1_000_000)), (leaky, (1_000_000, 1_000_000))):
+        variant["npu"] = {
+            board: compatibility(board, variant["export"]["sha256"], cycles=number)
+            for board, number in zip(boards, cycles, strict=True)
+        }
+    variants = [VariantSummary(v) for v in summary["variants"]]
+    found = [decide(variants, board, session.goal, {}) for board in boards]
+    (difference,) = differences(found, variants)
+    assert sentence(difference) == (
+        "On second the choice is another one than on first: level2_relu instead of level2_leaky. On first level2_relu "
+        "does not qualify: latency 18.00 ms, at most 5.00 ms."
+    )
+    relu["preflight"]["gate"]["missed"] = [{"board": "first", "kind": "sram", "found": 9000.0, "limit": 4096}]
+    (difference,) = differences([decide(variants, board, session.goal, {}) for board in boards], variants)
+    assert sentence(difference).endswith(
+        "On first level2_relu misses a gate: 9,000 KiB of SRAM, the board has 4,096 KiB."
+    )
+
+
 def test_the_board_of_the_goal_comes_first(tmp_path):
     session = make_session(tmp_path, npu=replace(NPU, boards=("first", "second")), goal={"board": "second"})
     assert [decision["board"] for decision in compare(session)["decisions"]] == ["second", "first"]

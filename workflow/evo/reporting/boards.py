@@ -7,6 +7,7 @@ from typing import Any
 
 from ..config.session import Goal
 from ..text.facts import Fact, fact
+from ..text.misses import missed, shortfall
 from .candidates import Resamples
 from .decision import Decision, decide
 from .summary import VariantSummary
@@ -36,8 +37,21 @@ def _differences(found: Sequence[Decision], variants: dict[str, VariantSummary])
             other=first.board,
             variant=other.chosen,
             instead=first.chosen,
-            why=_bounds(variants[str(other.file)], other.board, first.board),
+            why=_unqualified(other.chosen, first)
+            or _unqualified(first.chosen, other)
+            or _bounds(variants[str(other.file)], other.board, first.board),
         )
+
+
+def _unqualified(variant: str, decision: Decision) -> Fact | None:
+    """Return why a variant is no choice on a board where another one ships: a limit or a gate; None where it is one."""
+    found = {"board": decision.board, "variant": variant}
+    if variant in decision.short:
+        short = decision.short[variant]
+        return fact("boards_short", **found, short=[shortfall(one) for one in short])
+    if variant in decision.missed:
+        return fact("boards_missed", **found, missed=[missed(miss) for miss in decision.missed[variant]])
+    return None
 
 
 def _bounds(variant: VariantSummary, board: str, other: str) -> Fact:

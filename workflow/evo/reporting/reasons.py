@@ -10,6 +10,7 @@ from typing import Any
 from ..config.session import Goal
 from ..evaluation.bootstrap import beats, difference_interval
 from ..text.facts import Fact, fact
+from ..text.misses import shortfall
 from .candidates import Candidate, int8_accuracy
 from .goal import Shortfall, stated
 
@@ -52,7 +53,7 @@ def answer(ranking: Ranking) -> Fact:
     if not ranking.ranked:
         if ranking.nearest:
             candidate, shortfalls = ranking.nearest
-            short = [fact(f"short_{one.kind}", found=one.found, limit=one.limit) for one in shortfalls]
+            short = [shortfall(one.document()) for one in shortfalls]
             return fact("ship_none_keeps", goal=goal, board=board, nearest=candidate.name, short=short)
         return fact("ship_none_passes" if ranking.missed else "ship_none_yet", board=board)
     chosen, *others = ranking.ranked

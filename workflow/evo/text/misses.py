@@ -30,8 +30,11 @@ def verdict(misses: Iterable[Mapping[str, Any]] | None, language: Language = ENG
     return language.gettext("missed: %(gates)s", gates="; ".join(said)) if said else language.gettext("passed")
 
 
+def shortfall(found: Mapping[str, Any]) -> Fact:
+    """Return the fact of a limit of the goal that a variant does not keep: ``{"kind", "found", "limit"}``."""
+    return fact(f"short_{found['kind']}", found=found["found"], limit=found["limit"])
+
+
 def shortfalls(found: Iterable[Mapping[str, Any]], language: Language = ENGLISH) -> str:
     """Return the limits of a goal that a variant does not keep, and by how much."""
-    return "; ".join(
-        sentence(fact(f"short_{one['kind']}", found=one["found"], limit=one["limit"]), language) for one in found
-    )
+    return "; ".join(sentence(shortfall(one), language) for one in found)

@@ -86,6 +86,8 @@ BOARDS = {
     "boards_differ": says(
         "On %(board)s the choice is another one than on %(other)s: %(variant)s instead of %(instead)s. %(why)s"
     ),
+    "boards_short": says("On %(board)s %(variant)s does not qualify: %(short)s.", short="joined"),
+    "boards_missed": says("On %(board)s %(variant)s misses a gate: %(missed)s.", missed="joined"),
     "boards_bound": says(
         "There %(share)s of the cycles of %(variant)s are bound by %(bound)s, on %(other)s %(other_share)s by "
         "%(other_bound)s (Vela's estimate).",
